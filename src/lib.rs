@@ -1,0 +1,2 @@
+//! Till: a payment and order-processing back end.
+pub mod simulator;

@@ -1,0 +1,2 @@
+//! The `till` binary.
+fn main() {}

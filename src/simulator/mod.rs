@@ -1,0 +1,1 @@
+//! A stateful provider that speaks the Stripe wire.
