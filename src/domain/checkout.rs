@@ -1,0 +1,251 @@
+//! Checkout sessions: the hosted page a customer pays on.
+
+use serde::Serialize;
+
+use super::access::{Mode, words};
+use super::ids::{CheckoutSessionId, OrderId};
+use super::money::Money;
+use super::observed::ObservedSession;
+use super::time::{HOUR_MS, MINUTE_MS, Timestamp};
+
+words! {
+    /// When the money of a session is taken.
+    Capture {
+        /// As soon as the customer pays.
+        Automatic = "automatic",
+        /// Reserved first; captured by a call of ours.
+        Manual = "manual",
+    }
+}
+
+words! {
+    /// Where a checkout session stands.
+    SessionStatus {
+        /// The provider has not answered yet.
+        Creating = "creating",
+        /// The customer can pay.
+        Open = "open",
+        /// The customer is done and the money is under way.
+        Processing = "processing",
+        /// The money is reserved or captured.
+        Complete = "complete",
+        /// It can no longer be paid.
+        Expired = "expired",
+        /// It could not be created, or its delayed payment failed.
+        Failed = "failed",
+    }
+}
+
+impl SessionStatus {
+    /// Whether the session can still bring money: an order has at most one such session.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        match self {
+            SessionStatus::Creating | SessionStatus::Open | SessionStatus::Processing => true,
+            SessionStatus::Complete | SessionStatus::Expired | SessionStatus::Failed => false,
+        }
+    }
+}
+
+/// The shortest a session may be payable for, in milliseconds.
+const MIN_LIFE_MS: i64 = HOUR_MS;
+/// The longest a session may be payable for, in milliseconds: a minute under the provider's own limit, so that
+/// clocks that disagree a little do not make a valid request invalid.
+const MAX_LIFE_MS: i64 = 24 * HOUR_MS - MINUTE_MS;
+
+/// When a session built at `now` ends: with its order, within what a provider accepts.
+#[must_use]
+pub fn session_expiry(order_expires_at: Timestamp, now: Timestamp) -> Timestamp {
+    let earliest = now.plus_ms(MIN_LIFE_MS);
+    let latest = now.plus_ms(MAX_LIFE_MS);
+    order_expires_at.clamp(earliest, latest)
+}
+
+/// What a created session was asked to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Our session.
+    pub session: CheckoutSessionId,
+    /// This database.
+    pub deployment: &'a str,
+    /// What was to be charged.
+    pub amount: Money,
+    /// The mode of the account.
+    pub mode: Mode,
+}
+
+words! {
+    /// How an answer differs from what was asked for.
+    Disagreement {
+        /// Another currency.
+        Currency = "currency_mismatch",
+        /// Another amount.
+        Amount = "amount_mismatch",
+        /// Another mode, or not our marks: somebody else's object.
+        NotOurs = "answer_not_ours",
+    }
+}
+
+/// How a provider's answer differs from what was sent; its URL is given to nobody when it does.
+#[must_use]
+pub fn disagreement(wanted: Wanted<'_>, answer: &ObservedSession) -> Option<Disagreement> {
+    let marks = &answer.marks;
+    let session = wanted.session.to_string();
+    if answer.amount.currency() != wanted.amount.currency() {
+        Some(Disagreement::Currency)
+    } else if answer.amount != wanted.amount {
+        Some(Disagreement::Amount)
+    } else if answer.live != (wanted.mode == Mode::Live)
+        || marks.session.as_deref() != Some(session.as_str())
+        || marks.deployment.as_deref() != Some(wanted.deployment)
+    {
+        Some(Disagreement::NotOurs)
+    } else {
+        None
+    }
+}
+
+/// When an open session is next asked about, in milliseconds after its creation, by how often it was asked.
+///
+/// Early and often while the customer is likely to be paying, half-hourly later.
+#[must_use]
+pub fn open_poll_age_ms(poll_count: u32) -> i64 {
+    const EARLY: [i64; 6] = [
+        10_000,
+        30_000,
+        MINUTE_MS,
+        2 * MINUTE_MS,
+        5 * MINUTE_MS,
+        15 * MINUTE_MS,
+    ];
+    let at = usize::try_from(poll_count).unwrap_or(usize::MAX);
+    match EARLY.get(at) {
+        Some(age) => *age,
+        None => {
+            let half_hours = i64::from(poll_count).saturating_sub(5);
+            half_hours.saturating_mul(30 * MINUTE_MS)
+        }
+    }
+}
+
+/// How long a session whose money is under way waits between questions, in milliseconds.
+#[must_use]
+pub fn processing_poll_gap_ms(age_ms: i64) -> i64 {
+    if age_ms < 24 * HOUR_MS { HOUR_MS } else { 6 * HOUR_MS }
+}
+
+/// When a session is next asked about: after `poll_count` questions, the last one at `now`.
+#[must_use]
+pub fn next_poll(
+    status: SessionStatus,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    poll_count: u32,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    match status {
+        SessionStatus::Open => {
+            let mut count = poll_count;
+            let mut at = created_at.plus_ms(open_poll_age_ms(count));
+            // After a long pause the points that were missed are one question, not many.
+            while at <= now && count < 100 {
+                count = count.saturating_add(1);
+                at = created_at.plus_ms(open_poll_age_ms(count));
+            }
+            // Around its expiry: a little later than the provider's own end, and then again and again.
+            let after_end = expires_at.plus_ms(10_000);
+            if now < after_end && after_end < at {
+                at = after_end;
+            }
+            Some(at.max(now.plus_ms(1_000)))
+        }
+        SessionStatus::Processing => {
+            Some(now.plus_ms(processing_poll_gap_ms(now.since(created_at))))
+        }
+        SessionStatus::Creating
+        | SessionStatus::Complete
+        | SessionStatus::Expired
+        | SessionStatus::Failed => None,
+    }
+}
+
+/// Replaces the placeholders a shop may write in its URLs by our ids.
+#[must_use]
+pub fn fill_url(url: &str, order: OrderId, session: CheckoutSessionId) -> String {
+    url.replace("{ORDER_ID}", &order.to_string())
+        .replace("{CHECKOUT_SESSION_ID}", &session.to_string())
+}
+
+/// A checkout session as callers see it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct CheckoutSession {
+    /// The session's id.
+    #[schema(value_type = String, example = "cs_01kq8rm5ahf2aaemq4p7v9w0xd")]
+    pub id: CheckoutSessionId,
+    /// Always `checkout_session`.
+    #[schema(example = "checkout_session")]
+    pub object: &'static str,
+    /// The order it pays.
+    #[schema(value_type = String, example = "ord_01kq8rm5ahf2aaemq4p7v9w0xc")]
+    pub order_id: OrderId,
+    /// Where it stands.
+    pub status: SessionStatus,
+    /// The page to send the customer to; null while `creating` and once it can no longer be paid.
+    pub url: Option<String>,
+    /// What it charges.
+    #[schema(value_type = String, example = "59.97")]
+    pub amount: Money,
+    /// The currency of the amount.
+    #[schema(value_type = String, example = "EUR")]
+    pub currency: super::currency::Currency,
+    /// When the money is taken.
+    pub capture: Capture,
+    /// The provider.
+    #[schema(example = "stripe")]
+    pub provider: String,
+    /// The provider's own id of the session.
+    pub provider_session_id: Option<String>,
+    /// When it stops being payable.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+    /// When it was created.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polls_follow_the_schedule() {
+        let created = Timestamp::from_ms(0);
+        let end = Timestamp::from_ms(24 * HOUR_MS);
+        let mut now = created;
+        let mut seen = Vec::new();
+        for count in 0..9 {
+            let next = next_poll(SessionStatus::Open, created, end, count, now);
+            now = next.expect("open sessions are always asked about again");
+            seen.push(now.ms() / 1_000);
+        }
+        assert_eq!(seen, [10, 30, 60, 120, 300, 900, 1_800, 3_600, 5_400]);
+    }
+
+    #[test]
+    fn asks_just_after_the_expiry() {
+        let created = Timestamp::from_ms(0);
+        let end = Timestamp::from_ms(HOUR_MS);
+        let now = Timestamp::from_ms(30 * MINUTE_MS + 1);
+        let next = next_poll(SessionStatus::Open, created, end, 7, now);
+        assert_eq!(next, Some(end.plus_ms(10_000)).min(Some(Timestamp::from_ms(HOUR_MS))).max(Some(Timestamp::from_ms(HOUR_MS))));
+    }
+
+    #[test]
+    fn a_session_ends_with_its_order_within_the_limits() {
+        let now = Timestamp::from_ms(1_000_000);
+        let soon = session_expiry(now.plus_ms(5), now);
+        assert_eq!(soon, now.plus_ms(HOUR_MS));
+        let late = session_expiry(now.plus_ms(90 * HOUR_MS), now);
+        assert_eq!(late, now.plus_ms(24 * HOUR_MS - MINUTE_MS));
+    }
+}

@@ -1,0 +1,27 @@
+//! The rules of Till, pure: money, states, the fold of facts and the public shape of every object.
+//!
+//! Nothing here reads a clock, a database or the network, so every rule can be tested as a function. Numbers
+//! are exact: floats, `as` and unchecked arithmetic are refused by the compiler.
+#![deny(
+    clippy::as_conversions,
+    clippy::float_arithmetic,
+    clippy::arithmetic_side_effects
+)]
+
+pub mod access;
+pub mod call;
+pub mod catalogue;
+pub mod checkout;
+pub mod currency;
+pub mod event;
+pub mod ids;
+pub mod ledger;
+pub mod money;
+pub mod observed;
+pub mod order;
+pub mod page;
+pub mod payment;
+pub mod pricing;
+pub mod settlement;
+pub mod text;
+pub mod time;
