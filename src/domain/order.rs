@@ -1,0 +1,238 @@
+//! Orders: their words and their public shape.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::access::words;
+use super::currency::Currency;
+use super::ids::{LineItemId, OrderId};
+use super::time::Timestamp;
+
+words! {
+    /// Where an order stands.
+    OrderStatus {
+        /// Being worked on.
+        Open = "open",
+        /// Paid and shipped.
+        Completed = "completed",
+        /// Called off.
+        Cancelled = "cancelled",
+        /// Not paid in time.
+        Expired = "expired",
+    }
+}
+
+words! {
+    /// Where an order's money stands.
+    PaymentStatus {
+        /// Nothing has arrived.
+        Unpaid = "unpaid",
+        /// The money is under way.
+        Pending = "pending",
+        /// The money is reserved.
+        Authorized = "authorized",
+        /// Some of it was captured.
+        PartiallyPaid = "partially_paid",
+        /// All of it was captured.
+        Paid = "paid",
+        /// Some of it was given back or lost.
+        PartiallyRefunded = "partially_refunded",
+        /// All of it was given back.
+        Refunded = "refunded",
+        /// The customer's bank has taken it and nothing is decided.
+        Disputed = "disputed",
+        /// It was lost in a dispute.
+        ChargedBack = "charged_back",
+    }
+}
+
+words! {
+    /// How much of an order has been shipped.
+    FulfilmentStatus {
+        /// Nothing.
+        Unfulfilled = "unfulfilled",
+        /// Some of it.
+        PartiallyFulfilled = "partially_fulfilled",
+        /// All of it.
+        Fulfilled = "fulfilled",
+    }
+}
+
+/// Free data of the caller, sorted by key.
+pub type Metadata = BTreeMap<String, String>;
+
+/// A postal address. Only the country is checked; everything else is kept as given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Address {
+    /// Who it is for.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub name: Option<String>,
+    /// Street and number.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub line1: Option<String>,
+    /// What else is needed to find it.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub line2: Option<String>,
+    /// The town.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub city: Option<String>,
+    /// The state, province or county.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub state: Option<String>,
+    /// The postal code.
+    #[serde(default)]
+    #[schema(max_length = 32)]
+    pub postal_code: Option<String>,
+    /// ISO 3166-1 alpha-2, upper case.
+    #[serde(default)]
+    #[schema(example = "DE", pattern = "^[A-Z]{2}$")]
+    pub country: Option<String>,
+    /// A telephone number for the carrier.
+    #[serde(default)]
+    #[schema(max_length = 32)]
+    pub phone: Option<String>,
+}
+
+/// Who ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Customer {
+    /// Their e-mail address; null when not given, or erased.
+    #[schema(example = "ada@example.com")]
+    pub email: Option<String>,
+    /// Their name; null when not given, or erased.
+    #[schema(example = "Ada")]
+    pub name: Option<String>,
+}
+
+/// An order as callers see it. Amounts are decimal strings with exactly the currency's digits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Order {
+    /// The order's id.
+    #[schema(value_type = String, example = "ord_01kq8rm5ahf2aaemq4p7v9w0xc")]
+    pub id: OrderId,
+    /// Always `order`.
+    #[schema(example = "order")]
+    pub object: String,
+    /// The number people use: unique in the shop, from 1001.
+    #[schema(example = "1001")]
+    pub number: String,
+    /// The shop's own reference, unique in the shop for ever.
+    #[schema(example = "web-1001")]
+    pub reference: Option<String>,
+    /// Where the order stands.
+    pub status: OrderStatus,
+    /// Where its money stands.
+    pub payment_status: PaymentStatus,
+    /// How much of it has been shipped.
+    pub fulfilment_status: FulfilmentStatus,
+    /// The oldest open question about it, or null.
+    pub review: Option<String>,
+    /// The currency of all its amounts.
+    #[schema(value_type = String, example = "EUR")]
+    pub currency: Currency,
+    /// Whether prices contain the tax.
+    pub tax_included: bool,
+    /// The lines before discount, shipping and tax.
+    #[schema(example = "59.97")]
+    pub subtotal: String,
+    /// What was taken off.
+    #[schema(example = "0.00")]
+    pub discount_total: String,
+    /// What shipping costs.
+    #[schema(example = "0.00")]
+    pub shipping_total: String,
+    /// The tax, added or contained.
+    #[schema(example = "0.00")]
+    pub tax_total: String,
+    /// What the customer pays.
+    #[schema(example = "59.97")]
+    pub total: String,
+    /// Reserved, not yet captured or released.
+    #[schema(example = "0.00")]
+    pub amount_authorized: String,
+    /// Captured and belonging to the order; not lowered by refunds.
+    #[schema(example = "0.00")]
+    pub amount_paid: String,
+    /// Of it, given back.
+    #[schema(example = "0.00")]
+    pub amount_refunded: String,
+    /// Of it, taken by disputes and not given back.
+    #[schema(example = "0.00")]
+    pub amount_disputed: String,
+    /// Who ordered.
+    pub customer: Customer,
+    /// What was ordered.
+    pub line_items: Vec<LineItem>,
+    /// Where it goes.
+    pub shipping_address: Option<Address>,
+    /// Who is billed.
+    pub billing_address: Option<Address>,
+    /// The caller's own data.
+    pub metadata: Metadata,
+    /// Whether real money moves.
+    pub livemode: bool,
+    /// When it was placed.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it expires if it is not paid.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+}
+
+/// One line of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LineItem {
+    /// The line's id.
+    #[schema(value_type = String, example = "li_01kq8rm5ahf2aaemq4p7v9w0xe")]
+    pub id: LineItemId,
+    /// Always `line_item`.
+    #[schema(example = "line_item")]
+    pub object: String,
+    /// The catalogue's SKU; null for a line priced by the caller.
+    #[schema(example = "mug")]
+    pub sku: Option<String>,
+    /// What it says.
+    #[schema(example = "Mug")]
+    pub name: String,
+    /// How many.
+    #[schema(example = 2, minimum = 1, maximum = 9999)]
+    pub quantity: u32,
+    /// The price of one.
+    #[schema(example = "12.50")]
+    pub unit_price: String,
+    /// Quantity times price.
+    #[schema(example = "25.00")]
+    pub subtotal: String,
+    /// Its share of the discount.
+    #[schema(example = "0.00")]
+    pub discount: String,
+    /// Its tax.
+    #[schema(example = "0.00")]
+    pub tax: String,
+    /// What it adds to the order's total.
+    #[schema(example = "25.00")]
+    pub total: String,
+    /// When it was placed.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+/// A placed order with the token its customer reads it by.
+///
+/// The token is derived, never stored: stored answers hold null here and a replay fills it in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PlacedOrder {
+    /// The order.
+    #[serde(flatten)]
+    pub order: Order,
+    /// Lets a browser read this order and pay it; only in this answer and its replays.
+    #[schema(example = "ot_…")]
+    pub client_token: Option<String>,
+}

@@ -1,0 +1,82 @@
+//! Payments: one intent at the provider each.
+
+use serde::Serialize;
+
+use super::access::words;
+use super::currency::Currency;
+use super::ids::{CheckoutSessionId, OrderId, PaymentId};
+use super::money::Money;
+use super::settlement::{FactKind, PaymentState};
+use super::time::Timestamp;
+
+words! {
+    /// Where a payment stands.
+    PaymentWord {
+        /// The money is under way.
+        Processing = "processing",
+        /// The money is reserved.
+        Authorized = "authorized",
+        /// The money was captured.
+        Captured = "captured",
+        /// The reservation was released.
+        Voided = "voided",
+        /// The last try was refused; the intent may still be paid.
+        Failed = "failed",
+        /// The reservation lapsed.
+        Expired = "expired",
+    }
+}
+
+/// The word for what is known of a payment.
+#[must_use]
+pub fn word_of(state: &PaymentState) -> PaymentWord {
+    match state.rank {
+        Some(FactKind::Captured) => PaymentWord::Captured,
+        Some(FactKind::Authorized) => PaymentWord::Authorized,
+        Some(FactKind::Voided) => PaymentWord::Voided,
+        Some(FactKind::Expired) => PaymentWord::Expired,
+        Some(FactKind::Declined | FactKind::Failed) => PaymentWord::Failed,
+        _ => PaymentWord::Processing,
+    }
+}
+
+/// A payment as callers see it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Payment {
+    /// The payment's id.
+    #[schema(value_type = String, example = "pay_01kq8rm5ahf2aaemq4p7v9w0xf")]
+    pub id: PaymentId,
+    /// Always `payment`.
+    #[schema(example = "payment")]
+    pub object: &'static str,
+    /// The order it pays.
+    #[schema(value_type = String)]
+    pub order_id: OrderId,
+    /// The session it was made through.
+    #[schema(value_type = Option<String>)]
+    pub checkout_session_id: Option<CheckoutSessionId>,
+    /// The provider.
+    #[schema(example = "stripe")]
+    pub provider: String,
+    /// The provider's own id of the intent.
+    pub provider_payment_id: String,
+    /// Where it stands.
+    pub status: PaymentWord,
+    /// What the intent asks for.
+    #[schema(value_type = String, example = "59.97")]
+    pub amount: Money,
+    /// What was captured.
+    #[schema(value_type = String, example = "59.97")]
+    pub amount_captured: Money,
+    /// What was given back.
+    #[schema(value_type = String, example = "0.00")]
+    pub amount_refunded: Money,
+    /// The currency of the amounts.
+    #[schema(value_type = String, example = "EUR")]
+    pub currency: Currency,
+    /// Why the last try was refused.
+    pub failure_code: Option<String>,
+    /// When it was first seen.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,118 @@
+//! Open questions for people. They follow the facts: opened when the cause appears, closed when it is gone.
+
+use super::facts::{Fact, FactKind};
+use super::fold::PaymentState;
+use super::{PaymentTerms, Terms};
+use crate::domain::access::words;
+use crate::domain::checkout::Disagreement;
+
+words! {
+    /// Why people have to look.
+    Reason {
+        /// The provider's amount is not ours.
+        AmountMismatch = "amount_mismatch",
+        /// The provider's currency is not ours.
+        CurrencyMismatch = "currency_mismatch",
+        /// Money arrived for a cancelled or expired order.
+        PaidAfterCancel = "paid_after_cancel",
+        /// Money arrived twice.
+        DuplicatePayment = "duplicate_payment",
+        /// Nobody can say whether a call was carried out.
+        OutcomeUnknown = "outcome_unknown",
+        /// Money arrived that no order is known for.
+        UnmatchedPayment = "unmatched_payment",
+        /// The customer's bank asks for the money.
+        Dispute = "dispute",
+        /// The provider refused to give money back.
+        ProviderDeclinedRefund = "provider_declined_refund",
+    }
+}
+
+/// One question: why, and about what. There is never more than one of a kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReviewKey {
+    /// Why.
+    pub reason: Reason,
+    /// About what: our id of a session, payment, call or refund, or the provider's of a dispute.
+    pub subject: String,
+}
+
+/// The questions that are open by the facts, sorted, each once.
+pub(super) fn open_questions(
+    terms: &Terms,
+    facts: &[Fact],
+    closed: bool,
+    payments: &[PaymentState],
+) -> Vec<ReviewKey> {
+    let mut open: Vec<ReviewKey> = terms.flags.clone();
+    for (payment, state) in terms.payments.iter().zip(payments) {
+        open.extend(money_question(terms, payment, state, closed));
+        let disputes = state.disputes.iter().filter(|dispute| dispute.is_open());
+        open.extend(disputes.map(|dispute| ReviewKey {
+            reason: Reason::Dispute,
+            subject: dispute.object.clone(),
+        }));
+    }
+    open.extend(facts.iter().filter_map(|fact| wrong_answer(facts, fact)));
+    open.sort();
+    open.dedup();
+    open
+}
+
+/// Captured or reserved money that is not the order's.
+fn money_question(
+    terms: &Terms,
+    payment: &PaymentTerms,
+    state: &PaymentState,
+    closed: bool,
+) -> Option<ReviewKey> {
+    if state.belongs {
+        return None;
+    }
+    let here = state.kept_minor() > 0
+        || state.authorized_minor > 0
+        || state.rank == Some(FactKind::Processing);
+    if !state.valid {
+        let session = terms.session_of(payment);
+        let right_currency =
+            session.is_some_and(|s| s.amount.currency() == payment.requested.currency());
+        let reason = if right_currency {
+            Reason::AmountMismatch
+        } else {
+            Reason::CurrencyMismatch
+        };
+        let subject = payment
+            .session
+            .map_or_else(|| payment.id.to_string(), |session| session.to_string());
+        return here.then_some(ReviewKey { reason, subject });
+    }
+    let reason = if closed {
+        Reason::PaidAfterCancel
+    } else {
+        Reason::DuplicatePayment
+    };
+    (state.captured_minor > 0 && state.kept_minor() > 0).then(|| ReviewKey {
+        reason,
+        subject: payment.id.to_string(),
+    })
+}
+
+/// A session the provider made otherwise than we asked, until it can no longer be paid.
+fn wrong_answer(facts: &[Fact], fact: &Fact) -> Option<ReviewKey> {
+    let session = fact.said.session?;
+    if fact.said.kind != FactKind::Rejected {
+        return None;
+    }
+    let reason = match fact.said.code.as_deref()?.parse().ok()? {
+        Disagreement::Currency => Reason::CurrencyMismatch,
+        Disagreement::Amount => Reason::AmountMismatch,
+        Disagreement::NotOurs => Reason::OutcomeUnknown,
+    };
+    let gone = facts.iter().any(|other| {
+        other.said.session == Some(session) && other.said.kind == FactKind::SessionExpired
+    });
+    (!gone).then(|| ReviewKey {
+        reason,
+        subject: session.to_string(),
+    })
+}

@@ -1,0 +1,148 @@
+//! Text callers give: bounds and forms, each rule once.
+
+/// Why a text is refused; the sentence follows the name of the field.
+pub type TextError = String;
+
+/// A text of 1 to `max` characters without control characters, kept exactly as given.
+///
+/// # Errors
+/// An empty or too long text, or one with NUL or other control characters.
+pub fn plain(text: &str, max: usize) -> Result<String, TextError> {
+    let count = text.chars().count();
+    if count == 0 || text.trim().is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    if count > max {
+        return Err(format!("must have at most {max} characters"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("must not contain control characters".to_owned());
+    }
+    if is_card_number(text) {
+        return Err("looks like a card number, which Till must never receive".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A SKU: letters, digits, dot, underscore and hyphen.
+///
+/// # Errors
+/// Anything else, or more than 64 characters.
+pub fn sku(text: &str) -> Result<String, TextError> {
+    let fits = (1..=64).contains(&text.len());
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if fits && text.bytes().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 64 letters, digits, dots, underscores or hyphens".to_owned())
+    }
+}
+
+/// An e-mail address, checked only for what every address has.
+///
+/// # Errors
+/// No single `@` with something on both sides, white space, control characters, or more than 254 characters.
+pub fn email(text: &str) -> Result<String, TextError> {
+    let wrong = || "must be an e-mail address of at most 254 characters".to_owned();
+    if text.len() > 254 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(wrong());
+    }
+    match text.rsplit_once('@') {
+        Some((local, domain))
+            if !local.is_empty() && !domain.is_empty() && !local.contains('@') =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err(wrong()),
+    }
+}
+
+/// An absolute `http` or `https` address of at most 2,048 characters.
+///
+/// # Errors
+/// Another scheme, no host, white space or control characters, user information, or too long.
+pub fn url(text: &str) -> Result<String, TextError> {
+    let wrong = || "must be an absolute http or https URL of at most 2,048 characters".to_owned();
+    if text.len() > 2_048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(wrong());
+    }
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .ok_or_else(wrong)?;
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let name = host.split(':').next().unwrap_or_default();
+    if name.is_empty() || host.contains('@') || host.contains('\\') {
+        return Err(wrong());
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether a text is, but for spaces and hyphens, a number of 13 to 19 digits that passes the Luhn check.
+#[must_use]
+pub fn is_card_number(text: &str) -> bool {
+    let mut digits = Vec::with_capacity(19);
+    for c in text.chars() {
+        match c.to_digit(10) {
+            Some(digit) => digits.push(digit),
+            None if c == ' ' || c == '-' => {}
+            None => return false,
+        }
+    }
+    (13..=19).contains(&digits.len()) && luhn_holds(&digits)
+}
+
+fn luhn_holds(digits: &[u32]) -> bool {
+    let sum = digits
+        .iter()
+        .rev()
+        .zip([false, true].into_iter().cycle())
+        .map(|(digit, doubled)| match (doubled, digit.saturating_mul(2)) {
+            (false, _) => *digit,
+            (true, twice) if twice > 9 => twice.saturating_sub(9),
+            (true, twice) => twice,
+        })
+        .fold(0_u32, u32::saturating_add);
+    sum.is_multiple_of(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_every_script_and_refuse_control_characters() {
+        for good in ["Ada", "مرحبا", "👩‍🚀", "O'Neil \u{202e}x", "名前"] {
+            assert_eq!(plain(good, 200).as_deref(), Ok(good));
+        }
+        for bad in ["", "  ", "a\0b", "a\u{7}", &"x".repeat(201), "4242 4242 4242 4242"] {
+            assert!(plain(bad, 200).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        for good in ["ada@example.com", "a+b@localhost", "ü@exämple.de"] {
+            assert!(email(good).is_ok(), "{good}");
+        }
+        for bad in ["ada", "@b", "a@", "a b@c", "a@b@c", "a@b\n"] {
+            assert!(email(bad).is_err(), "{bad}");
+        }
+        for good in ["https://shop.example/ok?o={ORDER_ID}", "http://127.0.0.1:3000/x"] {
+            assert!(url(good).is_ok(), "{good}");
+        }
+        for bad in ["ftp://x", "/relative", "https://", "https://u@h/", "javascript:alert(1)", "https://a b"] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn card_numbers_are_recognised() {
+        for card in ["4242424242424242", "4242-4242-4242-4242", "378282246310005"] {
+            assert!(is_card_number(card), "{card}");
+        }
+        for other in ["4242424242424241", "1234567890", "web-1001", "49 170 1234567"] {
+            assert!(!is_card_number(other), "{other}");
+        }
+    }
+}
