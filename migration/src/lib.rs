@@ -1,1 +1,29 @@
-//! Schema.
+//! Till's schema, for SQLite and PostgreSQL.
+//!
+//! A migration is SQL with a few words that differ between the engines (see [`dialect`]); it runs in one
+//! transaction on both, so a failure half-way leaves nothing behind. A released migration is never edited.
+
+pub use sea_orm_migration::prelude::*;
+
+mod dialect;
+mod m20261122_000001_shops_and_catalogue;
+mod m20261122_000002_orders;
+mod m20261122_000003_payments;
+mod m20261122_000004_provider_calls_and_inbox;
+mod m20261122_000005_ledger_and_events;
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261122_000001_shops_and_catalogue::Migration),
+            Box::new(m20261122_000002_orders::Migration),
+            Box::new(m20261122_000003_payments::Migration),
+            Box::new(m20261122_000004_provider_calls_and_inbox::Migration),
+            Box::new(m20261122_000005_ledger_and_events::Migration),
+        ]
+    }
+}

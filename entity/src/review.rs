@@ -1,0 +1,31 @@
+//! A question for people.
+
+use sea_orm::entity::prelude::*;
+
+/// A question for people.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "review")]
+pub struct Model {
+    /// The id, as it is on the wire.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    /// The shop.
+    pub shop_id: String,
+    /// The order.
+    pub order_id: Option<String>,
+    /// Reason.
+    pub reason: String,
+    /// The subject.
+    pub subject_id: String,
+    /// Status.
+    pub status: String,
+    /// Opened, in epoch milliseconds.
+    pub opened_at: i64,
+    /// Resolved, in epoch milliseconds.
+    pub resolved_at: Option<i64>,
+    /// Resolved by.
+    pub resolved_by: Option<String>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,89 @@
+//! The words in which the two engines differ.
+//!
+//! | word | SQLite | PostgreSQL |
+//! |---|---|---|
+//! | `{text}` | TEXT | TEXT COLLATE "C": sorts by bytes, as ids must |
+//! | `{int}` | INTEGER | BIGINT |
+//! | `{bool}` | INTEGER (0 or 1) | BOOLEAN |
+//! | `{bytes}` | BLOB | BYTEA |
+//! | `{strict}` | STRICT | nothing: PostgreSQL always is |
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DatabaseBackend;
+
+/// Runs statements one by one in the migration's transaction.
+pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    let backend = manager.get_database_backend();
+    for statement in statements {
+        let sql = translate(backend, statement);
+        manager.get_connection().execute_unprepared(&sql).await?;
+    }
+    Ok(())
+}
+
+/// Refuses every change of a table's rows but new ones.
+pub(crate) async fn append_only(manager: &SchemaManager<'_>, table: &str) -> Result<(), DbErr> {
+    let connection = manager.get_connection();
+    if manager.get_database_backend() == DatabaseBackend::Sqlite {
+        for verb in ["UPDATE", "DELETE"] {
+            let name = verb.to_lowercase();
+            connection
+                .execute_unprepared(&format!(
+                    "CREATE TRIGGER {table}_no_{name} BEFORE {verb} ON {table} \
+                     BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+                ))
+                .await?;
+        }
+        return Ok(());
+    }
+    for sql in [
+        "CREATE OR REPLACE FUNCTION till_append_only() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
+            .to_owned(),
+        format!(
+            "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} \
+             FOR EACH ROW EXECUTE FUNCTION till_append_only()"
+        ),
+        format!(
+            "CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} \
+             FOR EACH STATEMENT EXECUTE FUNCTION till_append_only()"
+        ),
+    ] {
+        connection.execute_unprepared(&sql).await?;
+    }
+    Ok(())
+}
+
+/// Undoes [`append_only`] for good; the tables are gone by now.
+pub(crate) async fn forget_append_only(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    if manager.get_database_backend() == DatabaseBackend::Postgres {
+        let drop = "DROP FUNCTION IF EXISTS till_append_only()";
+        manager.get_connection().execute_unprepared(drop).await?;
+    }
+    Ok(())
+}
+
+fn translate(backend: DatabaseBackend, statement: &str) -> String {
+    let words = if backend == DatabaseBackend::Sqlite {
+        [
+            ("{text}", "TEXT"),
+            ("{int}", "INTEGER"),
+            ("{bool}", "INTEGER"),
+            ("{bytes}", "BLOB"),
+            ("{strict}", "STRICT"),
+        ]
+    } else {
+        [
+            ("{text}", "TEXT COLLATE \"C\""),
+            ("{int}", "BIGINT"),
+            ("{bool}", "BOOLEAN"),
+            ("{bytes}", "BYTEA"),
+            ("{strict}", ""),
+        ]
+    };
+    let mut sql = statement.to_owned();
+    for (word, meaning) in words {
+        sql = sql.replace(word, meaning);
+    }
+    sql
+}
