@@ -1,3 +1,5 @@
 //! Till: a payment and order-processing back end.
+pub mod clock;
 pub mod domain;
 pub mod simulator;
+pub mod store;

@@ -27,6 +27,19 @@ words! {
     }
 }
 
+/// A request that changes something at a provider, as the bytes that will be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRequest {
+    /// The HTTP method.
+    pub method: String,
+    /// Path and query below the provider's base URL.
+    pub path: String,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+    /// The provider API version the body was written for.
+    pub api_version: String,
+}
+
 /// How long the same key may be sent again, in milliseconds: a provider forgets keys after a day, and then the
 /// same bytes would be carried out a second time.
 pub const RESEND_LIMIT_MS: i64 = 23 * HOUR_MS;

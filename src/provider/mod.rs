@@ -9,6 +9,7 @@ pub mod stripe;
 use async_trait::async_trait;
 
 use crate::domain::access::Mode;
+pub use crate::domain::call::CallRequest;
 use crate::domain::checkout::Capture;
 use crate::domain::ids::{CheckoutSessionId, OrderId};
 use crate::domain::money::Money;
@@ -94,19 +95,6 @@ pub struct NewSession {
     pub customer_email: Option<String>,
     /// When the session stops being payable.
     pub expires_at: Timestamp,
-}
-
-/// A request that changes something at a provider, as the bytes that will be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallRequest {
-    /// The HTTP method.
-    pub method: String,
-    /// Path and query below the provider's base URL.
-    pub path: String,
-    /// The body, byte for byte.
-    pub body: Vec<u8>,
-    /// The provider API version the body was written for.
-    pub api_version: String,
 }
 
 /// What is known after one try of a call.

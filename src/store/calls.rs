@@ -1,0 +1,340 @@
+//! Provider calls: intents that were committed before they are sent, claimed by lease to be sent.
+
+use entity::{provider_attempt, provider_call as row};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
+
+use super::rows::{lease_token, parse, sql};
+use super::{ShopTx, Store, StoreError, Tx};
+use crate::domain::access::Trace;
+use crate::domain::call::{CallKind, CallRequest, CallStatus};
+use crate::domain::ids::{AccountId, AttemptId, CallId, OrderId, ShopId};
+use crate::domain::time::Timestamp;
+
+/// How long a claimed call is its claimant's, in milliseconds: longer than a call can take.
+pub const LEASE_MS: i64 = 20_000;
+
+/// A call to be inserted.
+#[derive(Debug, Clone)]
+pub struct NewCall {
+    /// Its id; also its idempotency key at the provider.
+    pub id: CallId,
+    /// The order it is about.
+    pub order: OrderId,
+    /// The account it is made with.
+    pub account: AccountId,
+    /// What it does.
+    pub kind: CallKind,
+    /// Our id of what it is done to.
+    pub subject_id: String,
+    /// What will be sent.
+    pub request: CallRequest,
+    /// Why it is made: the id of a request, fact or event.
+    pub cause: String,
+    /// Who caused it.
+    pub trace: Trace,
+}
+
+/// A call somebody holds the lease of.
+#[derive(Debug, Clone)]
+pub struct ClaimedCall {
+    /// Its id.
+    pub id: CallId,
+    /// Its shop.
+    pub shop: ShopId,
+    /// The order it is about.
+    pub order: OrderId,
+    /// The account it is made with.
+    pub account: AccountId,
+    /// What it does.
+    pub kind: CallKind,
+    /// Our id of what it is done to.
+    pub subject_id: String,
+    /// The key it is sent under, at every try.
+    pub idempotency_key: String,
+    /// What is sent, byte for byte, at every try.
+    pub request: CallRequest,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// The fencing token.
+    pub token: String,
+    /// When it was first meant to be sent.
+    pub created_at: Timestamp,
+    /// Who caused it.
+    pub trace: Trace,
+}
+
+/// What is noted of one try.
+#[derive(Debug, Clone)]
+pub struct AttemptNote {
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+    /// The HTTP status, when there was one.
+    pub http_status: Option<u16>,
+    /// A word for what came of it.
+    pub outcome: String,
+    /// The provider's id of the request.
+    pub provider_request_id: Option<String>,
+}
+
+fn claimed(row: row::Model) -> Result<ClaimedCall, StoreError> {
+    let gone = |column: &str| StoreError::Corrupt(format!("an open call without its {column}"));
+    Ok(ClaimedCall {
+        id: parse("provider_call.id", &row.id)?,
+        shop: parse("provider_call.shop_id", &row.shop_id)?,
+        order: parse("provider_call.order_id", &row.order_id)?,
+        account: parse("provider_call.provider_account_id", &row.provider_account_id)?,
+        kind: parse("provider_call.kind", &row.kind)?,
+        subject_id: row.subject_id,
+        idempotency_key: row.idempotency_key,
+        request: CallRequest {
+            method: row.method,
+            path: row.path,
+            body: row.body.ok_or_else(|| gone("body"))?,
+            api_version: row.api_version,
+        },
+        attempt: u32::try_from(row.attempt_count).unwrap_or(u32::MAX),
+        token: row.lease_token.ok_or_else(|| gone("lease"))?,
+        created_at: Timestamp::from_ms(row.created_at),
+        trace: Trace {
+            request_id: row.request_id,
+            actor: row.actor,
+        },
+    })
+}
+
+impl ShopTx {
+    /// Inserts a call that this process sends itself, right after the commit: its first claimant.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn insert_claimed_call(&self, new: &NewCall) -> Result<ClaimedCall, StoreError> {
+        let mut row = self.call_row(new);
+        let now = self.tx.clock.now().ms();
+        row.attempt_count = 1;
+        row.lease_token = Some(lease_token());
+        row.lease_until = Some(now.saturating_add(LEASE_MS));
+        row.next_at = row.lease_until;
+        row::Entity::insert(row::ActiveModel::from(row.clone()))
+            .exec_without_returning(self.tx.conn())
+            .await?;
+        let call = claimed(row)?;
+        start_attempt(&self.tx, &call).await?;
+        Ok(call)
+    }
+
+    /// Inserts a call for the recovery loop to send.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn insert_call(&self, new: &NewCall) -> Result<(), StoreError> {
+        let row = self.call_row(new);
+        row::Entity::insert(row::ActiveModel::from(row))
+            .exec_without_returning(self.tx.conn())
+            .await?;
+        Ok(())
+    }
+
+    fn call_row(&self, new: &NewCall) -> row::Model {
+        let now = self.tx.clock.now().ms();
+        row::Model {
+            id: new.id.to_string(),
+            shop_id: self.shop.to_string(),
+            order_id: new.order.to_string(),
+            provider_account_id: new.account.to_string(),
+            kind: new.kind.to_string(),
+            subject_id: new.subject_id.clone(),
+            idempotency_key: format!("till_{}", new.id),
+            method: new.request.method.clone(),
+            path: new.request.path.clone(),
+            body: Some(new.request.body.clone()),
+            api_version: new.request.api_version.clone(),
+            status: CallStatus::Sending.to_string(),
+            attempt_count: 0,
+            next_at: Some(now),
+            lease_until: None,
+            lease_token: None,
+            cause: new.cause.clone(),
+            request_id: new.trace.request_id.clone(),
+            actor: new.trace.actor.clone(),
+            created_at: now,
+            finished_at: None,
+        }
+    }
+}
+
+async fn start_attempt(tx: &Tx, call: &ClaimedCall) -> Result<(), StoreError> {
+    let row = provider_attempt::ActiveModel {
+        id: Set(tx.clock.id::<AttemptId>().to_string()),
+        shop_id: Set(call.shop.to_string()),
+        provider_call_id: Set(call.id.to_string()),
+        number: Set(i64::from(call.attempt)),
+        started_at: Set(tx.clock.now().ms()),
+        duration_ms: Set(0),
+        http_status: Set(None),
+        outcome: Set("sending".to_owned()),
+        provider_request_id: Set(None),
+    };
+    provider_attempt::Entity::insert(row)
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(())
+}
+
+async fn finish_attempt(
+    tx: &Tx,
+    call: &ClaimedCall,
+    note: &AttemptNote,
+) -> Result<(), StoreError> {
+    provider_attempt::Entity::update_many()
+        .col_expr(
+            provider_attempt::Column::DurationMs,
+            Expr::value(note.duration_ms),
+        )
+        .col_expr(
+            provider_attempt::Column::HttpStatus,
+            Expr::value(note.http_status.map(i64::from)),
+        )
+        .col_expr(
+            provider_attempt::Column::Outcome,
+            Expr::value(note.outcome.clone()),
+        )
+        .col_expr(
+            provider_attempt::Column::ProviderRequestId,
+            Expr::value(note.provider_request_id.clone()),
+        )
+        .filter(provider_attempt::Column::ProviderCallId.eq(call.id.to_string()))
+        .filter(provider_attempt::Column::Number.eq(i64::from(call.attempt)))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Writes a call's end, if its lease is still ours.
+pub(super) async fn finish(
+    tx: &Tx,
+    call: &ClaimedCall,
+    status: CallStatus,
+    note: &AttemptNote,
+) -> Result<(), StoreError> {
+    let now = tx.clock.now().ms();
+    let done = row::Entity::update_many()
+        .col_expr(row::Column::Status, Expr::value(status.as_str()))
+        .col_expr(row::Column::FinishedAt, Expr::value(now))
+        .col_expr(row::Column::Body, Expr::value(None::<Vec<u8>>))
+        .col_expr(row::Column::NextAt, Expr::value(None::<i64>))
+        .col_expr(row::Column::LeaseUntil, Expr::value(None::<i64>))
+        .col_expr(row::Column::LeaseToken, Expr::value(None::<String>))
+        .filter(row::Column::Id.eq(call.id.to_string()))
+        .filter(row::Column::LeaseToken.eq(&call.token))
+        .exec(tx.conn())
+        .await?;
+    if done.rows_affected != 1 {
+        return Err(StoreError::LeaseLost);
+    }
+    finish_attempt(tx, call, note).await
+}
+
+/// Whether a call of this kind was ever meant for a subject.
+pub(super) async fn exists(
+    tx: &Tx,
+    kind: CallKind,
+    subject_id: &str,
+) -> Result<bool, StoreError> {
+    let row = row::Entity::find()
+        .filter(row::Column::SubjectId.eq(subject_id))
+        .filter(row::Column::Kind.eq(kind.as_str()))
+        .one(tx.conn())
+        .await?;
+    Ok(row.is_some())
+}
+
+impl Store {
+    /// Notes that a try proved nothing, and when the next one is due.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when somebody else has the call now.
+    pub async fn call_unknown(
+        &self,
+        call: &ClaimedCall,
+        retry_in_ms: i64,
+        note: &AttemptNote,
+    ) -> Result<(), StoreError> {
+        self.write(|tx| async move {
+            let text = format!(
+                "UPDATE provider_call SET status = 'unknown', next_at = {} + ?, \
+                 lease_until = NULL, lease_token = NULL WHERE id = ? AND lease_token = ?",
+                tx.now_sql()
+            );
+            let values: [Value; 3] = [
+                retry_in_ms.into(),
+                call.id.to_string().into(),
+                call.token.clone().into(),
+            ];
+            let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+            if done.rows_affected() != 1 {
+                return Err(StoreError::LeaseLost);
+            }
+            finish_attempt(&tx, call, note).await
+        })
+        .await
+    }
+
+    /// Claims up to `limit` calls that are due, each for [`LEASE_MS`].
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn claim_calls(&self, limit: u32) -> Result<Vec<ClaimedCall>, StoreError> {
+        let token = lease_token();
+        let token = &token;
+        self.write(|tx| async move {
+            let (now, lock) = (tx.now_sql(), super::polling::skip_locked(tx.engine));
+            let text = format!(
+                "UPDATE provider_call SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
+                 next_at = {now} + {LEASE_MS}, attempt_count = attempt_count + 1 \
+                 WHERE id IN (SELECT id FROM provider_call \
+                 WHERE status IN ('sending', 'unknown') AND next_at <= {now} \
+                 AND (lease_until IS NULL OR lease_until <= {now}) \
+                 ORDER BY next_at LIMIT {limit} {lock})"
+            );
+            let values: [Value; 1] = [token.clone().into()];
+            let claimed_rows = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+            if claimed_rows.rows_affected() == 0 {
+                return Ok(Vec::new());
+            }
+            let rows = row::Entity::find()
+                .filter(row::Column::LeaseToken.eq(token))
+                .all(tx.conn())
+                .await?;
+            let mut calls = Vec::with_capacity(rows.len());
+            for row in rows {
+                let call = claimed(row)?;
+                start_attempt(&tx, &call).await?;
+                calls.push(call);
+            }
+            Ok(calls)
+        })
+        .await
+    }
+
+    /// What is known of the newest call that makes a subject, and whether somebody is sending it right now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn call_state(
+        &self,
+        kind: CallKind,
+        subject_id: &str,
+    ) -> Result<Option<(CallStatus, bool)>, StoreError> {
+        let row = row::Entity::find()
+            .filter(row::Column::SubjectId.eq(subject_id))
+            .filter(row::Column::Kind.eq(kind.as_str()))
+            .one(&self.writer)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let status: CallStatus = parse("provider_call.status", &row.status)?;
+        let now = self.clock.now().ms();
+        let held = row.lease_until.is_some_and(|until| until > now);
+        Ok(Some((status, status == CallStatus::Sending && held)))
+    }
+}

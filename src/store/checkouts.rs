@@ -1,0 +1,195 @@
+//! Checkout sessions.
+
+use entity::checkout_session as row;
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+
+use super::rows::{money, parse};
+use super::{ShopStore, ShopTx, StoreError};
+use crate::domain::access::Trace;
+use crate::domain::checkout::{Capture, CheckoutSession, SessionStatus};
+use crate::domain::ids::{AccountId, CheckoutSessionId, OrderId, ShopId};
+use crate::domain::money::Money;
+use crate::domain::time::Timestamp;
+
+/// A checkout session as the use cases need it.
+#[derive(Debug, Clone)]
+pub struct SessionRecord {
+    /// Its id.
+    pub id: CheckoutSessionId,
+    /// Its shop.
+    pub shop: ShopId,
+    /// Its order.
+    pub order: OrderId,
+    /// The provider account it was made with.
+    pub account: AccountId,
+    /// Where it stands.
+    pub status: SessionStatus,
+    /// What it charges.
+    pub amount: Money,
+    /// When the money is taken.
+    pub capture: Capture,
+    /// The provider's id.
+    pub provider_session_id: Option<String>,
+    /// The hosted page.
+    pub url: Option<String>,
+    /// When it stops being payable.
+    pub expires_at: Timestamp,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl TryFrom<row::Model> for SessionRecord {
+    type Error = StoreError;
+    fn try_from(row: row::Model) -> Result<Self, StoreError> {
+        Ok(SessionRecord {
+            id: parse("checkout_session.id", &row.id)?,
+            shop: parse("checkout_session.shop_id", &row.shop_id)?,
+            order: parse("checkout_session.order_id", &row.order_id)?,
+            account: parse("checkout_session.provider_account_id", &row.provider_account_id)?,
+            status: parse("checkout_session.status", &row.status)?,
+            amount: money(row.amount_minor, &row.currency)?,
+            capture: parse("checkout_session.capture", &row.capture)?,
+            provider_session_id: row.provider_session_id,
+            url: row.url,
+            expires_at: Timestamp::from_ms(row.expires_at),
+            created_at: Timestamp::from_ms(row.created_at),
+        })
+    }
+}
+
+impl SessionRecord {
+    /// The session as callers see it.
+    #[must_use]
+    pub fn public(&self, provider: &str) -> CheckoutSession {
+        let payable = self.status == SessionStatus::Open;
+        CheckoutSession {
+            id: self.id,
+            object: "checkout_session",
+            order_id: self.order,
+            status: self.status,
+            url: self.url.clone().filter(|_| payable),
+            amount: self.amount,
+            currency: self.amount.currency(),
+            capture: self.capture,
+            provider: provider.to_owned(),
+            provider_session_id: self.provider_session_id.clone(),
+            expires_at: self.expires_at,
+            created_at: self.created_at,
+        }
+    }
+}
+
+/// A session to be inserted as `creating`.
+#[derive(Debug, Clone)]
+pub struct NewSessionRow {
+    /// Its id.
+    pub id: CheckoutSessionId,
+    /// Its order.
+    pub order: OrderId,
+    /// The provider account.
+    pub account: AccountId,
+    /// What it charges.
+    pub amount: Money,
+    /// When the money is taken.
+    pub capture: Capture,
+    /// Where the customer goes after paying.
+    pub success_url: String,
+    /// Where the customer goes when giving up.
+    pub cancel_url: String,
+    /// When it stops being payable.
+    pub expires_at: Timestamp,
+    /// Who caused it.
+    pub trace: Trace,
+}
+
+const LIVE: [&str; 3] = ["creating", "open", "processing"];
+
+impl ShopTx {
+    /// The order's session that can still bring money.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn live_session(&self, order: OrderId) -> Result<Option<SessionRecord>, StoreError> {
+        let row = row::Entity::find()
+            .filter(row::Column::OrderId.eq(order.to_string()))
+            .filter(row::Column::ShopId.eq(self.shop.to_string()))
+            .filter(row::Column::Status.is_in(LIVE))
+            .one(self.tx.conn())
+            .await?;
+        row.map(SessionRecord::try_from).transpose()
+    }
+
+    /// Inserts a session. The unique index allows one live session per order.
+    ///
+    /// # Errors
+    /// [`super::Constraint::OneLiveSession`] when there is one already.
+    pub async fn insert_session(&self, new: &NewSessionRow) -> Result<(), StoreError> {
+        let now = self.tx.clock.now().ms();
+        let row = row::ActiveModel {
+            id: Set(new.id.to_string()),
+            shop_id: Set(self.shop.to_string()),
+            order_id: Set(new.order.to_string()),
+            provider_account_id: Set(new.account.to_string()),
+            status: Set(SessionStatus::Creating.to_string()),
+            amount_minor: Set(new.amount.minor()),
+            currency: Set(new.amount.currency().code().to_owned()),
+            capture: Set(new.capture.to_string()),
+            success_url: Set(new.success_url.clone()),
+            cancel_url: Set(new.cancel_url.clone()),
+            provider_session_id: Set(None),
+            url: Set(None),
+            expires_at: Set(new.expires_at.ms()),
+            poll_count: Set(0),
+            next_poll_at: Set(None),
+            lease_until: Set(None),
+            lease_token: Set(None),
+            request_id: Set(new.trace.request_id.clone()),
+            actor: Set(new.trace.actor.clone()),
+            created_at: Set(now),
+            updated_at: Set(now),
+        };
+        row::Entity::insert(row)
+            .exec_without_returning(self.tx.conn())
+            .await?;
+        Ok(())
+    }
+}
+
+impl ShopStore<'_> {
+    /// A session of this shop.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn session(
+        &self,
+        id: CheckoutSessionId,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        let row = row::Entity::find_by_id(id.to_string())
+            .filter(row::Column::ShopId.eq(self.shop.to_string()))
+            .one(&self.store.reader)
+            .await?;
+        row.map(SessionRecord::try_from).transpose()
+    }
+}
+
+/// Any session, for the loops that work for all shops.
+pub(super) async fn find<C: ConnectionTrait>(
+    connection: &C,
+    id: &str,
+) -> Result<Option<SessionRecord>, StoreError> {
+    let row = row::Entity::find_by_id(id).one(connection).await?;
+    row.map(SessionRecord::try_from).transpose()
+}
+
+impl super::Store {
+    /// Any session, for the loops that work for all shops.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn any_session(
+        &self,
+        id: CheckoutSessionId,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        find(&self.reader, &id.to_string()).await
+    }
+}

@@ -1,0 +1,147 @@
+//! What can go wrong in the store, and the one place that reads database errors.
+//!
+//! Constraint names are part of the design: each unique index that callers can run into is named here in both
+//! spellings, PostgreSQL's (its name) and SQLite's (its columns), and becomes a [`Constraint`].
+
+use sea_orm::{DbErr, RuntimeErr, sqlx};
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached, is full or overloaded: nothing was decided, try again.
+    #[error("the database is not available")]
+    Unavailable(#[source] DbErr),
+    /// Somebody else was faster; the whole transaction may be repeated.
+    #[error("the transaction collided with another one")]
+    Collision(#[source] DbErr),
+    /// A unique index said no.
+    #[error("a unique index refused the row: {0:?}")]
+    Conflict(Constraint),
+    /// The lease this work was done under is gone: somebody else does it now, and nothing was written.
+    #[error("the lease was lost")]
+    LeaseLost,
+    /// The books have no account yet for a currency; the caller makes them and repeats.
+    #[error("the ledger has no accounts for a currency")]
+    MissingLedgerAccounts(crate::domain::ids::ShopId, crate::domain::currency::Currency),
+    /// A row does not say what it must.
+    #[error("a stored row is not valid: {0}")]
+    Corrupt(String),
+    /// A setting of the database is unsafe.
+    #[error("{0}")]
+    Setting(String),
+    /// Anything else: a bug.
+    #[error("a database statement failed")]
+    Statement(#[source] DbErr),
+}
+
+/// A unique index that decides a race.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Constraint {
+    /// A shop's name.
+    ShopName,
+    /// An order's reference.
+    OrderReference,
+    /// One live checkout session per order.
+    OneLiveSession,
+    /// An event of a provider.
+    ProviderEvent,
+    /// A fact.
+    ProviderFact,
+    /// Any other unique index.
+    Other,
+}
+
+/// Each index in PostgreSQL's spelling and in SQLite's.
+const CONSTRAINTS: &[(&str, &str, Constraint)] = &[
+    ("shop_name_key", "shop.name", Constraint::ShopName),
+    (
+        "order_reference_key",
+        "order.shop_id, order.reference",
+        Constraint::OrderReference,
+    ),
+    (
+        "checkout_session_one_live_key",
+        "checkout_session.order_id",
+        Constraint::OneLiveSession,
+    ),
+    (
+        "provider_event_key",
+        "provider_event.provider_account_id, provider_event.event_id",
+        Constraint::ProviderEvent,
+    ),
+    (
+        "provider_fact_key",
+        "provider_fact.provider_account_id, provider_fact.object_id, provider_fact.kind, \
+         provider_fact.amount_minor, provider_fact.currency",
+        Constraint::ProviderFact,
+    ),
+];
+
+/// An error type a transaction may fail with: it can say whether the store was to blame.
+pub trait Failure: From<StoreError> {
+    /// The store's error inside, if it is one.
+    fn as_store(&self) -> Option<&StoreError>;
+}
+
+impl Failure for StoreError {
+    fn as_store(&self) -> Option<&StoreError> {
+        Some(self)
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        classify(error)
+    }
+}
+
+fn classify(error: DbErr) -> StoreError {
+    let driver = match &error {
+        DbErr::Conn(RuntimeErr::SqlxError(driver))
+        | DbErr::Exec(RuntimeErr::SqlxError(driver))
+        | DbErr::Query(RuntimeErr::SqlxError(driver)) => driver.clone(),
+        DbErr::ConnectionAcquire(_) => return StoreError::Unavailable(error),
+        _ => return StoreError::Statement(error),
+    };
+    let sqlx::Error::Database(refusal) = driver.as_ref() else {
+        return match driver.as_ref() {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => StoreError::Unavailable(error),
+            _ => StoreError::Statement(error),
+        };
+    };
+    if refusal.is_unique_violation() {
+        return StoreError::Conflict(constraint_of(refusal.message(), refusal.constraint()));
+    }
+    let code = refusal.code().unwrap_or_default().into_owned();
+    match code.as_str() {
+        // PostgreSQL: serialization failure, deadlock, lock not available.
+        "40001" | "40P01" | "55P03" => StoreError::Collision(error),
+        // SQLite: busy, busy snapshot, locked.
+        "5" | "517" | "6" | "261" => StoreError::Collision(error),
+        // SQLite: I/O error, full, cannot open, read-only.
+        "10" | "13" | "14" | "8" => StoreError::Unavailable(error),
+        // PostgreSQL: connection trouble, out of resources, shutdown, statement cancelled, read-only standby.
+        other
+            if ["08", "53", "57", "58"].iter().any(|class| other.starts_with(class))
+                || other == "25006" =>
+        {
+            StoreError::Unavailable(error)
+        }
+        _ => StoreError::Statement(error),
+    }
+}
+
+fn constraint_of(message: &str, name: Option<&str>) -> Constraint {
+    let columns = message
+        .rsplit_once("UNIQUE constraint failed: ")
+        .map(|(_, columns)| columns.trim());
+    CONSTRAINTS
+        .iter()
+        .find(|(postgres, sqlite, _)| name == Some(postgres) || columns == Some(sqlite))
+        .map_or(Constraint::Other, |(_, _, constraint)| *constraint)
+}

@@ -1,0 +1,338 @@
+//! The inbox: every verified event of a provider, as it came, with what became of it.
+
+use entity::provider_event as row;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Value,
+};
+
+use super::rows::{lease_token, parse, parse_opt, sql};
+use super::settle::Match;
+use super::{Store, StoreError, Tx};
+use crate::domain::call::{PENDING_LIMIT_MS, inbox_delay_ms};
+use crate::domain::ids::{AccountId, CheckoutSessionId, ProviderEventId};
+use crate::domain::time::Timestamp;
+
+/// How long a claimed event is its claimant's, in milliseconds.
+const LEASE_MS: i64 = 20_000;
+
+/// A verified event that has just arrived.
+#[derive(Debug, Clone)]
+pub struct InboxEvent {
+    /// Our id of it.
+    pub id: ProviderEventId,
+    /// The account it was sent for.
+    pub account: AccountId,
+    /// The provider's id of it.
+    pub event_id: String,
+    /// The provider's type of it.
+    pub kind: String,
+    /// Its bytes.
+    pub raw: Vec<u8>,
+    /// The signature it came with.
+    pub signature: String,
+    /// Which secret verified it.
+    pub secret_index: i64,
+    /// The API version it was written in.
+    pub api_version: Option<String>,
+    /// Whether it is about real money.
+    pub live: bool,
+    /// The connected account it names.
+    pub external_account: Option<String>,
+    /// The object it is about.
+    pub object_id: Option<String>,
+    /// The intent that object belongs to.
+    pub intent_id: Option<String>,
+    /// The charge that object belongs to.
+    pub charge_id: Option<String>,
+    /// The request it came in.
+    pub request_id: Option<String>,
+}
+
+/// A stored event that somebody tries again.
+#[derive(Debug, Clone)]
+pub struct ClaimedEvent {
+    /// Our id of it.
+    pub id: ProviderEventId,
+    /// The account it was sent for.
+    pub account: AccountId,
+    /// Its bytes.
+    pub raw: Vec<u8>,
+    /// Whether it was quarantined: then its object is fetched.
+    pub quarantined: bool,
+    /// The session it is about, when known.
+    pub session: Option<CheckoutSessionId>,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// The fencing token.
+    pub token: String,
+    /// When it arrived.
+    pub received_at: Timestamp,
+}
+
+/// What becomes of an event.
+#[derive(Debug, Clone)]
+pub(super) struct Verdict {
+    word: &'static str,
+    reason: Option<String>,
+    next_at: Option<i64>,
+    settled_at: Option<i64>,
+}
+
+impl Verdict {
+    fn plain(word: &'static str) -> Self {
+        Verdict {
+            word,
+            reason: None,
+            next_at: None,
+            settled_at: None,
+        }
+    }
+
+    pub fn applied(tx: &Tx) -> Self {
+        Verdict {
+            settled_at: Some(tx.clock.now().ms()),
+            ..Verdict::plain("applied")
+        }
+    }
+
+    pub fn ignored() -> Self {
+        Verdict::plain("ignored")
+    }
+
+    pub fn foreign() -> Self {
+        Verdict::plain("foreign")
+    }
+
+    pub fn quarantined(reason: &str) -> Self {
+        Verdict {
+            reason: Some(reason.to_owned()),
+            ..Verdict::plain("quarantined")
+        }
+    }
+
+    /// Not believed; its object is fetched as soon as possible.
+    pub fn refetch(tx: &Tx, reason: &str) -> Self {
+        Verdict {
+            next_at: Some(tx.clock.now().ms()),
+            ..Verdict::quarantined(reason)
+        }
+    }
+
+    pub fn pending(tx: &Tx, delay_ms: i64) -> Self {
+        Verdict {
+            reason: Some("order_unknown".to_owned()),
+            next_at: Some(tx.clock.now().plus_ms(delay_ms).ms()),
+            ..Verdict::plain("pending")
+        }
+    }
+
+    /// Tried again later, or given up after a day.
+    pub fn pending_or_dead(tx: &Tx, event: &ClaimedEvent) -> Self {
+        if tx.clock.now().since(event.received_at) > PENDING_LIMIT_MS {
+            return Verdict {
+                reason: Some("order_unknown".to_owned()),
+                ..Verdict::plain("dead")
+            };
+        }
+        Verdict::pending(tx, inbox_delay_ms(event.attempt.saturating_add(1)))
+    }
+}
+
+/// Whether an event was stored before.
+pub(super) async fn is_known(tx: &Tx, event: &InboxEvent) -> Result<bool, StoreError> {
+    let known: Option<String> = row::Entity::find()
+        .filter(row::Column::ProviderAccountId.eq(event.account.to_string()))
+        .filter(row::Column::EventId.eq(&event.event_id))
+        .select_only()
+        .column(row::Column::Id)
+        .into_tuple()
+        .one(tx.conn())
+        .await?;
+    Ok(known.is_some())
+}
+
+/// Stores an event with its verdict. A rival that stored it first makes this a conflict.
+pub(super) async fn insert(
+    tx: &Tx,
+    event: &InboxEvent,
+    found: Option<&Match>,
+    verdict: &Verdict,
+) -> Result<(), StoreError> {
+    let new = row::ActiveModel {
+        id: Set(event.id.to_string()),
+        provider_account_id: Set(event.account.to_string()),
+        event_id: Set(event.event_id.clone()),
+        shop_id: Set(found.map(|found| found.shop.to_string())),
+        order_id: Set(found.map(|found| found.order.to_string())),
+        checkout_session_id: Set(found.map(|found| found.session.to_string())),
+        kind: Set(event.kind.clone()),
+        raw: Set(Some(event.raw.clone())),
+        signature: Set(Some(event.signature.clone())),
+        secret_index: Set(event.secret_index),
+        api_version: Set(event.api_version.clone()),
+        livemode: Set(event.live),
+        object_id: Set(event.object_id.clone()),
+        intent_id: Set(event.intent_id.clone()),
+        charge_id: Set(event.charge_id.clone()),
+        verdict: Set(verdict.word.to_owned()),
+        reason: Set(verdict.reason.clone()),
+        attempt_count: Set(1),
+        next_at: Set(verdict.next_at),
+        lease_until: Set(None),
+        lease_token: Set(None),
+        request_id: Set(event.request_id.clone()),
+        received_at: Set(tx.clock.now().ms()),
+        settled_at: Set(verdict.settled_at),
+    };
+    row::Entity::insert(new)
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Writes what became of a claimed event, if its lease is still ours.
+pub(super) async fn decide(
+    tx: &Tx,
+    event: &ClaimedEvent,
+    found: Option<&Match>,
+    verdict: &Verdict,
+) -> Result<(), StoreError> {
+    let mut update = row::Entity::update_many()
+        .col_expr(row::Column::Verdict, Expr::value(verdict.word))
+        .col_expr(row::Column::Reason, Expr::value(verdict.reason.clone()))
+        .col_expr(row::Column::NextAt, Expr::value(verdict.next_at))
+        .col_expr(row::Column::SettledAt, Expr::value(verdict.settled_at))
+        .col_expr(row::Column::LeaseUntil, Expr::value(None::<i64>))
+        .col_expr(row::Column::LeaseToken, Expr::value(None::<String>));
+    if let Some(found) = found {
+        update = update
+            .col_expr(row::Column::ShopId, Expr::value(found.shop.to_string()))
+            .col_expr(row::Column::OrderId, Expr::value(found.order.to_string()))
+            .col_expr(
+                row::Column::CheckoutSessionId,
+                Expr::value(found.session.to_string()),
+            );
+    }
+    let done = update
+        .filter(row::Column::Id.eq(event.id.to_string()))
+        .filter(row::Column::LeaseToken.eq(&event.token))
+        .exec(tx.conn())
+        .await?;
+    if done.rows_affected == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::LeaseLost)
+    }
+}
+
+fn claimed(row: row::Model) -> Result<ClaimedEvent, StoreError> {
+    let gone = |column: &str| StoreError::Corrupt(format!("a due event without its {column}"));
+    let session = row.checkout_session_id.as_deref();
+    Ok(ClaimedEvent {
+        id: parse("provider_event.id", &row.id)?,
+        account: parse("provider_event.account", &row.provider_account_id)?,
+        quarantined: row.verdict == "quarantined",
+        session: parse_opt("provider_event.session", session)?,
+        raw: row.raw.ok_or_else(|| gone("bytes"))?,
+        attempt: u32::try_from(row.attempt_count).unwrap_or(u32::MAX),
+        token: row.lease_token.ok_or_else(|| gone("lease"))?,
+        received_at: Timestamp::from_ms(row.received_at),
+    })
+}
+
+impl Store {
+    /// Stores an event that could not be applied, to be tried again; false when it was stored before.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn keep_event(&self, event: &InboxEvent, reason: &str) -> Result<bool, StoreError> {
+        let kept = self
+            .write(|tx| async move {
+                if is_known(&tx, event).await? {
+                    return Ok(false);
+                }
+                let verdict = Verdict {
+                    reason: Some(reason.to_owned()),
+                    ..Verdict::pending(&tx, inbox_delay_ms(1))
+                };
+                insert(&tx, event, None, &verdict).await?;
+                Ok::<_, StoreError>(true)
+            })
+            .await;
+        match kept {
+            Err(StoreError::Conflict(super::Constraint::ProviderEvent)) => Ok(false),
+            other => other,
+        }
+    }
+
+    /// Claims up to `limit` events that are due.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn claim_events(&self, limit: u32) -> Result<Vec<ClaimedEvent>, StoreError> {
+        let token = lease_token();
+        let token = &token;
+        self.write(|tx| async move {
+            let (now, lock) = (tx.now_sql(), super::polling::skip_locked(tx.engine));
+            let text = format!(
+                "UPDATE provider_event SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
+                 attempt_count = attempt_count + 1 \
+                 WHERE id IN (SELECT id FROM provider_event WHERE next_at <= {now} \
+                 AND (lease_until IS NULL OR lease_until <= {now}) \
+                 ORDER BY next_at LIMIT {limit} {lock})"
+            );
+            let values: [Value; 1] = [token.clone().into()];
+            let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+            if done.rows_affected() == 0 {
+                return Ok(Vec::new());
+            }
+            let rows = row::Entity::find()
+                .filter(row::Column::LeaseToken.eq(token))
+                .all(tx.conn())
+                .await?;
+            rows.into_iter().map(claimed).collect()
+        })
+        .await
+    }
+
+    /// Gives a claimed event back after it could not be applied; dead after a day.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when somebody else has it now.
+    pub async fn event_failed(
+        &self,
+        event: &ClaimedEvent,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        self.write(|tx| async move {
+            let mut verdict = Verdict::pending_or_dead(&tx, event);
+            verdict.reason = Some(reason.to_owned());
+            // A question to the provider that got no answer stays a question.
+            if event.quarantined && verdict.word == "pending" {
+                verdict.word = "quarantined";
+                verdict.reason = None;
+                return requeue(&tx, event, &verdict).await;
+            }
+            decide(&tx, event, None, &verdict).await
+        })
+        .await
+    }
+}
+
+/// Keeps an event's verdict and reason and only says when it is due again.
+async fn requeue(tx: &Tx, event: &ClaimedEvent, verdict: &Verdict) -> Result<(), StoreError> {
+    let done = row::Entity::update_many()
+        .col_expr(row::Column::NextAt, Expr::value(verdict.next_at))
+        .col_expr(row::Column::LeaseUntil, Expr::value(None::<i64>))
+        .col_expr(row::Column::LeaseToken, Expr::value(None::<String>))
+        .filter(row::Column::Id.eq(event.id.to_string()))
+        .filter(row::Column::LeaseToken.eq(&event.token))
+        .exec(tx.conn())
+        .await?;
+    if done.rows_affected == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::LeaseLost)
+    }
+}

@@ -1,0 +1,125 @@
+//! Bringing the schema up to date: one process at a time, never past what this program knows.
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::ConnectionTrait;
+
+use super::connect::Engine;
+use super::rows::sql;
+use super::{Store, StoreError};
+
+/// Where a schema stands against this program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaStatus {
+    /// Migrations this program knows and the database has.
+    pub applied: Vec<String>,
+    /// Migrations this program knows and the database lacks.
+    pub pending: Vec<String>,
+    /// Migrations the database has and this program does not know: it was written by a newer one.
+    pub unknown: Vec<String>,
+}
+
+/// Held while a process migrates, on PostgreSQL.
+const MIGRATION_LOCK: i64 = 7_411_554_000_001;
+
+impl Store {
+    /// Applies what is missing.
+    ///
+    /// # Errors
+    /// A schema newer than this program, or a migration that fails; nothing of it stays.
+    pub async fn migrate_up(&self) -> Result<SchemaStatus, StoreError> {
+        self.refuse_newer().await?;
+        self.write(|tx| async move {
+            lock(&tx).await?;
+            Migrator::up(tx.conn(), None).await?;
+            Ok::<_, StoreError>(())
+        })
+        .await?;
+        self.schema_status().await
+    }
+
+    /// Takes back the newest `steps` migrations, with everything in their tables.
+    ///
+    /// # Errors
+    /// A migration that fails; nothing of it stays.
+    pub async fn migrate_down(&self, steps: u32) -> Result<SchemaStatus, StoreError> {
+        self.refuse_newer().await?;
+        self.write(|tx| async move {
+            lock(&tx).await?;
+            Migrator::down(tx.conn(), Some(steps)).await?;
+            Ok::<_, StoreError>(())
+        })
+        .await?;
+        self.schema_status().await
+    }
+
+    /// Compares the database's schema with this program's.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub async fn schema_status(&self) -> Result<SchemaStatus, StoreError> {
+        let have = self.applied_migrations().await?;
+        let known: Vec<String> = Migrator::migrations()
+            .iter()
+            .map(|migration| migration.name().to_owned())
+            .collect();
+        let (applied, pending) = known
+            .iter()
+            .cloned()
+            .partition(|name| have.contains(name));
+        let unknown = have
+            .into_iter()
+            .filter(|name| !known.contains(name))
+            .collect();
+        Ok(SchemaStatus {
+            applied,
+            pending,
+            unknown,
+        })
+    }
+
+    async fn refuse_newer(&self) -> Result<(), StoreError> {
+        let status = self.schema_status().await?;
+        match status.unknown.first() {
+            None => Ok(()),
+            Some(name) => Err(StoreError::Setting(format!(
+                "the database's schema is newer than this program (it has {name}); \
+                 run the program that migrated it, or a later one"
+            ))),
+        }
+    }
+
+    async fn applied_migrations(&self) -> Result<Vec<String>, StoreError> {
+        let exists = match self.engine {
+            Engine::Sqlite => {
+                "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'seaql_migrations'"
+            }
+            Engine::Postgres => {
+                "SELECT COUNT(*) FROM pg_catalog.pg_tables \
+                 WHERE tablename = 'seaql_migrations' AND schemaname = current_schema()"
+            }
+        };
+        let row = self.writer.query_one_raw(sql(self.engine, exists, [])).await?;
+        let tables: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
+        if tables == 0 {
+            return Ok(Vec::new());
+        }
+        let all = "SELECT version FROM seaql_migrations ORDER BY version";
+        let rows = self.writer.query_all_raw(sql(self.engine, all, [])).await?;
+        rows.iter()
+            .map(|row| Ok(row.try_get_by_index(0)?))
+            .collect()
+    }
+}
+
+/// On SQLite the write transaction itself is the lock.
+async fn lock(tx: &super::Tx) -> Result<(), StoreError> {
+    if tx.engine == Engine::Postgres {
+        let statement = sql(
+            tx.engine,
+            "SELECT pg_advisory_xact_lock(?)",
+            [MIGRATION_LOCK.into()],
+        );
+        tx.conn().query_one_raw(statement).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! Orders and their lines, as callers see them and as use cases need them.
+
+use std::collections::HashMap;
+
+use entity::{line_item, order};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, LoaderTrait, Order as Direction,
+    QueryFilter, QueryOrder, QuerySelect,
+};
+
+use super::rows::{json, money, parse};
+use super::{Engine, ShopStore, ShopTx, StoreError};
+use crate::domain::access::Mode;
+use crate::domain::ids::{LineItemId, OrderId};
+use crate::domain::money::Money;
+use crate::domain::order::{
+    Customer, FulfilmentStatus, LineItem, Order, OrderStatus, PaymentStatus,
+};
+use crate::domain::page::{Cursor, Page, cut};
+use crate::domain::time::Timestamp;
+
+/// An order as the use cases need it.
+#[derive(Debug, Clone)]
+pub struct OrderRecord {
+    /// Its id.
+    pub id: OrderId,
+    /// The number people use.
+    pub number: String,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// Where its money stands.
+    pub payment_status: PaymentStatus,
+    /// What it costs.
+    pub total: Money,
+    /// Captured and belonging to it.
+    pub paid: Money,
+    /// Whether a cancellation is under way.
+    pub cancel_requested: bool,
+    /// The customer's address.
+    pub customer_email: Option<String>,
+    /// What each line says, and its total.
+    pub lines: Vec<(String, u32, Money)>,
+    /// The key its client token was derived with.
+    pub token_key: i64,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// Which orders a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct OrderFilter {
+    /// Only with this status.
+    pub status: Option<OrderStatus>,
+    /// Only with this payment status.
+    pub payment_status: Option<PaymentStatus>,
+    /// Only with this fulfilment status.
+    pub fulfilment_status: Option<FulfilmentStatus>,
+    /// Only with this open question.
+    pub review: Option<String>,
+    /// Only of this customer, whatever the letter case.
+    pub email: Option<String>,
+    /// Only with this reference.
+    pub reference: Option<String>,
+    /// Only placed after this time.
+    pub created_after: Option<Timestamp>,
+    /// Only placed before this time.
+    pub created_before: Option<Timestamp>,
+}
+
+/// Builds the public order from its rows.
+pub(super) fn public(
+    row: &order::Model,
+    lines: &[line_item::Model],
+    mode: Mode,
+) -> Result<Order, StoreError> {
+    let amount = |minor| money(minor, &row.currency).map(|money| money.to_string());
+    let address = |column, text: &Option<String>| match text {
+        Some(text) => json(column, text).map(Some),
+        None => Ok(None),
+    };
+    Ok(Order {
+        id: parse("order.id", &row.id)?,
+        object: "order".to_owned(),
+        number: row.number.to_string(),
+        reference: row.reference.clone(),
+        status: parse("order.status", &row.status)?,
+        payment_status: parse("order.payment_status", &row.payment_status)?,
+        fulfilment_status: parse("order.fulfilment_status", &row.fulfilment_status)?,
+        review: row.review.clone(),
+        currency: parse("order.currency", &row.currency)?,
+        tax_included: row.tax_included,
+        subtotal: amount(row.subtotal_minor)?,
+        discount_total: amount(row.discount_minor)?,
+        shipping_total: amount(row.shipping_minor)?,
+        tax_total: amount(row.tax_minor)?,
+        total: amount(row.total_minor)?,
+        amount_authorized: amount(row.authorized_minor)?,
+        amount_paid: amount(row.paid_minor)?,
+        amount_refunded: amount(row.refunded_minor)?,
+        amount_disputed: amount(row.disputed_minor)?,
+        customer: Customer {
+            email: row.customer_email.clone(),
+            name: row.customer_name.clone(),
+        },
+        line_items: lines
+            .iter()
+            .map(|line| public_line(line, &row.currency))
+            .collect::<Result<_, _>>()?,
+        shipping_address: address("order.shipping_address", &row.shipping_address)?,
+        billing_address: address("order.billing_address", &row.billing_address)?,
+        metadata: json("order.metadata", &row.metadata)?,
+        livemode: mode == Mode::Live,
+        created_at: Timestamp::from_ms(row.created_at),
+        expires_at: Timestamp::from_ms(row.expires_at),
+    })
+}
+
+fn public_line(line: &line_item::Model, currency: &str) -> Result<LineItem, StoreError> {
+    let amount = |minor| money(minor, currency).map(|money| money.to_string());
+    Ok(LineItem {
+        id: parse::<LineItemId>("line_item.id", &line.id)?,
+        object: "line_item".to_owned(),
+        sku: line.sku.clone(),
+        name: line.name.clone(),
+        quantity: u32::try_from(line.quantity)
+            .map_err(|_| StoreError::Corrupt("line_item.quantity".to_owned()))?,
+        unit_price: amount(line.unit_price_minor)?,
+        subtotal: amount(line.subtotal_minor)?,
+        discount: amount(line.discount_minor)?,
+        tax: amount(line.tax_minor)?,
+        total: amount(line.total_minor)?,
+        created_at: Timestamp::from_ms(line.created_at),
+    })
+}
+
+/// The lines of one order, in order.
+pub(super) async fn lines_of<C: ConnectionTrait>(
+    connection: &C,
+    order_id: &str,
+) -> Result<Vec<line_item::Model>, StoreError> {
+    Ok(line_item::Entity::find()
+        .filter(line_item::Column::OrderId.eq(order_id))
+        .order_by_asc(line_item::Column::Position)
+        .all(connection)
+        .await?)
+}
+
+impl ShopStore<'_> {
+    /// An order as callers see it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn order(&self, id: OrderId, mode: Mode) -> Result<Option<Order>, StoreError> {
+        let row = order::Entity::find_by_id(id.to_string())
+            .filter(order::Column::ShopId.eq(self.shop.to_string()))
+            .one(&self.store.reader)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let lines = lines_of(&self.store.reader, &row.id).await?;
+        public(&row, &lines, mode).map(Some)
+    }
+
+    /// The key a client token of this order was derived with.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn order_token_key(&self, id: OrderId) -> Result<Option<i64>, StoreError> {
+        let key = order::Entity::find_by_id(id.to_string())
+            .filter(order::Column::ShopId.eq(self.shop.to_string()))
+            .select_only()
+            .column(order::Column::TokenKey)
+            .into_tuple()
+            .one(&self.store.reader)
+            .await?;
+        Ok(key)
+    }
+
+    /// The order with this reference.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn order_by_reference(&self, reference: &str) -> Result<Option<OrderId>, StoreError> {
+        let id: Option<String> = order::Entity::find()
+            .filter(order::Column::ShopId.eq(self.shop.to_string()))
+            .filter(order::Column::Reference.eq(reference))
+            .select_only()
+            .column(order::Column::Id)
+            .into_tuple()
+            .one(&self.store.reader)
+            .await?;
+        id.map(|id| parse("order.id", &id)).transpose()
+    }
+
+    /// A page of orders, newest first, and whether there are more.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn orders(
+        &self,
+        filter: &OrderFilter,
+        page: &Page<OrderId>,
+        mode: Mode,
+    ) -> Result<(Vec<Order>, bool), StoreError> {
+        let mut query = order::Entity::find()
+            .filter(order::Column::ShopId.eq(self.shop.to_string()))
+            .filter(self.conditions(filter))
+            .limit(page.limit.saturating_add(1));
+        query = match page.cursor {
+            Cursor::Newest => query.order_by(order::Column::Id, Direction::Desc),
+            Cursor::StartingAfter(id) => query
+                .filter(order::Column::Id.lt(id.to_string()))
+                .order_by(order::Column::Id, Direction::Desc),
+            Cursor::EndingBefore(id) => query
+                .filter(order::Column::Id.gt(id.to_string()))
+                .order_by(order::Column::Id, Direction::Asc),
+        };
+        let (rows, has_more) = cut(query.all(&self.store.reader).await?, page);
+        let mut lines: HashMap<String, Vec<line_item::Model>> = HashMap::new();
+        let loaded = rows
+            .load_many(
+                line_item::Entity::find().order_by_asc(line_item::Column::Position),
+                &self.store.reader,
+            )
+            .await?;
+        for line in loaded.into_iter().flatten() {
+            let line = line_item::Model::from(line);
+            lines.entry(line.order_id.clone()).or_default().push(line);
+        }
+        let orders = rows
+            .iter()
+            .map(|row| public(row, lines.get(&row.id).map_or(&[], Vec::as_slice), mode))
+            .collect::<Result<_, _>>()?;
+        Ok((orders, has_more))
+    }
+
+    fn conditions(&self, filter: &OrderFilter) -> Condition {
+        let word = |word: &Option<&'static str>| word.map(str::to_owned);
+        let equal = [
+            (order::Column::Status, word(&filter.status.map(OrderStatus::as_str))),
+            (
+                order::Column::PaymentStatus,
+                word(&filter.payment_status.map(PaymentStatus::as_str)),
+            ),
+            (
+                order::Column::FulfilmentStatus,
+                word(&filter.fulfilment_status.map(FulfilmentStatus::as_str)),
+            ),
+            (order::Column::Review, filter.review.clone()),
+            (order::Column::Reference, filter.reference.clone()),
+        ];
+        let mut all = Condition::all();
+        for (column, wanted) in equal {
+            all = all.add_option(wanted.map(|wanted| column.eq(wanted)));
+        }
+        let after = filter.created_after;
+        all = all.add_option(after.map(|after| order::Column::CreatedAt.gt(after.ms())));
+        let before = filter.created_before;
+        all = all.add_option(before.map(|before| order::Column::CreatedAt.lt(before.ms())));
+        let email = filter.email.as_ref().map(|email| {
+            let lowered = match self.store.engine {
+                // SQLite's lower() knows ASCII only; both sides go through the same function.
+                Engine::Sqlite => email.to_ascii_lowercase(),
+                Engine::Postgres => email.to_lowercase(),
+            };
+            Expr::expr(Func::lower(Expr::col(order::Column::CustomerEmail))).eq(lowered)
+        });
+        all.add_option(email)
+    }
+}
+
+impl ShopTx {
+    /// Locks an order for the rest of the transaction and returns what it says now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn lock_order(&self, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
+        let query = order::Entity::find_by_id(id.to_string())
+            .filter(order::Column::ShopId.eq(self.shop.to_string()));
+        let query = match self.tx.engine {
+            // The write transaction is the lock.
+            Engine::Sqlite => query,
+            Engine::Postgres => query.lock_exclusive(),
+        };
+        let Some(row) = query.one(self.tx.conn()).await? else {
+            return Ok(None);
+        };
+        let lines = lines_of(self.tx.conn(), &row.id).await?;
+        let lines = lines.into_iter().map(|line| {
+            let quantity = u32::try_from(line.quantity).unwrap_or(0);
+            Ok((line.name, quantity, money(line.total_minor, &row.currency)?))
+        });
+        Ok(Some(OrderRecord {
+            id,
+            number: row.number.to_string(),
+            status: parse("order.status", &row.status)?,
+            payment_status: parse("order.payment_status", &row.payment_status)?,
+            total: money(row.total_minor, &row.currency)?,
+            paid: money(row.paid_minor, &row.currency)?,
+            cancel_requested: row.cancel_requested_at.is_some(),
+            customer_email: row.customer_email.clone(),
+            lines: lines.collect::<Result<_, StoreError>>()?,
+            token_key: row.token_key,
+            expires_at: Timestamp::from_ms(row.expires_at),
+        }))
+    }
+}

@@ -1,0 +1,95 @@
+//! Sessions that are due to be asked about, claimed by lease.
+
+use entity::checkout_session as row;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
+
+use super::checkouts::SessionRecord;
+use super::connect::Engine;
+use super::rows::{lease_token, sql};
+use super::{Store, StoreError};
+
+/// How long a claimed subject is its claimant's, in milliseconds.
+pub const LEASE_MS: i64 = 20_000;
+
+/// A session somebody asks the provider about.
+#[derive(Debug, Clone)]
+pub struct ClaimedSession {
+    /// The session.
+    pub session: SessionRecord,
+    /// The fencing token.
+    pub token: String,
+}
+
+/// Rows another worker is claiming are passed over; SQLite has one writer, so none are.
+pub(super) fn skip_locked(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => "",
+        Engine::Postgres => "FOR UPDATE SKIP LOCKED",
+    }
+}
+
+impl Store {
+    /// Claims up to `limit` sessions that are due to be asked about.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn claim_sessions(&self, limit: u32) -> Result<Vec<ClaimedSession>, StoreError> {
+        let token = lease_token();
+        let token = &token;
+        self.write(|tx| async move {
+            let (now, lock) = (tx.now_sql(), skip_locked(tx.engine));
+            let text = format!(
+                "UPDATE checkout_session SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
+                 poll_count = poll_count + 1 \
+                 WHERE id IN (SELECT id FROM checkout_session WHERE next_poll_at <= {now} \
+                 AND (lease_until IS NULL OR lease_until <= {now}) \
+                 ORDER BY next_poll_at LIMIT {limit} {lock})"
+            );
+            let values: [Value; 1] = [token.clone().into()];
+            let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+            if done.rows_affected() == 0 {
+                return Ok(Vec::new());
+            }
+            let rows = row::Entity::find()
+                .filter(row::Column::LeaseToken.eq(token))
+                .all(tx.conn())
+                .await?;
+            rows.into_iter()
+                .map(|row| {
+                    Ok(ClaimedSession {
+                        session: SessionRecord::try_from(row)?,
+                        token: token.clone(),
+                    })
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// Gives a claimed session back after the provider gave no answer, to be asked again after `retry_in_ms`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn poll_failed(
+        &self,
+        claimed: &ClaimedSession,
+        retry_in_ms: i64,
+    ) -> Result<(), StoreError> {
+        self.write(|tx| async move {
+            let text = format!(
+                "UPDATE checkout_session SET lease_token = NULL, lease_until = NULL, \
+                 next_poll_at = CASE WHEN next_poll_at IS NULL THEN NULL ELSE {} + ? END \
+                 WHERE id = ? AND lease_token = ?",
+                tx.now_sql()
+            );
+            let values: [Value; 3] = [
+                retry_in_ms.into(),
+                claimed.session.id.to_string().into(),
+                claimed.token.clone().into(),
+            ];
+            tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+            Ok::<_, StoreError>(())
+        })
+        .await
+    }
+}

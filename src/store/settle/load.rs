@@ -1,0 +1,179 @@
+//! Everything the fold needs of one order, read under its lock.
+
+use entity::{checkout_session, order, payment, provider_event, provider_fact, shop};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::super::inbox::ClaimedEvent;
+use super::super::ledger;
+use super::super::rows::{money, parse, parse_opt};
+use super::super::{Engine, StoreError, Tx};
+use super::Match;
+use crate::domain::access::Mode;
+use crate::domain::ids::CheckoutSessionId;
+use crate::domain::ledger::Balances;
+use crate::domain::money::Money;
+use crate::domain::settlement::{
+    Fact, FactDraft, PaymentTerms, Reason, ReviewKey, SessionTerms, Terms,
+};
+
+/// One order with everything known of its money.
+pub(super) struct Books {
+    pub order: order::Model,
+    pub mode: Mode,
+    pub sessions: Vec<checkout_session::Model>,
+    pub payments: Vec<payment::Model>,
+    pub terms: Terms,
+    pub facts: Vec<Fact>,
+    /// Open questions whose cause is not a fact, before this change.
+    pub old_flags: Vec<ReviewKey>,
+    /// What the ledger shows.
+    pub posted: Balances,
+    /// Events of the inbox that are not believed yet, with the flag each raises.
+    quarantined: Vec<(String, ReviewKey)>,
+}
+
+impl Books {
+    pub fn session(&self, id: CheckoutSessionId) -> Option<&SessionTerms> {
+        self.terms.sessions.iter().find(|session| session.id == id)
+    }
+
+    /// Raises a question about a session.
+    pub fn flag(&mut self, reason: &str, session: CheckoutSessionId) {
+        let reason = match reason {
+            "currency_mismatch" => Reason::CurrencyMismatch,
+            _ => Reason::AmountMismatch,
+        };
+        let subject = session.to_string();
+        self.terms.flags.push(ReviewKey { reason, subject });
+    }
+
+    /// Takes back the question an event raised.
+    pub fn unflag(&mut self, event: &ClaimedEvent) {
+        let id = event.id.to_string();
+        self.quarantined.retain(|(raised_by, _)| *raised_by != id);
+        self.terms.flags = self.quarantined.iter().map(|(_, key)| key.clone()).collect();
+    }
+}
+
+/// Locks the order and reads its books.
+pub(super) async fn lock(tx: &Tx, found: &Match) -> Result<Books, StoreError> {
+    let query = order::Entity::find_by_id(found.order.to_string());
+    let query = match tx.engine {
+        Engine::Sqlite => query,
+        Engine::Postgres => query.lock_exclusive(),
+    };
+    let gone = || StoreError::Corrupt("an order whose session exists is gone".to_owned());
+    let order = query.one(tx.conn()).await?.ok_or_else(gone)?;
+    let mode: String = shop::Entity::find_by_id(&order.shop_id)
+        .select_only()
+        .column(shop::Column::Mode)
+        .into_tuple()
+        .one(tx.conn())
+        .await?
+        .ok_or_else(gone)?;
+    let sessions = checkout_session::Entity::find()
+        .filter(checkout_session::Column::OrderId.eq(&order.id))
+        .order_by_asc(checkout_session::Column::Id)
+        .all(tx.conn())
+        .await?;
+    let payments = payment::Entity::find()
+        .filter(payment::Column::OrderId.eq(&order.id))
+        .order_by_asc(payment::Column::Id)
+        .all(tx.conn())
+        .await?;
+    let facts = provider_fact::Entity::find()
+        .filter(provider_fact::Column::OrderId.eq(&order.id))
+        .order_by_asc(provider_fact::Column::Id)
+        .all(tx.conn())
+        .await?;
+    let quarantined = match order.review {
+        Some(_) => flags(tx, &order.id).await?,
+        None => Vec::new(),
+    };
+    let posted = match payments.is_empty() {
+        true => Balances::new(),
+        false => ledger::posted(tx, &order.id).await?,
+    };
+    let old_flags: Vec<ReviewKey> = quarantined.iter().map(|(_, key)| key.clone()).collect();
+    Ok(Books {
+        mode: parse("shop.mode", &mode)?,
+        terms: terms(found, &order, &sessions, &payments, old_flags.clone())?,
+        facts: facts.into_iter().map(fact).collect::<Result<_, _>>()?,
+        old_flags,
+        quarantined,
+        posted,
+        order,
+        sessions,
+        payments,
+    })
+}
+
+fn terms(
+    found: &Match,
+    order: &order::Model,
+    sessions: &[checkout_session::Model],
+    payments: &[payment::Model],
+    flags: Vec<ReviewKey>,
+) -> Result<Terms, StoreError> {
+    let sessions = sessions.iter().map(|row| {
+        Ok(SessionTerms {
+            id: parse("checkout_session.id", &row.id)?,
+            amount: money(row.amount_minor, &row.currency)?,
+            capture: parse("checkout_session.capture", &row.capture)?,
+        })
+    });
+    let payments = payments.iter().map(payment_terms);
+    Ok(Terms {
+        order: found.order,
+        total: money(order.total_minor, &order.currency)?,
+        fulfilment: parse("order.fulfilment_status", &order.fulfilment_status)?,
+        sessions: sessions.collect::<Result<_, StoreError>>()?,
+        payments: payments.collect::<Result<_, StoreError>>()?,
+        policy_refunds: Vec::new(),
+        flags,
+    })
+}
+
+fn payment_terms(row: &payment::Model) -> Result<PaymentTerms, StoreError> {
+    Ok(PaymentTerms {
+        id: parse("payment.id", &row.id)?,
+        intent: row.provider_payment_id.clone(),
+        session: parse_opt("payment.session", row.checkout_session_id.as_deref())?,
+        requested: money(row.amount_minor, &row.currency)?,
+    })
+}
+
+fn fact(row: provider_fact::Model) -> Result<Fact, StoreError> {
+    let amount: Option<Money> = match row.currency.as_str() {
+        "" => None,
+        currency => Some(money(row.amount_minor, currency)?),
+    };
+    let session = row.checkout_session_id.as_deref();
+    Ok(Fact {
+        id: parse("provider_fact.id", &row.id)?,
+        said: FactDraft {
+            kind: parse("provider_fact.kind", &row.kind)?,
+            object: row.object_id,
+            intent: row.intent_id,
+            session: parse_opt("provider_fact.session", session)?,
+            refund: parse_opt("provider_fact.refund_id", row.refund_id.as_deref())?,
+            amount,
+            code: row.code,
+        },
+    })
+}
+
+/// Questions raised by events that were not believed.
+async fn flags(tx: &Tx, order_id: &str) -> Result<Vec<(String, ReviewKey)>, StoreError> {
+    let rows = provider_event::Entity::find()
+        .filter(provider_event::Column::OrderId.eq(order_id))
+        .filter(provider_event::Column::Verdict.eq("quarantined"))
+        .all(tx.conn())
+        .await?;
+    let keys = rows.into_iter().filter_map(|row| {
+        let reason: Reason = row.reason?.parse().ok()?;
+        let subject = row.checkout_session_id?;
+        Some((row.id, ReviewKey { reason, subject }))
+    });
+    Ok(keys.collect())
+}

@@ -1,0 +1,308 @@
+//! Settling: facts into the database, in one transaction. A command as data, like placing an order.
+//!
+//! The order is found and locked, its whole fact set read, the new facts added one by one and folded; what
+//! follows (labels, sessions, payments, reviews, ledger, events) is written with them, or nothing is. A
+//! webhook's own row is part of it, so an event is stored and applied, or not acknowledged.
+
+mod apply;
+mod load;
+mod matching;
+mod reviews;
+mod write;
+
+use std::sync::Arc;
+
+use super::accounts::AccountRecord;
+use super::calls::{self, AttemptNote, ClaimedCall};
+use super::inbox::{self, ClaimedEvent, InboxEvent};
+use super::polling::ClaimedSession;
+use super::{Store, StoreError, Tx};
+use crate::domain::access::Trace;
+use crate::domain::call::{CallRequest, CallStatus, inbox_delay_ms};
+use crate::domain::checkout::SessionStatus;
+use crate::domain::ids::{CheckoutSessionId, OrderId, ShopId};
+use crate::domain::money::Money;
+use crate::domain::observed::Observed;
+use crate::domain::settlement::FactDraft;
+use load::Books;
+pub(in crate::store) use matching::Match;
+
+/// Builds the request that makes a provider's session unpayable.
+pub type ExpireCall = Arc<dyn Fn(&str) -> CallRequest + Send + Sync>;
+
+/// What has been learned, and how.
+#[derive(Clone)]
+pub struct Settle {
+    /// The provider account that spoke.
+    pub account: AccountRecord,
+    /// This database's own id, to tell our objects from others'.
+    pub deployment: String,
+    /// Who said it.
+    pub source: Source,
+    /// What the provider showed, all of one order.
+    pub observed: Vec<Observed>,
+    /// Facts that follow from no object, such as a refused creation.
+    pub drafts: Vec<FactDraft>,
+    /// Makes a session unpayable, should that follow.
+    pub expire: ExpireCall,
+    /// Who caused it.
+    pub trace: Trace,
+}
+
+/// Where what is settled comes from.
+#[derive(Clone)]
+pub enum Source {
+    /// A webhook that has just arrived.
+    Webhook(InboxEvent),
+    /// A webhook that could not be applied when it arrived.
+    Retry(ClaimedEvent),
+    /// The object behind a webhook that was not believed, fetched.
+    Refetch(ClaimedEvent),
+    /// A question of the polling loop.
+    Poll(ClaimedSession),
+    /// A question somebody asked now.
+    Refresh(CheckoutSessionId),
+    /// The end of a provider call.
+    Call {
+        /// The call.
+        call: ClaimedCall,
+        /// How it ended.
+        status: CallStatus,
+        /// The try that ended it.
+        note: AttemptNote,
+    },
+}
+
+impl Source {
+    fn kind(&self) -> &'static str {
+        match self {
+            Source::Webhook(_) | Source::Retry(_) => "webhook",
+            Source::Refetch(_) | Source::Poll(_) | Source::Refresh(_) => "poll",
+            Source::Call { .. } => "call",
+        }
+    }
+
+    fn id(&self) -> String {
+        match self {
+            Source::Webhook(event) => event.id.to_string(),
+            Source::Retry(event) | Source::Refetch(event) => event.id.to_string(),
+            Source::Poll(claimed) => claimed.session.id.to_string(),
+            Source::Refresh(session) => session.to_string(),
+            Source::Call { call, .. } => call.id.to_string(),
+        }
+    }
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// The facts are recorded; the session they are about stands so now.
+    Applied {
+        /// The shop.
+        shop: ShopId,
+        /// The order.
+        order: OrderId,
+        /// The session's status.
+        session: SessionStatus,
+    },
+    /// This event was stored before.
+    Duplicate,
+    /// Nothing Till acts on; kept.
+    Ignored,
+    /// Not about an object of ours; kept.
+    Foreign,
+    /// Ours, but its order is not known (yet); it is tried again.
+    Pending,
+    /// Not believed; kept, nothing posted.
+    Quarantined,
+}
+
+/// Why a transaction was given up without a trace.
+#[derive(Debug)]
+enum GiveUp {
+    Duplicate,
+    Store(StoreError),
+}
+
+impl From<StoreError> for GiveUp {
+    fn from(error: StoreError) -> Self {
+        GiveUp::Store(error)
+    }
+}
+
+impl super::Failure for GiveUp {
+    fn as_store(&self) -> Option<&StoreError> {
+        match self {
+            GiveUp::Duplicate => None,
+            GiveUp::Store(error) => Some(error),
+        }
+    }
+}
+
+impl Store {
+    /// Records and applies what has been learned.
+    ///
+    /// # Errors
+    /// The database's; [`StoreError::LeaseLost`] when somebody else does this work now.
+    pub async fn settle(&self, command: &Settle) -> Result<Settled, StoreError> {
+        loop {
+            let outcome = self
+                .write(|tx| async move { settle(self, &tx, command).await })
+                .await;
+            match outcome {
+                Err(GiveUp::Store(StoreError::MissingLedgerAccounts(shop, currency))) => {
+                    self.make_books(shop, currency).await?;
+                }
+                Ok(settled) => return Ok(settled),
+                // A rival stored the same event first.
+                Err(GiveUp::Duplicate | GiveUp::Store(StoreError::Conflict(
+                    super::Constraint::ProviderEvent,
+                ))) => return Ok(Settled::Duplicate),
+                Err(GiveUp::Store(error)) => return Err(error),
+            }
+        }
+    }
+}
+
+async fn settle(store: &Store, tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
+    if let Source::Webhook(event) = &command.source {
+        if inbox::is_known(tx, event).await? {
+            return Err(GiveUp::Duplicate);
+        }
+        if let Some(reason) = wrong_account(command, event) {
+            inbox::insert(tx, event, None, &inbox::Verdict::quarantined(reason)).await?;
+            return Ok(Settled::Quarantined);
+        }
+        if command.observed.is_empty() {
+            inbox::insert(tx, event, None, &inbox::Verdict::ignored()).await?;
+            return Ok(Settled::Ignored);
+        }
+    }
+    let Some(found) = matching::find(tx, command).await? else {
+        return unmatched(tx, command).await;
+    };
+    let mut books = load::lock(tx, &found).await?;
+    if let Source::Webhook(event) = &command.source
+        && let Some(reason) = disagreement(&books, &found, &command.observed)
+    {
+        let verdict = inbox::Verdict::refetch(tx, reason);
+        inbox::insert(tx, event, Some(&found), &verdict).await?;
+        books.flag(reason, found.session);
+        let changes = apply::nothing_new(&mut books);
+        write::all(store, tx, command, &found, &books, changes).await?;
+        return Ok(Settled::Quarantined);
+    }
+    finish_source(tx, command, &found, &mut books).await?;
+    let changes = apply::add_facts(tx, command, &found, &mut books);
+    let session = changes.after.sessions.get(&found.session).copied();
+    write::all(store, tx, command, &found, &books, changes).await?;
+    Ok(Settled::Applied {
+        shop: found.shop,
+        order: found.order,
+        session: session.unwrap_or(SessionStatus::Creating),
+    })
+}
+
+/// Closes what the command was: the event's row, the call, the poll's lease.
+async fn finish_source(
+    tx: &Tx,
+    command: &Settle,
+    found: &Match,
+    books: &mut Books,
+) -> Result<(), StoreError> {
+    match &command.source {
+        Source::Webhook(event) => {
+            inbox::insert(tx, event, Some(found), &inbox::Verdict::applied(tx)).await
+        }
+        Source::Retry(event) => {
+            let verdict = match disagreement(books, found, &command.observed) {
+                Some(reason) => {
+                    books.flag(reason, found.session);
+                    inbox::Verdict::refetch(tx, reason)
+                }
+                None => inbox::Verdict::applied(tx),
+            };
+            inbox::decide(tx, event, Some(found), &verdict).await
+        }
+        Source::Refetch(event) => {
+            // The fetched object is the truth, whether it agrees or not: money that disagrees goes to
+            // suspense with a question of its own. Without money the first question stays open.
+            let agrees = disagreement(books, found, &command.observed).is_none();
+            let money = command.observed.iter().any(|object| object.intent_id().is_some());
+            let verdict = if agrees || money {
+                books.unflag(event);
+                inbox::Verdict::applied(tx)
+            } else {
+                inbox::Verdict::quarantined("amount_mismatch")
+            };
+            inbox::decide(tx, event, Some(found), &verdict).await
+        }
+        Source::Call { call, status, note } => calls::finish(tx, call, *status, note).await,
+        Source::Poll(_) | Source::Refresh(_) => Ok(()),
+    }
+}
+
+/// An event of another account or mode is not about our money.
+fn wrong_account(command: &Settle, event: &InboxEvent) -> Option<&'static str> {
+    use crate::domain::access::Mode;
+    if event.live != (command.account.mode == Mode::Live) {
+        return Some("wrong_mode");
+    }
+    match (&event.external_account, &command.account.external_account_id) {
+        (Some(named), Some(ours)) if named != ours => Some("wrong_account"),
+        (Some(_), None) => Some("wrong_account"),
+        _ => None,
+    }
+}
+
+async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
+    let ours = command
+        .observed
+        .iter()
+        .any(|object| object.marks().deployment.as_deref() == Some(command.deployment.as_str()));
+    match &command.source {
+        Source::Webhook(event) if ours => {
+            let verdict = inbox::Verdict::pending(tx, inbox_delay_ms(1));
+            inbox::insert(tx, event, None, &verdict).await?;
+            Ok(Settled::Pending)
+        }
+        Source::Webhook(event) => {
+            inbox::insert(tx, event, None, &inbox::Verdict::foreign()).await?;
+            Ok(Settled::Foreign)
+        }
+        Source::Retry(event) | Source::Refetch(event) => {
+            let verdict = if ours {
+                inbox::Verdict::pending_or_dead(tx, event)
+            } else {
+                inbox::Verdict::foreign()
+            };
+            inbox::decide(tx, event, None, &verdict).await?;
+            Ok(if ours { Settled::Pending } else { Settled::Foreign })
+        }
+        Source::Poll(_) | Source::Refresh(_) | Source::Call { .. } => Err(GiveUp::Store(
+            StoreError::Corrupt("the session that was asked about is gone".to_owned()),
+        )),
+    }
+}
+
+/// How what the provider asks for differs from what our session was made to charge.
+fn disagreement(books: &Books, found: &Match, observed: &[Observed]) -> Option<&'static str> {
+    let session = books.session(found.session)?;
+    observed.iter().find_map(|object| {
+        let requested = requested_of(object);
+        if requested.currency() != session.amount.currency() {
+            Some("currency_mismatch")
+        } else if requested != session.amount {
+            Some("amount_mismatch")
+        } else {
+            None
+        }
+    })
+}
+
+fn requested_of(object: &Observed) -> Money {
+    match object {
+        Observed::Session(session) => session.amount,
+        Observed::Intent(intent) => intent.amount,
+    }
+}

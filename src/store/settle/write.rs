@@ -1,0 +1,410 @@
+//! Writing what changed, all of it in the caller's transaction.
+
+use entity::{checkout_session, order, payment, provider_event, provider_fact};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+
+use super::super::calls::NewCall;
+use super::super::events::{NewEvent, insert as insert_events, order_data};
+use super::super::rows::{parse, to_json};
+use super::super::{Store, StoreError, Tx, ledger, orders, payments};
+use super::apply::{Changes, stored_amount};
+use super::load::Books;
+use super::{Match, Settle, Source, reviews};
+use crate::domain::call::CallKind;
+use crate::domain::checkout::{SessionStatus, next_poll};
+use crate::domain::event::Shown;
+use crate::domain::ids::{CallId, CheckoutSessionId, PaymentId};
+use crate::domain::observed::{Observed, ObservedSession};
+use crate::domain::payment::word_of;
+use crate::domain::settlement::{FactKind, PaymentState};
+use crate::domain::time::Timestamp;
+
+/// Writes facts, payments, sessions, reviews, the order, the ledger and the events.
+pub(super) async fn all(
+    store: &Store,
+    tx: &Tx,
+    command: &Settle,
+    found: &Match,
+    books: &Books,
+    changes: Changes,
+) -> Result<(), StoreError> {
+    let payments = write_payments(tx, command, found, books, &changes).await?;
+    insert_facts(tx, command, found, &changes).await?;
+    let sessions = write_sessions(tx, command, found, books, &changes).await?;
+    for (fact, postings) in &changes.postings {
+        ledger::post(store, tx, found.shop, found.order, *fact, postings).await?;
+    }
+    let review = reviews::follow(tx, found, books, &changes).await?;
+    write_order(tx, command, books, &changes, review, &payments, &sessions).await?;
+    expire_leftovers(tx, command, found, books, &changes, &sessions).await
+}
+
+async fn insert_facts(
+    tx: &Tx,
+    command: &Settle,
+    found: &Match,
+    changes: &Changes,
+) -> Result<(), StoreError> {
+    if changes.new_facts.is_empty() {
+        return Ok(());
+    }
+    let now = tx.clock.now().ms();
+    let rows = changes.new_facts.iter().map(|fact| {
+        let (amount_minor, currency) = stored_amount(fact.said.amount);
+        provider_fact::ActiveModel {
+            id: Set(fact.id.to_string()),
+            shop_id: Set(found.shop.to_string()),
+            order_id: Set(found.order.to_string()),
+            provider_account_id: Set(command.account.id.to_string()),
+            object_id: Set(fact.said.object.clone()),
+            kind: Set(fact.said.kind.to_string()),
+            amount_minor: Set(amount_minor),
+            currency: Set(currency),
+            intent_id: Set(fact.said.intent.clone()),
+            checkout_session_id: Set(fact.said.session.map(|session| session.to_string())),
+            refund_id: Set(fact.said.refund.map(|refund| refund.to_string())),
+            code: Set(fact.said.code.clone()),
+            source_kind: Set(command.source.kind().to_owned()),
+            source_id: Set(command.source.id()),
+            created_at: Set(now),
+        }
+    });
+    provider_fact::Entity::insert_many(rows)
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Inserts new payments and updates changed ones; returns all as they are now.
+async fn write_payments(
+    tx: &Tx,
+    command: &Settle,
+    found: &Match,
+    books: &Books,
+    changes: &Changes,
+) -> Result<Vec<payment::Model>, StoreError> {
+    let now = tx.clock.now().ms();
+    let mut rows = books.payments.clone();
+    for new in &changes.new_payments {
+        let Some(state) = changes.after.payments.iter().find(|p| p.id == new.id) else {
+            continue;
+        };
+        let row = payment::Model {
+            id: new.id.to_string(),
+            shop_id: found.shop.to_string(),
+            order_id: found.order.to_string(),
+            checkout_session_id: new.session.map(|session| session.to_string()),
+            provider_account_id: command.account.id.to_string(),
+            provider_payment_id: new.intent.clone(),
+            provider_charge_id: charge_of(command, &new.intent),
+            status: word_of(state).to_string(),
+            amount_minor: new.requested.minor(),
+            currency: new.requested.currency().code().to_owned(),
+            captured_minor: state.captured_minor,
+            refunded_minor: state.refunded_minor,
+            refund_reserved_minor: 0,
+            refunded_external_minor: 0,
+            dispute_withdrawn_minor: 0,
+            dispute_reinstated_minor: 0,
+            belongs: state.belongs,
+            failure_code: state.failure_code.clone(),
+            next_poll_at: None,
+            lease_until: None,
+            lease_token: None,
+            created_at: now,
+            updated_at: now,
+        };
+        payment::Entity::insert(payment::ActiveModel::from(row.clone()))
+            .exec_without_returning(tx.conn())
+            .await?;
+        wake_events(tx, &row, now).await?;
+        rows.push(row);
+    }
+    for row in rows.iter_mut().take(books.payments.len()) {
+        let id: PaymentId = parse("payment.id", &row.id)?;
+        let state = changes.after.payments.iter().find(|p| p.id == id);
+        if let Some(state) = state {
+            update_payment(tx, command, row, state, now).await?;
+        }
+    }
+    Ok(rows)
+}
+
+async fn update_payment(
+    tx: &Tx,
+    command: &Settle,
+    row: &mut payment::Model,
+    state: &PaymentState,
+    now: i64,
+) -> Result<(), StoreError> {
+    let charge = charge_of(command, &row.provider_payment_id);
+    let wanted = payment::Model {
+        status: word_of(state).to_string(),
+        captured_minor: state.captured_minor,
+        refunded_minor: state.refunded_minor,
+        belongs: state.belongs,
+        failure_code: state.failure_code.clone(),
+        provider_charge_id: charge.or_else(|| row.provider_charge_id.clone()),
+        ..row.clone()
+    };
+    if wanted == *row {
+        return Ok(());
+    }
+    *row = wanted;
+    row.updated_at = now;
+    payment::Entity::update_many()
+        .col_expr(payment::Column::Status, Expr::value(row.status.clone()))
+        .col_expr(payment::Column::CapturedMinor, Expr::value(row.captured_minor))
+        .col_expr(payment::Column::RefundedMinor, Expr::value(row.refunded_minor))
+        .col_expr(payment::Column::Belongs, Expr::value(row.belongs))
+        .col_expr(payment::Column::FailureCode, Expr::value(row.failure_code.clone()))
+        .col_expr(
+            payment::Column::ProviderChargeId,
+            Expr::value(row.provider_charge_id.clone()),
+        )
+        .col_expr(payment::Column::UpdatedAt, Expr::value(now))
+        .filter(payment::Column::Id.eq(&row.id))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// The charge an intent's last try made, if this command names it.
+fn charge_of(command: &Settle, intent: &str) -> Option<String> {
+    command.observed.iter().find_map(|object| {
+        let shown = match object {
+            Observed::Intent(shown) => Some(shown),
+            Observed::Session(session) => session.intent_object.as_ref(),
+        };
+        shown.filter(|shown| shown.provider_id == intent)?.charge.clone()
+    })
+}
+
+/// Events that named this payment before anybody knew it are due again.
+async fn wake_events(tx: &Tx, row: &payment::Model, now: i64) -> Result<(), StoreError> {
+    provider_event::Entity::update_many()
+        .col_expr(provider_event::Column::NextAt, Expr::value(now))
+        .filter(provider_event::Column::ProviderAccountId.eq(&row.provider_account_id))
+        .filter(provider_event::Column::IntentId.eq(&row.provider_payment_id))
+        .filter(provider_event::Column::Verdict.is_in(["pending", "foreign"]))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Updates the sessions whose state or knowledge changed; returns all as they are now.
+async fn write_sessions(
+    tx: &Tx,
+    command: &Settle,
+    found: &Match,
+    books: &Books,
+    changes: &Changes,
+) -> Result<Vec<checkout_session::Model>, StoreError> {
+    let now = tx.clock.now();
+    let mut rows = books.sessions.clone();
+    for row in &mut rows {
+        let id: CheckoutSessionId = parse("checkout_session.id", &row.id)?;
+        let old = row.clone();
+        if let Some(status) = changes.after.sessions.get(&id) {
+            row.status = status.to_string();
+        }
+        if id == found.session {
+            learn(row, command);
+        }
+        if *row == old && id != found.session {
+            continue;
+        }
+        let status: SessionStatus = parse("checkout_session.status", &row.status)?;
+        let polls = u32::try_from(row.poll_count).unwrap_or(u32::MAX);
+        let next = next_poll(
+            status,
+            Timestamp::from_ms(row.created_at),
+            Timestamp::from_ms(row.expires_at),
+            polls,
+            now,
+        );
+        row.next_poll_at = next.map(Timestamp::ms);
+        if let Source::Poll(claimed) = &command.source
+            && claimed.session.id == id
+        {
+            if row.lease_token.as_ref() != Some(&claimed.token) {
+                return Err(StoreError::LeaseLost);
+            }
+            row.lease_token = None;
+            row.lease_until = None;
+        }
+        if *row != old {
+            row.updated_at = now.ms();
+            update_session(tx, row).await?;
+        }
+    }
+    Ok(rows)
+}
+
+fn learn(row: &mut checkout_session::Model, command: &Settle) {
+    let shown: Option<&ObservedSession> = command.observed.iter().find_map(|object| match object {
+        Observed::Session(session) => Some(session),
+        Observed::Intent(_) => None,
+    });
+    let Some(shown) = shown else { return };
+    row.provider_session_id.get_or_insert_with(|| shown.provider_id.clone());
+    // A rejected answer's URL is given to nobody.
+    let rejected = command
+        .drafts
+        .iter()
+        .any(|draft| draft.kind == FactKind::Rejected);
+    if !rejected && shown.url.is_some() {
+        row.url.clone_from(&shown.url);
+    }
+    if let Some(end) = shown.expires_at {
+        row.expires_at = end.ms();
+    }
+}
+
+async fn update_session(tx: &Tx, row: &checkout_session::Model) -> Result<(), StoreError> {
+    use checkout_session::Column as C;
+    checkout_session::Entity::update_many()
+        .col_expr(C::Status, Expr::value(row.status.clone()))
+        .col_expr(C::ProviderSessionId, Expr::value(row.provider_session_id.clone()))
+        .col_expr(C::Url, Expr::value(row.url.clone()))
+        .col_expr(C::ExpiresAt, Expr::value(row.expires_at))
+        .col_expr(C::NextPollAt, Expr::value(row.next_poll_at))
+        .col_expr(C::LeaseUntil, Expr::value(row.lease_until))
+        .col_expr(C::LeaseToken, Expr::value(row.lease_token.clone()))
+        .col_expr(C::UpdatedAt, Expr::value(row.updated_at))
+        .filter(C::Id.eq(&row.id))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
+async fn write_order(
+    tx: &Tx,
+    command: &Settle,
+    books: &Books,
+    changes: &Changes,
+    review: Option<String>,
+    payments: &[payment::Model],
+    sessions: &[checkout_session::Model],
+) -> Result<(), StoreError> {
+    let now = tx.clock.now().ms();
+    let state = &changes.after;
+    let first_sequence = books.order.event_seq.saturating_add(1);
+    let written = i64::try_from(changes.events.len()).unwrap_or(0);
+    let row = order::Model {
+        status: state.status.to_string(),
+        payment_status: state.payment_status.to_string(),
+        authorized_minor: state.authorized.minor(),
+        paid_minor: state.paid.minor(),
+        refunded_minor: state.refunded.minor(),
+        disputed_minor: state.disputed.minor(),
+        review,
+        event_seq: books.order.event_seq.saturating_add(written),
+        paid_at: books.order.paid_at.or(state.counts_as_paid.then_some(now)),
+        ..books.order.clone()
+    };
+    if row == books.order {
+        return Ok(());
+    }
+    update_order(tx, &row, now).await?;
+    if changes.events.is_empty() {
+        return Ok(());
+    }
+    let lines = orders::lines_of(tx.conn(), &row.id).await?;
+    let mut events = Vec::with_capacity(changes.events.len());
+    for ((kind, shown), sequence) in changes.events.iter().zip(first_sequence..) {
+        let data = match shown {
+            Shown::Order => order_data(&row, &lines, books.mode)?,
+            Shown::Session(id) => session_data(sessions, *id)?,
+            Shown::Payment(id) => payment_data(payments, *id)?,
+        };
+        events.push(NewEvent {
+            kind: *kind,
+            sequence,
+            data,
+        });
+    }
+    let cause = command.source.id();
+    insert_events(tx, &row.shop_id, &row.id, &cause, &command.trace, events).await
+}
+
+async fn update_order(tx: &Tx, row: &order::Model, now: i64) -> Result<(), StoreError> {
+    use order::Column as C;
+    order::Entity::update_many()
+        .col_expr(C::Status, Expr::value(row.status.clone()))
+        .col_expr(C::PaymentStatus, Expr::value(row.payment_status.clone()))
+        .col_expr(C::AuthorizedMinor, Expr::value(row.authorized_minor))
+        .col_expr(C::PaidMinor, Expr::value(row.paid_minor))
+        .col_expr(C::RefundedMinor, Expr::value(row.refunded_minor))
+        .col_expr(C::DisputedMinor, Expr::value(row.disputed_minor))
+        .col_expr(C::Review, Expr::value(row.review.clone()))
+        .col_expr(C::EventSeq, Expr::value(row.event_seq))
+        .col_expr(C::PaidAt, Expr::value(row.paid_at))
+        .col_expr(C::UpdatedAt, Expr::value(now))
+        .filter(C::Id.eq(&row.id))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
+fn session_data(
+    sessions: &[checkout_session::Model],
+    id: CheckoutSessionId,
+) -> Result<String, StoreError> {
+    let id = id.to_string();
+    let row = sessions.iter().find(|row| row.id == id).cloned();
+    let row = row.ok_or_else(|| StoreError::Corrupt("an event about no session".to_owned()))?;
+    let record = super::super::checkouts::SessionRecord::try_from(row)?;
+    Ok(to_json(&record.public(super::super::payments::PROVIDER)))
+}
+
+fn payment_data(rows: &[payment::Model], id: PaymentId) -> Result<String, StoreError> {
+    let id = id.to_string();
+    let row = rows.iter().find(|row| row.id == id);
+    let row = row.ok_or_else(|| StoreError::Corrupt("an event about no payment".to_owned()))?;
+    Ok(to_json(&payments::public(row)?))
+}
+
+/// Sessions that must not be paid any more: all of an order that has its money, and those that were made
+/// otherwise than we asked.
+async fn expire_leftovers(
+    tx: &Tx,
+    command: &Settle,
+    found: &Match,
+    books: &Books,
+    changes: &Changes,
+    sessions: &[checkout_session::Model],
+) -> Result<(), StoreError> {
+    let state = &changes.after;
+    let has_its_money = state.paid.minor() > 0 && state.paid.minor() >= books.order.total_minor;
+    for row in sessions {
+        let id: CheckoutSessionId = parse("checkout_session.id", &row.id)?;
+        let open = state.sessions.get(&id) == Some(&SessionStatus::Open);
+        let rejected = command
+            .drafts
+            .iter()
+            .any(|draft| draft.kind == FactKind::Rejected && draft.session == Some(id));
+        let Some(provider_id) = &row.provider_session_id else {
+            continue;
+        };
+        if !(open && has_its_money || rejected) {
+            continue;
+        }
+        if super::super::calls::exists(tx, CallKind::SessionExpire, &row.id).await? {
+            continue;
+        }
+        let call = NewCall {
+            id: tx.clock.id::<CallId>(),
+            order: found.order,
+            account: command.account.id,
+            kind: CallKind::SessionExpire,
+            subject_id: row.id.clone(),
+            request: (command.expire)(provider_id),
+            cause: command.source.id(),
+            trace: command.trace.clone(),
+        };
+        tx.shop(found.shop).insert_call(&call).await?;
+    }
+    Ok(())
+}

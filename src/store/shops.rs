@@ -1,0 +1,118 @@
+//! Shops, and the id of this database.
+
+use entity::{deployment, shop};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use super::rows::parse;
+use super::{Store, StoreError, Tx};
+use crate::domain::access::Mode;
+use crate::domain::ids::ShopId;
+
+/// A shop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShopRecord {
+    /// Its id.
+    pub id: ShopId,
+    /// Its name, unique.
+    pub name: String,
+    /// Whether its money is real.
+    pub mode: Mode,
+    /// Origins its browser calls may name in live mode.
+    pub allowed_origins: Vec<String>,
+}
+
+impl TryFrom<shop::Model> for ShopRecord {
+    type Error = StoreError;
+    fn try_from(row: shop::Model) -> Result<Self, StoreError> {
+        Ok(ShopRecord {
+            id: parse("shop.id", &row.id)?,
+            mode: parse("shop.mode", &row.mode)?,
+            allowed_origins: super::rows::json("shop.allowed_origins", &row.allowed_origins)?,
+            name: row.name,
+        })
+    }
+}
+
+impl Store {
+    /// The shop with this name.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn shop_by_name(&self, name: &str) -> Result<Option<ShopRecord>, StoreError> {
+        let row = shop::Entity::find()
+            .filter(shop::Column::Name.eq(name))
+            .one(&self.writer)
+            .await?;
+        row.map(ShopRecord::try_from).transpose()
+    }
+
+    /// Every shop, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn shops(&self) -> Result<Vec<ShopRecord>, StoreError> {
+        let rows = shop::Entity::find()
+            .order_by_asc(shop::Column::Id)
+            .all(&self.reader)
+            .await?;
+        rows.into_iter().map(ShopRecord::try_from).collect()
+    }
+
+    /// The id of this database, made at the first call: it marks everything we create at providers.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn deployment_id(&self) -> Result<String, StoreError> {
+        let now = self.clock.now().ms();
+        let fresh = format!("till_{}", uuid::Uuid::new_v4().simple());
+        let fresh = &fresh;
+        self.write(|tx| async move {
+            let row = deployment::ActiveModel {
+                only_row: Set(1),
+                id: Set(fresh.clone()),
+                created_at: Set(now),
+            };
+            deployment::Entity::insert(row)
+                .on_conflict(
+                    OnConflict::column(deployment::Column::OnlyRow)
+                        .do_nothing()
+                        .to_owned(),
+                )
+                .exec_without_returning(tx.conn())
+                .await?;
+            let row = deployment::Entity::find().one(tx.conn()).await?;
+            row.map(|row| row.id)
+                .ok_or_else(|| StoreError::Corrupt("the deployment row is missing".to_owned()))
+        })
+        .await
+    }
+}
+
+impl Tx {
+    /// Inserts a shop.
+    ///
+    /// # Errors
+    /// [`super::Constraint::ShopName`] when the name is taken.
+    pub async fn insert_shop(&self, name: &str, mode: Mode) -> Result<ShopRecord, StoreError> {
+        let id: ShopId = self.clock.id();
+        let row = shop::ActiveModel {
+            id: Set(id.to_string()),
+            name: Set(name.to_owned()),
+            mode: Set(mode.to_string()),
+            next_number: Set(1001),
+            event_position: Set(0),
+            allowed_origins: Set("[]".to_owned()),
+            created_at: Set(self.clock.now().ms()),
+        };
+        shop::Entity::insert(row)
+            .exec_without_returning(self.conn())
+            .await?;
+        Ok(ShopRecord {
+            id,
+            name: name.to_owned(),
+            mode,
+            allowed_origins: Vec::new(),
+        })
+    }
+}
