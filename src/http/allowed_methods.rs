@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use rocket::http::uri::Origin;
 use rocket::http::Method;
+use rocket::http::uri::Origin;
 use rocket::{Request, Route};
 
 /// A mounted path: static segments, `<param>` for one segment, `<param..>` for the rest.
@@ -21,13 +21,19 @@ enum Segment {
 impl Pattern {
     /// Reads a path as it is written on a route.
     pub fn new(path: &str) -> Self {
-        let segments = path.split('/').filter(|segment| !segment.is_empty()).map(|segment| {
-            match segment.strip_prefix('<').and_then(|inner| inner.strip_suffix('>')) {
-                Some(name) if name.ends_with("..") => Segment::Rest,
-                Some(_) => Segment::One,
-                None => Segment::Static(segment.to_owned()),
-            }
-        });
+        let segments = path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .map(|segment| {
+                match segment
+                    .strip_prefix('<')
+                    .and_then(|inner| inner.strip_suffix('>'))
+                {
+                    Some(name) if name.ends_with("..") => Segment::Rest,
+                    Some(_) => Segment::One,
+                    None => Segment::Static(segment.to_owned()),
+                }
+            });
         Self(segments.collect())
     }
 
@@ -73,13 +79,19 @@ impl AllowedMethods {
 
     /// The methods routed at the address of this request.
     pub fn for_request(request: &Request<'_>) -> Vec<&'static str> {
-        let Some(allowed) = request.rocket().state::<AllowedMethods>() else { return Vec::new() };
-        allowed.0.get_or_init(|| Self::read(request.rocket().routes()));
+        let Some(allowed) = request.rocket().state::<AllowedMethods>() else {
+            return Vec::new();
+        };
+        allowed
+            .0
+            .get_or_init(|| Self::read(request.rocket().routes()));
         allowed.at(request.uri())
     }
 
     fn read<'a>(routes: impl Iterator<Item = &'a Route>) -> Vec<(Pattern, Method)> {
-        routes.map(|route| (Pattern::new(route.uri.path()), route.method)).collect()
+        routes
+            .map(|route| (Pattern::new(route.uri.path()), route.method))
+            .collect()
     }
 }
 
@@ -100,7 +112,9 @@ mod tests {
         assert!(!matches("/v1/orders/<id>", "/v1/orders"));
         assert!(!matches("/v1/orders/<id>", "/v1/orders/ord_1/refunds"));
         assert!(!matches("/v1/orders/<id>", "/v1/payments/ord_1"));
-        assert!(matches("/assets/<file..>", "/assets/a/b") && matches("/assets/<file..>", "/assets"));
+        assert!(
+            matches("/assets/<file..>", "/assets/a/b") && matches("/assets/<file..>", "/assets")
+        );
         assert!(matches("/", "/") && !matches("/", "/a"));
     }
 
@@ -109,7 +123,10 @@ mod tests {
         let route = |method| Route::new(method, "/a/<b>", rocket::route::dummy_handler);
         let routes = [route(Method::Post), route(Method::Get)];
         let allowed = AllowedMethods::from_routes(routes.iter());
-        assert_eq!(allowed.at(&Origin::parse("/a/1").unwrap()), ["GET", "HEAD", "POST"]);
+        assert_eq!(
+            allowed.at(&Origin::parse("/a/1").unwrap()),
+            ["GET", "HEAD", "POST"]
+        );
         assert!(allowed.at(&Origin::parse("/a").unwrap()).is_empty());
     }
 }

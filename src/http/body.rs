@@ -7,14 +7,14 @@
 use std::io;
 use std::time::Duration;
 
+use rocket::Request;
 use rocket::data::{self, ByteUnit, Data, FromData, ToByteUnit};
 use rocket::http::ContentType;
 use rocket::response::{self, Responder};
-use rocket::Request;
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::problem::{fail, FieldError, Problem, Refused};
+use super::problem::{FieldError, Problem, Refused, fail};
 use super::problem_catalogue::Code;
 use super::strict_json::{self, Refusal};
 
@@ -32,7 +32,10 @@ pub struct BodyLimits {
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { max_size: 256.kibibytes(), read_timeout: Duration::from_secs(10) }
+        Self {
+            max_size: 256.kibibytes(),
+            read_timeout: Duration::from_secs(10),
+        }
     }
 }
 
@@ -81,10 +84,12 @@ impl<'r, T: DeserializeOwned> FromData<'r> for OptionalJson<T> {
     type Error = Refused;
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
-        let parsed = read(request, data).await.and_then(|bytes| match bytes.as_slice() {
-            [] => Ok(None),
-            _ => require_json(request).and_then(|()| parse(&bytes)).map(Some),
-        });
+        let parsed = read(request, data)
+            .await
+            .and_then(|bytes| match bytes.as_slice() {
+                [] => Ok(None),
+                _ => require_json(request).and_then(|()| parse(&bytes)).map(Some),
+            });
         match parsed {
             Ok(value) => data::Outcome::Success(OptionalJson(value)),
             Err(problem) => fail(request, problem),
@@ -103,9 +108,21 @@ impl<'r, T: Serialize> Responder<'r, 'static> for Json<T> {
 
 /// Reads the whole body, or says what is wrong with how it came.
 async fn read(request: &Request<'_>, data: Data<'_>) -> Result<Vec<u8>, Problem> {
-    let limits = request.rocket().state::<BodyLimits>().copied().unwrap_or_default();
-    let too_large = || Problem::new(Code::PayloadTooLarge, format!("The body may have up to {}.", limits.max_size));
-    let declared: Option<u64> = request.headers().get_one("Content-Length").and_then(|length| length.parse().ok());
+    let limits = request
+        .rocket()
+        .state::<BodyLimits>()
+        .copied()
+        .unwrap_or_default();
+    let too_large = || {
+        Problem::new(
+            Code::PayloadTooLarge,
+            format!("The body may have up to {}.", limits.max_size),
+        )
+    };
+    let declared: Option<u64> = request
+        .headers()
+        .get_one("Content-Length")
+        .and_then(|length| length.parse().ok());
     if declared.is_some_and(|length| limits.max_size < length) {
         return Err(too_large());
     }
@@ -117,7 +134,10 @@ async fn read(request: &Request<'_>, data: Data<'_>) -> Result<Vec<u8>, Problem>
     }
     let body = match rocket::tokio::time::timeout(limits.read_timeout, stream.into_bytes()).await {
         Err(_) => {
-            let detail = format!("The body did not arrive within {} seconds.", limits.read_timeout.as_secs_f32());
+            let detail = format!(
+                "The body did not arrive within {} seconds.",
+                limits.read_timeout.as_secs_f32()
+            );
             return Err(Problem::new(Code::RequestTimeout, detail).header("Connection", "close"));
         }
         Ok(Err(error)) => return Err(unreadable(&error)),
@@ -139,7 +159,10 @@ fn unreadable(error: &io::Error) -> Problem {
 }
 
 fn truncated() -> Problem {
-    Problem::new(Code::BodyTruncated, "The connection ended before the whole body had arrived.")
+    Problem::new(
+        Code::BodyTruncated,
+        "The connection ended before the whole body had arrived.",
+    )
 }
 
 /// Refuses everything but unencoded JSON in UTF-8.
@@ -152,7 +175,9 @@ fn require_json(request: &Request<'_>) -> Result<(), Problem> {
     let is_json = text.parse::<ContentType>().is_ok_and(|parsed| {
         parsed.top() == "application"
             && parsed.sub() == "json"
-            && parsed.params().all(|(name, value)| name == "charset" && value.trim_matches('"').eq_ignore_ascii_case("utf-8"))
+            && parsed.params().all(|(name, value)| {
+                name == "charset" && value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            })
     });
     if !is_json {
         return refuse("The body must be JSON in UTF-8: send `Content-Type: application/json`.");
@@ -167,12 +192,20 @@ fn require_json(request: &Request<'_>) -> Result<(), Problem> {
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let malformed = |detail: String| Problem::new(Code::MalformedJson, detail);
     if bytes.is_empty() {
-        return Err(malformed("The body is empty, and JSON is expected.".to_owned()));
+        return Err(malformed(
+            "The body is empty, and JSON is expected.".to_owned(),
+        ));
     }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| malformed(format!("The body is not valid UTF-8 after byte {}.", error.valid_up_to())))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        malformed(format!(
+            "The body is not valid UTF-8 after byte {}.",
+            error.valid_up_to()
+        ))
+    })?;
     strict_json::from_str(text).map_err(|refusal| match refusal {
         Refusal::Syntax(reason) => malformed(format!("The body is not valid JSON: {reason}.")),
-        Refusal::Shape(fault) => Problem::invalid(vec![FieldError::new(fault.pointer(), fault.detail())]),
+        Refusal::Shape(fault) => {
+            Problem::invalid(vec![FieldError::new(fault.pointer(), fault.detail())])
+        }
     })
 }

@@ -29,7 +29,9 @@ fn from_status(status: Status, request: &Request<'_>) -> Problem {
     match status.code {
         404 => wrong_method(request).unwrap_or_else(Problem::not_found),
         // Rocket could not parse the request: most often a method it does not know.
-        400 if !Seen::is_marked(request) => wrong_method(request).unwrap_or_else(|| told_by(Code::BadRequest)),
+        400 if !Seen::is_marked(request) => {
+            wrong_method(request).unwrap_or_else(|| told_by(Code::BadRequest))
+        }
         422 if !has_query_parameters(request) => Problem::not_found(),
         code => told_by(Code::for_status(code)),
     }
@@ -37,7 +39,10 @@ fn from_status(status: Status, request: &Request<'_>) -> Problem {
 
 /// Rocket forwards a parameter that does not parse with 422, whether it stood in the path or in the query.
 fn has_query_parameters(request: &Request<'_>) -> bool {
-    request.uri().query().is_some() && request.route().is_some_and(|route| route.uri.query().is_some())
+    request.uri().query().is_some()
+        && request
+            .route()
+            .is_some_and(|route| route.uri.query().is_some())
 }
 
 fn wrong_method(request: &Request<'_>) -> Option<Problem> {
@@ -53,7 +58,9 @@ fn wrong_method(request: &Request<'_>) -> Option<Problem> {
 fn told_by(code: Code) -> Problem {
     let detail = match code {
         Code::InvalidRequest => "A query parameter is not valid.",
-        Code::InternalError => "An unexpected error occurred. The request id leads to it in the log.",
+        Code::InternalError => {
+            "An unexpected error occurred. The request id leads to it in the log."
+        }
         Code::Unauthenticated => "No valid API key was given.",
         _ => code.entry().title,
     };
@@ -75,7 +82,10 @@ pub struct ServerErrors;
 #[rocket::async_trait]
 impl Fairing for ServerErrors {
     fn info(&self) -> Info {
-        Info { name: "server errors", kind: Kind::Request | Kind::Response }
+        Info {
+            name: "server errors",
+            kind: Kind::Request | Kind::Response,
+        }
     }
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut rocket::Data<'_>) {
@@ -90,12 +100,18 @@ impl Fairing for ServerErrors {
         // The route, never the address: that may hold what someone typed.
         let route = request.route().map_or("unrouted", |route| route.uri.path());
         let request_id = RequestId::of(request).as_str();
-        let (code, cause) = problem::take_told(request).map_or((None, None), |(code, cause)| (Some(code), cause));
+        let (code, cause) =
+            problem::take_told(request).map_or((None, None), |(code, cause)| (Some(code), cause));
         let code = code.map_or("none", Code::as_str);
         let cause = cause.as_deref().unwrap_or("unknown");
         let method = request.method().as_str();
         tracing::error!(
-            request.id = request_id, http.method = method, http.route = route, http.status = status, problem.code = code, cause,
+            request.id = request_id,
+            http.method = method,
+            http.route = route,
+            http.status = status,
+            problem.code = code,
+            cause,
             "request `{request_id}` to {method} {route} failed with {status} {code}: {cause}"
         );
     }

@@ -26,7 +26,10 @@ const MAX_AGE_S: &str = "600";
 
 /// The `OPTIONS` routes that answer preflights. They are not part of the API document.
 pub fn preflight_routes() -> Vec<Route> {
-    PUBLISHABLE.iter().map(|(path, methods)| Route::new(Method::Options, path, Preflight(methods))).collect()
+    PUBLISHABLE
+        .iter()
+        .map(|(path, methods)| Route::new(Method::Options, path, Preflight(methods)))
+        .collect()
 }
 
 #[derive(Clone)]
@@ -51,14 +54,22 @@ pub struct Cors(Vec<Pattern>);
 impl Cors {
     /// For the paths a publishable key reaches.
     pub fn for_publishable_keys() -> Self {
-        Self(PUBLISHABLE.iter().map(|(path, _)| Pattern::new(path)).collect())
+        Self(
+            PUBLISHABLE
+                .iter()
+                .map(|(path, _)| Pattern::new(path))
+                .collect(),
+        )
     }
 }
 
 #[rocket::async_trait]
 impl Fairing for Cors {
     fn info(&self) -> Info {
-        Info { name: "CORS for publishable keys", kind: Kind::Response }
+        Info {
+            name: "CORS for publishable keys",
+            kind: Kind::Response,
+        }
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {

@@ -7,10 +7,10 @@ use std::error::Error;
 use std::io::Cursor;
 use std::sync::{Mutex, PoisonError};
 
+use rocket::Request;
 use rocket::http::{ContentType, Header, Status};
 use rocket::outcome::Outcome;
 use rocket::response::{self, Responder, Response};
-use rocket::Request;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -32,7 +32,10 @@ pub struct FieldError {
 impl FieldError {
     /// An error at a JSON pointer.
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), detail: detail.into() }
+        Self {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        }
     }
 }
 
@@ -110,7 +113,11 @@ impl Problem {
 
     /// A fault of ours: the client learns only the request id, the log gets the cause and its sources.
     pub fn internal(cause: &dyn Error) -> Self {
-        Self::new(Code::InternalError, "An unexpected error occurred. The request id leads to it in the log.").caused_by(cause)
+        Self::new(
+            Code::InternalError,
+            "An unexpected error occurred. The request id leads to it in the log.",
+        )
+        .caused_by(cause)
     }
 
     /// Nothing here, or nothing that may be seen: always the same words.
@@ -120,8 +127,11 @@ impl Problem {
 
     /// Refused by a throttle, with the headers that say when to come back.
     pub fn rate_limited(policy: &Policy, decision: &Decision) -> Self {
-        let mut problem = Self::new(Code::RateLimited, "Too many requests of this kind in a short time.")
-            .retry_after_s(decision.retry_after_s);
+        let mut problem = Self::new(
+            Code::RateLimited,
+            "Too many requests of this kind in a short time.",
+        )
+        .retry_after_s(decision.retry_after_s);
         problem.0.headers.extend(policy.headers(decision));
         problem
     }
@@ -213,13 +223,15 @@ impl Problem {
 impl<'r> Responder<'r, 'static> for Problem {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
         let request_id = RequestId::of(request).as_str();
-        let json = serde_json::to_vec(&self.body(request_id)).map_err(|_| Status::InternalServerError)?;
+        let json =
+            serde_json::to_vec(&self.body(request_id)).map_err(|_| Status::InternalServerError)?;
         let mut response = Response::build();
         response
             .status(self.status())
             .header(ContentType::new("application", "problem+json"))
             .raw_header("Cache-Control", "no-store")
             // Rocket runs no response fairings for a request it could not parse.
+            .raw_header("X-Content-Type-Options", "nosniff")
             .raw_header(RequestId::HEADER, request_id.to_owned())
             .sized_body(json.len(), Cursor::new(json));
         if self.0.code == Code::Unauthenticated {
@@ -260,7 +272,9 @@ pub(super) fn take_kept(request: &Request<'_>) -> Option<Problem> {
 
 /// The code that was sent and its cause, for the log, once.
 pub(super) fn take_told(request: &Request<'_>) -> Option<(Code, Option<String>)> {
-    Told::slot(request).take().map(|problem| (problem.0.code, problem.0.cause))
+    Told::slot(request)
+        .take()
+        .map(|problem| (problem.0.code, problem.0.cause))
 }
 
 /// A place for one problem in the request's local cache.
@@ -314,10 +328,15 @@ mod tests {
 
     #[test]
     fn errors_and_extensions_are_sent_when_there_are_some() {
-        let problem = Problem::new(Code::ReferenceTaken, "Taken.").order_id("ord_1").with_error("/reference", "is taken");
+        let problem = Problem::new(Code::ReferenceTaken, "Taken.")
+            .order_id("ord_1")
+            .with_error("/reference", "is taken");
         let json = serde_json::to_value(problem.body("req_1")).unwrap();
         assert_eq!(json["order_id"], "ord_1");
-        assert_eq!(json["errors"], serde_json::json!([{"pointer": "/reference", "detail": "is taken"}]));
+        assert_eq!(
+            json["errors"],
+            serde_json::json!([{"pointer": "/reference", "detail": "is taken"}])
+        );
     }
 
     #[test]
@@ -326,7 +345,17 @@ mod tests {
         #[error("outer")]
         struct Outer(#[source] std::fmt::Error);
         let problem = Problem::internal(&Outer(std::fmt::Error));
-        assert!(problem.0.cause.as_deref().is_some_and(|cause| cause.starts_with("outer: an error occurred")));
-        assert!(!serde_json::to_string(&problem.body("req_1")).unwrap().contains("outer"));
+        assert!(
+            problem
+                .0
+                .cause
+                .as_deref()
+                .is_some_and(|cause| cause.starts_with("outer: an error occurred"))
+        );
+        assert!(
+            !serde_json::to_string(&problem.body("req_1"))
+                .unwrap()
+                .contains("outer")
+        );
     }
 }

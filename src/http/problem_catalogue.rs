@@ -204,7 +204,10 @@ impl Code {
 
     /// The code with this spelling.
     pub fn find(spelling: &str) -> Option<Code> {
-        Code::ALL.iter().copied().find(|code| code.as_str() == spelling)
+        Code::ALL
+            .iter()
+            .copied()
+            .find(|code| code.as_str() == spelling)
     }
 
     /// The seconds a client is told to wait where the caller has nothing better to say.
@@ -249,7 +252,11 @@ mod tests {
     fn codes_are_unique_and_found_by_their_spelling() {
         let spellings: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(spellings.len(), Code::ALL.len());
-        assert!(Code::ALL.iter().all(|code| Code::find(code.as_str()) == Some(*code)));
+        assert!(
+            Code::ALL
+                .iter()
+                .all(|code| Code::find(code.as_str()) == Some(*code))
+        );
         assert_eq!(Code::find("no_such_code"), None);
     }
 
@@ -258,8 +265,16 @@ mod tests {
         for code in Code::ALL {
             let entry = code.entry();
             assert!((400..=599).contains(&entry.status), "{}", entry.code);
-            assert!(entry.help.len() > 60 && entry.help.ends_with('.'), "{}", entry.code);
-            assert!(!entry.title.ends_with('.') && !entry.help.contains("  "), "{}", entry.code);
+            assert!(
+                entry.help.len() > 60 && entry.help.ends_with('.'),
+                "{}",
+                entry.code
+            );
+            assert!(
+                !entry.title.ends_with('.') && !entry.help.contains("  "),
+                "{}",
+                entry.code
+            );
             assert_eq!(serde_json::to_value(code).unwrap(), entry.code);
         }
     }
@@ -268,14 +283,22 @@ mod tests {
     fn busy_answers_say_when_to_come_back() {
         for code in Code::ALL {
             let waits = matches!(code.status(), 429 | 503) || *code == Code::IdempotencyInProgress;
-            assert_eq!(code.default_retry_after_s().is_some(), waits, "{}", code.as_str());
+            assert_eq!(
+                code.default_retry_after_s().is_some(),
+                waits,
+                "{}",
+                code.as_str()
+            );
         }
     }
 
     #[test]
     fn a_bare_status_gets_a_code_of_that_status_where_there_is_one() {
         for code in Code::ALL {
-            assert_eq!(Code::for_status(code.status()).status() / 100, code.status() / 100);
+            assert_eq!(
+                Code::for_status(code.status()).status() / 100,
+                code.status() / 100
+            );
         }
         assert_eq!(Code::for_status(418), Code::BadRequest);
         assert_eq!(Code::for_status(500), Code::InternalError);

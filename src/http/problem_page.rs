@@ -4,10 +4,10 @@
 
 use std::fmt::Write;
 
-use base64::prelude::{Engine, BASE64_STANDARD};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use rocket::http::{Accept, ContentType};
 use rocket::response::{self, Responder, Response};
-use rocket::{get, routes, Request, Route};
+use rocket::{Request, Route, get, routes};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -54,7 +54,10 @@ struct List {
 fn index(accept: Option<&Accept>) -> Page {
     let all = Code::ALL.iter().copied();
     if prefers_json(accept) {
-        return Page::json(&List { object: "list", data: all.map(Described::from).collect() });
+        return Page::json(&List {
+            object: "list",
+            data: all.map(Described::from).collect(),
+        });
     }
     let mut rows = String::new();
     for entry in all.map(Code::entry) {
@@ -66,7 +69,9 @@ fn index(accept: Option<&Accept>) -> Page {
     }
     Page::html(
         "Problems",
-        &format!("<h1>Problems</h1><p>Every code Till can answer with, and what to do about it.</p><ul>{rows}</ul>"),
+        &format!(
+            "<h1>Problems</h1><p>Every code Till can answer with, and what to do about it.</p><ul>{rows}</ul>"
+        ),
     )
 }
 
@@ -98,7 +103,8 @@ fn prefers_json(accept: Option<&Accept>) -> bool {
             .map(|given| given.weight_or(1.0))
             .fold(0.0, f32::max)
     };
-    weight(|sub| matches!(sub, "json" | "problem+json")) > weight(|sub| matches!(sub, "html" | "xhtml+xml"))
+    weight(|sub| matches!(sub, "json" | "problem+json"))
+        > weight(|sub| matches!(sub, "html" | "xhtml+xml"))
 }
 
 /// A page of the catalogue, in the form that was asked for.
@@ -110,9 +116,14 @@ struct Page {
 
 impl Page {
     fn json(described: &impl Serialize) -> Self {
-        let body = serde_json::to_string(described).expect("the catalogue is plain text and numbers");
+        let body =
+            serde_json::to_string(described).expect("the catalogue is plain text and numbers");
         let policy = "default-src 'none'; frame-ancestors 'none'".to_owned();
-        Self { content_type: ContentType::JSON, policy, body }
+        Self {
+            content_type: ContentType::JSON,
+            policy,
+            body,
+        }
     }
 
     fn html(title: &str, content: &str) -> Self {
@@ -124,7 +135,11 @@ impl Page {
         let policy = format!(
             "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         );
-        Self { content_type: ContentType::HTML, policy, body }
+        Self {
+            content_type: ContentType::HTML,
+            policy,
+            body,
+        }
     }
 }
 
@@ -139,16 +154,24 @@ impl<'r> Responder<'r, 'static> for Page {
     }
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 /// Advice with what stands between backticks set as code.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let mut html = String::new();
     for (index, part) in text.split('`').enumerate() {
         let part = escape(part);
-        html.push_str(&if index % 2 == 1 { format!("<code>{part}</code>") } else { part });
+        html.push_str(&if index % 2 == 1 {
+            format!("<code>{part}</code>")
+        } else {
+            part
+        });
     }
     html
 }

@@ -38,7 +38,9 @@ impl RequestId {
 
     fn is_acceptable(id: &str) -> bool {
         (1..=Self::MAX_LEN).contains(&id.len())
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
     }
 }
 
@@ -66,11 +68,17 @@ pub struct RequestIds;
 #[rocket::async_trait]
 impl Fairing for RequestIds {
     fn info(&self) -> Info {
-        Info { name: "request ids", kind: Kind::Response }
+        Info {
+            name: "request ids",
+            kind: Kind::Response,
+        }
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
-        response.set_raw_header(RequestId::HEADER, RequestId::of(request).as_str().to_owned());
+        response.set_raw_header(
+            RequestId::HEADER,
+            RequestId::of(request).as_str().to_owned(),
+        );
     }
 }
 

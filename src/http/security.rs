@@ -26,14 +26,26 @@ pub struct Gate;
 #[rocket::async_trait]
 impl Fairing for Gate {
     fn info(&self) -> Info {
-        Info { name: "gate", kind: Kind::Request }
+        Info {
+            name: "gate",
+            kind: Kind::Request,
+        }
     }
 
     async fn on_request(&self, request: &mut Request<'_>, data: &mut Data<'_>) {
         let problem = if uri_bytes(request) > MAX_URI_BYTES {
-            Problem::new(Code::UriTooLong, format!("Path and query may have {MAX_URI_BYTES} bytes together."))
-        } else if is_form(request) && !is_under(request, FORMS_UNDER) && !data.peek(1).await.is_empty() {
-            Problem::new(Code::UnsupportedMediaType, "Forms are not accepted here. Send JSON with `Content-Type: application/json`.")
+            Problem::new(
+                Code::UriTooLong,
+                format!("Path and query may have {MAX_URI_BYTES} bytes together."),
+            )
+        } else if is_form(request)
+            && !is_under(request, FORMS_UNDER)
+            && !data.peek(1).await.is_empty()
+        {
+            Problem::new(
+                Code::UnsupportedMediaType,
+                "Forms are not accepted here. Send JSON with `Content-Type: application/json`.",
+            )
         } else {
             return;
         };
@@ -49,7 +61,9 @@ fn uri_bytes(request: &Request<'_>) -> usize {
 
 /// Rocket looks at the same, first content type before it obeys `_method`.
 fn is_form(request: &Request<'_>) -> bool {
-    request.content_type().is_some_and(|given| given.is_form() || given.is_form_data())
+    request
+        .content_type()
+        .is_some_and(|given| given.is_form() || given.is_form_data())
 }
 
 /// By decoded segments, as Rocket routes.
@@ -63,7 +77,10 @@ pub struct SecurityHeaders;
 #[rocket::async_trait]
 impl Fairing for SecurityHeaders {
     fn info(&self) -> Info {
-        Info { name: "security headers", kind: Kind::Response }
+        Info {
+            name: "security headers",
+            kind: Kind::Response,
+        }
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
@@ -73,7 +90,11 @@ impl Fairing for SecurityHeaders {
             default_header(response, "Cache-Control", "no-store");
         }
         if response.content_type().is_some_and(|sent| is_json(&sent)) {
-            default_header(response, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+            default_header(
+                response,
+                "Content-Security-Policy",
+                "default-src 'none'; frame-ancestors 'none'",
+            );
         }
     }
 }

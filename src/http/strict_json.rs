@@ -11,7 +11,9 @@ mod typed;
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor,
+};
 
 pub use fault::Fault;
 use fault::Segment;
@@ -50,11 +52,18 @@ pub(super) enum Node<'t> {
 impl<'t> Node<'t> {
     fn parse(text: &'t str) -> Result<Self, Refusal> {
         if text.starts_with('\u{feff}') {
-            return Err(Refusal::Syntax("the text begins with a byte order mark".to_owned()));
+            return Err(Refusal::Syntax(
+                "the text begins with a byte order mark".to_owned(),
+            ));
         }
         let mut found = None;
         let mut source = serde_json::Deserializer::from_str(text);
-        let tree = Walk { depth: 0, found: &mut found }.deserialize(&mut source).and_then(|tree| {
+        let tree = Walk {
+            depth: 0,
+            found: &mut found,
+        }
+        .deserialize(&mut source)
+        .and_then(|tree| {
             source.end()?;
             Ok(tree)
         });
@@ -76,7 +85,9 @@ struct Walk<'f> {
 impl Walk<'_> {
     fn enter<E: Error>(&mut self) -> Result<(), E> {
         if self.depth == MAX_DEPTH {
-            return Err(self.refuse(Fault::new(format!("nested more than {MAX_DEPTH} levels deep"))));
+            return Err(self.refuse(Fault::new(format!(
+                "nested more than {MAX_DEPTH} levels deep"
+            ))));
         }
         self.depth += 1;
         Ok(())
@@ -95,7 +106,10 @@ impl Walk<'_> {
     }
 
     fn inner(&mut self) -> Walk<'_> {
-        Walk { depth: self.depth, found: self.found }
+        Walk {
+            depth: self.depth,
+            found: self.found,
+        }
     }
 }
 
@@ -170,7 +184,9 @@ impl<'t> Visitor<'t> for Walk<'_> {
             }
         }
         match first_duplicate(&object) {
-            Some(key) => Err(self.refuse(Fault::new("this field is given more than once").within(Segment::Key(key)))),
+            Some(key) => Err(self.refuse(
+                Fault::new("this field is given more than once").within(Segment::Key(key)),
+            )),
             None => Ok(Node::Object(object)),
         }
     }
@@ -180,7 +196,9 @@ impl<'t> Visitor<'t> for Walk<'_> {
 fn first_duplicate(object: &[(Cow<'_, str>, Node<'_>)]) -> Option<String> {
     let mut keys: Vec<&str> = object.iter().map(|(key, _)| key.as_ref()).collect();
     keys.sort_unstable();
-    keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_owned())
+    keys.windows(2)
+        .find(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0].to_owned())
 }
 
 /// Reads a key without copying it where it holds no escapes.

@@ -39,11 +39,24 @@ pub struct Decision {
 impl Policy {
     /// `RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers writes them.
     pub fn headers(&self, decision: &Decision) -> [(&'static str, String); 2] {
-        let Policy { name, limit, window_s, .. } = self;
-        let Decision { remaining, reset_s, .. } = decision;
+        let Policy {
+            name,
+            limit,
+            window_s,
+            ..
+        } = self;
+        let Decision {
+            remaining, reset_s, ..
+        } = decision;
         [
-            ("RateLimit-Policy", format!(r#""{name}";q={limit};w={window_s}"#)),
-            ("RateLimit", format!(r#""{name}";r={remaining};t={reset_s}"#)),
+            (
+                "RateLimit-Policy",
+                format!(r#""{name}";q={limit};w={window_s}"#),
+            ),
+            (
+                "RateLimit",
+                format!(r#""{name}";r={remaining};t={reset_s}"#),
+            ),
         ]
     }
 }
@@ -65,7 +78,10 @@ struct Seen {
 impl<K: Eq + Hash + Clone> Throttle<K> {
     /// A throttle that has seen nothing yet.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, keys: Mutex::new(HashMap::new()) }
+        Self {
+            policy,
+            keys: Mutex::new(HashMap::new()),
+        }
     }
 
     /// The policy it keeps.
@@ -79,12 +95,18 @@ impl<K: Eq + Hash + Clone> Throttle<K> {
         if !keys.contains_key(key) {
             self.make_room(&mut keys, now_ms);
         }
-        let seen = keys.entry(key.clone()).or_insert_with(|| Seen { hits_ms: VecDeque::new(), last_ms: now_ms });
+        let seen = keys.entry(key.clone()).or_insert_with(|| Seen {
+            hits_ms: VecDeque::new(),
+            last_ms: now_ms,
+        });
         // A clock that steps back must not let hits through, nor keep them for ever.
         let now_ms = now_ms.max(seen.last_ms);
         seen.last_ms = now_ms;
         let hits = &mut seen.hits_ms;
-        while hits.front().is_some_and(|first| now_ms.saturating_sub(*first) >= self.window_ms()) {
+        while hits
+            .front()
+            .is_some_and(|first| now_ms.saturating_sub(*first) >= self.window_ms())
+        {
             hits.pop_front();
         }
         let used = u32::try_from(hits.len()).unwrap_or(u32::MAX);
@@ -92,8 +114,13 @@ impl<K: Eq + Hash + Clone> Throttle<K> {
         if allowed {
             hits.push_back(now_ms);
         }
-        let remaining = self.policy.limit.saturating_sub(used.saturating_add(u32::from(allowed)));
-        let reset_s = hits.front().map_or(0, |first| self.seconds_until_free(*first, now_ms));
+        let remaining = self
+            .policy
+            .limit
+            .saturating_sub(used.saturating_add(u32::from(allowed)));
+        let reset_s = hits
+            .front()
+            .map_or(0, |first| self.seconds_until_free(*first, now_ms));
         Decision {
             allowed,
             limit: self.policy.limit,
@@ -108,7 +135,10 @@ impl<K: Eq + Hash + Clone> Throttle<K> {
     }
 
     fn seconds_until_free(&self, first_ms: i64, now_ms: i64) -> u64 {
-        let wait_ms = self.window_ms().saturating_sub(now_ms.saturating_sub(first_ms)).max(0);
+        let wait_ms = self
+            .window_ms()
+            .saturating_sub(now_ms.saturating_sub(first_ms))
+            .max(0);
         u64::try_from(wait_ms).unwrap_or(0).div_ceil(1000)
     }
 
@@ -142,7 +172,12 @@ mod tests {
     use super::*;
 
     fn throttle(limit: u32, window_s: u32, max_keys: usize) -> Throttle<u32> {
-        Throttle::new(Policy { name: "test", limit, window_s, max_keys })
+        Throttle::new(Policy {
+            name: "test",
+            limit,
+            window_s,
+            max_keys,
+        })
     }
 
     #[test]
@@ -154,7 +189,10 @@ mod tests {
                 allowed.push(now_ms);
             }
         }
-        assert!(allowed.windows(6).all(|hits| hits[5] - hits[0] >= 600_000), "{allowed:?}");
+        assert!(
+            allowed.windows(6).all(|hits| hits[5] - hits[0] >= 600_000),
+            "{allowed:?}"
+        );
         assert!(allowed.len() >= 25);
     }
 
@@ -162,28 +200,61 @@ mod tests {
     fn a_decision_says_what_is_left_and_when_to_come_back() {
         let throttle = throttle(2, 60, 10);
         let first = throttle.hit(&1, 0);
-        assert_eq!(first, Decision { allowed: true, limit: 2, remaining: 1, reset_s: 60, retry_after_s: 0 });
+        assert_eq!(
+            first,
+            Decision {
+                allowed: true,
+                limit: 2,
+                remaining: 1,
+                reset_s: 60,
+                retry_after_s: 0
+            }
+        );
         assert_eq!(throttle.hit(&1, 10_000).remaining, 0);
         let third = throttle.hit(&1, 48_500);
-        assert_eq!(third, Decision { allowed: false, limit: 2, remaining: 0, reset_s: 12, retry_after_s: 12 });
+        assert_eq!(
+            third,
+            Decision {
+                allowed: false,
+                limit: 2,
+                remaining: 0,
+                reset_s: 12,
+                retry_after_s: 12
+            }
+        );
         assert!(!throttle.hit(&1, 59_999).allowed);
-        assert!(throttle.hit(&1, 60_000).allowed, "the wait that was asked for is enough");
+        assert!(
+            throttle.hit(&1, 60_000).allowed,
+            "the wait that was asked for is enough"
+        );
         assert_eq!(
             throttle.policy().headers(&third),
-            [("RateLimit-Policy", r#""test";q=2;w=60"#.to_owned()), ("RateLimit", r#""test";r=0;t=12"#.to_owned())]
+            [
+                ("RateLimit-Policy", r#""test";q=2;w=60"#.to_owned()),
+                ("RateLimit", r#""test";r=0;t=12"#.to_owned())
+            ]
         );
     }
 
     #[test]
     fn keys_do_not_share() {
         let throttle = throttle(1, 60, 10);
-        assert!(throttle.hit(&1, 0).allowed && throttle.hit(&2, 0).allowed && !throttle.hit(&1, 0).allowed);
+        assert!(
+            throttle.hit(&1, 0).allowed
+                && throttle.hit(&2, 0).allowed
+                && !throttle.hit(&1, 0).allowed
+        );
     }
 
     #[test]
     fn refused_hits_do_not_prolong_the_wait() {
         let throttle = throttle(1, 60, 10);
-        assert!((0..60).filter(|second| throttle.hit(&1, second * 1000).allowed).count() == 1);
+        assert!(
+            (0..60)
+                .filter(|second| throttle.hit(&1, second * 1000).allowed)
+                .count()
+                == 1
+        );
         assert!(throttle.hit(&1, 60_000).allowed);
     }
 
@@ -205,7 +276,10 @@ mod tests {
             }
             assert!(throttle.keys.lock().unwrap().len() <= 100);
         }
-        assert!(!throttle.hit(&u32::MAX, 60_000).allowed, "a key that is seen all the time is not forgotten");
+        assert!(
+            !throttle.hit(&u32::MAX, 60_000).allowed,
+            "a key that is seen all the time is not forgotten"
+        );
     }
 
     #[test]

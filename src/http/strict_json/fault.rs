@@ -37,7 +37,11 @@ pub struct Fault {
 
 impl Fault {
     pub(super) fn new(detail: impl Into<String>) -> Self {
-        Self { detail: detail.into(), path: Vec::new(), unscreened: false }
+        Self {
+            detail: detail.into(),
+            path: Vec::new(),
+            unscreened: false,
+        }
     }
 
     /// What was expected.
@@ -93,7 +97,8 @@ impl Node<'_> {
     fn is_repeated_in(&self, text: &str) -> bool {
         let repeated = |value: &str| {
             let escaped = format!("{value:?}");
-            value.len() >= MIN_TELLING_LEN && (text.contains(value) || text.contains(escaped.trim_matches('"')))
+            value.len() >= MIN_TELLING_LEN
+                && (text.contains(value) || text.contains(escaped.trim_matches('"')))
         };
         text.len() > MAX_OWN_TEXT
             || match self {
@@ -103,9 +108,9 @@ impl Node<'_> {
                 Node::Float(value) => repeated(&value.to_string()),
                 Node::Text(value) => repeated(value),
                 Node::Array(items) => items.iter().any(|item| item.is_repeated_in(text)),
-                Node::Object(entries) => {
-                    entries.iter().any(|(key, value)| (!is_plain(key) && repeated(key)) || value.is_repeated_in(text))
-                }
+                Node::Object(entries) => entries.iter().any(|(key, value)| {
+                    (!is_plain(key) && repeated(key)) || value.is_repeated_in(text)
+                }),
             }
     }
 }
@@ -120,11 +125,19 @@ impl std::error::Error for Fault {}
 
 impl de::Error for Fault {
     fn custom<T: Display>(text: T) -> Self {
-        Self { detail: text.to_string(), path: Vec::new(), unscreened: true }
+        Self {
+            detail: text.to_string(),
+            path: Vec::new(),
+            unscreened: true,
+        }
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(format!("expected {}, found {}", expectation(expected), kind(&found)))
+        Self::new(format!(
+            "expected {}, found {}",
+            expectation(expected),
+            kind(&found)
+        ))
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -156,7 +169,11 @@ impl de::Error for Fault {
 }
 
 fn names(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Rust's names for what was expected, in JSON's words.

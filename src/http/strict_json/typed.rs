@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::slice;
 
 use serde::de::{
-    DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+    DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor,
 };
 use serde::forward_to_deserialize_any;
 
-use super::fault::{Fault, Segment};
 use super::Node;
+use super::fault::{Fault, Segment};
 
 impl Node<'_> {
     fn as_unexpected(&self) -> Unexpected<'_> {
@@ -39,14 +40,23 @@ impl<'de> Deserializer<'de> for &'de Node<'de> {
             Node::Float(value) => visitor.visit_f64(*value),
             Node::Text(value) => visitor.visit_borrowed_str(value),
             Node::Array(items) => {
-                let mut access = Items { rest: items.iter(), index: 0 };
+                let mut access = Items {
+                    rest: items.iter(),
+                    index: 0,
+                };
                 let value = visitor.visit_seq(&mut access)?;
                 match access.rest.len() {
                     0 => Ok(value),
-                    _ => Err(Fault::new(format!("expected an array with {} items", access.index))),
+                    _ => Err(Fault::new(format!(
+                        "expected an array with {} items",
+                        access.index
+                    ))),
                 }
             }
-            Node::Object(entries) => visitor.visit_map(Entries { rest: entries.iter(), current: None }),
+            Node::Object(entries) => visitor.visit_map(Entries {
+                rest: entries.iter(),
+                current: None,
+            }),
         }
     }
 
@@ -57,7 +67,11 @@ impl<'de> Deserializer<'de> for &'de Node<'de> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -82,7 +96,9 @@ impl<'de> Deserializer<'de> for &'de Node<'de> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match self {
-            Node::Text(name) => visitor.visit_enum(IntoDeserializer::<Fault>::into_deserializer(name.as_ref())),
+            Node::Text(name) => {
+                visitor.visit_enum(IntoDeserializer::<Fault>::into_deserializer(name.as_ref()))
+            }
             _ => Err(Fault::invalid_type(self.as_unexpected(), &"a string")),
         }
     }
@@ -105,8 +121,13 @@ struct Items<'de> {
 impl<'de> SeqAccess<'de> for &mut Items<'de> {
     type Error = Fault;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        let Some(node) = self.rest.next() else { return Ok(None) };
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Fault> {
+        let Some(node) = self.rest.next() else {
+            return Ok(None);
+        };
         let index = self.index;
         self.index += 1;
         seed.deserialize(node)
@@ -127,18 +148,31 @@ struct Entries<'de> {
 impl<'de> MapAccess<'de> for Entries<'de> {
     type Error = Fault;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Fault> {
         self.current = self.rest.next();
-        let Some((key, _)) = self.current else { return Ok(None) };
-        seed.deserialize(Key(key))
-            .map(Some)
-            .map_err(|fault| fault.screened_against_text(key).within(Segment::Key(key.clone().into_owned())))
+        let Some((key, _)) = self.current else {
+            return Ok(None);
+        };
+        seed.deserialize(Key(key)).map(Some).map_err(|fault| {
+            fault
+                .screened_against_text(key)
+                .within(Segment::Key(key.clone().into_owned()))
+        })
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        let (key, node) = self.current.take().expect("serde asks for a value after its key");
-        seed.deserialize(node)
-            .map_err(|fault| fault.screened_against(node).within(Segment::Key(key.clone().into_owned())))
+        let (key, node) = self
+            .current
+            .take()
+            .expect("serde asks for a value after its key");
+        seed.deserialize(node).map_err(|fault| {
+            fault
+                .screened_against(node)
+                .within(Segment::Key(key.clone().into_owned()))
+        })
     }
 }
 
@@ -152,7 +186,11 @@ impl<'de> Deserializer<'de> for Key<'de> {
         visitor.visit_borrowed_str(self.0)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
         visitor.visit_newtype_struct(self)
     }
 
