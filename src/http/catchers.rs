@@ -20,7 +20,8 @@ pub fn default_catcher() -> Catcher {
 }
 
 fn answer<'r>(status: Status, request: &'r Request<'_>) -> BoxFuture<'r> {
-    let problem = problem::take_kept(request).unwrap_or_else(|| from_status(status, request));
+    let problem =
+        problem::take_kept(request, status).unwrap_or_else(|| from_status(status, request));
     let response = problem.respond_to(request);
     Box::pin(async move { response })
 }

@@ -67,6 +67,7 @@ pub struct ProblemBody<'a> {
     pub errors: &'a [FieldError],
     /// The order the reference belongs to, with `reference_taken` and a secret key.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub order_id: Option<&'a str>,
 }
 
@@ -260,14 +261,22 @@ pub fn fail<T, F>(request: &Request<'_>, problem: Problem) -> Outcome<T, (Status
     Outcome::Error(outcome)
 }
 
-/// Keeps a problem for the catcher, for a fairing that cannot answer itself.
-pub fn keep(request: &Request<'_>, problem: Problem) {
-    Kept::slot(request).set(problem);
+/// Has the catcher send this problem whatever the status, for a fairing, which cannot answer itself. The
+/// fairing sees to it that the request is not routed.
+pub(super) fn divert(request: &Request<'_>, problem: Problem) {
+    Diverted::slot(request).set(problem);
 }
 
-/// The problem a guard or fairing kept for the catcher, once.
-pub(super) fn take_kept(request: &Request<'_>) -> Option<Problem> {
-    Kept::slot(request).take()
+/// The problem the catcher for this status is to send, if a fairing or guard left one.
+///
+/// A guard's problem counts only with its own status: a route may take the guard as an option, go on
+/// without it, and fail in another way.
+pub(super) fn take_kept(request: &Request<'_>, status: Status) -> Option<Problem> {
+    Diverted::slot(request).take().or_else(|| {
+        Kept::slot(request)
+            .take()
+            .filter(|kept| kept.status() == status)
+    })
 }
 
 /// The code that was sent and its cause, for the log, once.
@@ -291,20 +300,27 @@ impl Slot {
     }
 }
 
-/// The local cache is keyed by type: one for what is to be said, one for what was said.
-struct Kept(Slot);
-struct Told(Slot);
+/// The local cache is keyed by type, so each slot is a type of its own.
+macro_rules! slots {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        struct $name(Slot);
 
-impl Kept {
-    fn slot<'r>(request: &'r Request<'_>) -> &'r Slot {
-        &request.local_cache(|| Kept(Slot::default())).0
-    }
+        impl $name {
+            fn slot<'r>(request: &'r Request<'_>) -> &'r Slot {
+                &request.local_cache(|| $name(Slot::default())).0
+            }
+        }
+    )*};
 }
 
-impl Told {
-    fn slot<'r>(request: &'r Request<'_>) -> &'r Slot {
-        &request.local_cache(|| Told(Slot::default())).0
-    }
+slots! {
+    /// What a fairing wants said.
+    Diverted
+    /// What a guard wants said.
+    Kept
+    /// What was said.
+    Told
 }
 
 #[cfg(test)]
@@ -357,5 +373,22 @@ mod tests {
                 .unwrap()
                 .contains("outer")
         );
+    }
+
+    #[test]
+    fn the_schema_describes_what_is_sent() {
+        use utoipa::{PartialSchema, ToSchema};
+        assert_eq!(ProblemBody::name(), "Problem");
+        let schema = serde_json::to_value(ProblemBody::schema()).unwrap();
+        assert_eq!(
+            schema["required"],
+            serde_json::json!(["type", "title", "status", "detail", "code", "request_id"])
+        );
+        assert_eq!(
+            schema["properties"]["order_id"]["type"], "string",
+            "it is left out, never null"
+        );
+        let codes = serde_json::to_value(Code::schema()).unwrap();
+        assert_eq!(codes["enum"][0], "bad_request");
     }
 }

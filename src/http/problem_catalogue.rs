@@ -23,10 +23,11 @@ macro_rules! catalogue {
     ($($variant:ident $code:literal $status:literal $title:literal $help:literal)*) => {
         /// A code of the catalogue, served as a page at `/problems/<code>`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        #[schema(as = ProblemCode)]
         pub enum Code {
             $(
                 #[doc = $title]
-                #[serde(rename = $code)]
                 $variant,
             )*
         }

@@ -49,7 +49,7 @@ impl Fairing for Gate {
         } else {
             return;
         };
-        problem::keep(request, problem);
+        problem::divert(request, problem);
         request.set_method(UNROUTABLE);
     }
 }
