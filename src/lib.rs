@@ -1,5 +1,7 @@
 //! Till: a payment and order-processing back end.
 pub mod clock;
 pub mod domain;
+pub mod http;
+pub mod provider;
 pub mod simulator;
 pub mod store;
