@@ -1,0 +1,188 @@
+//! The Stripe adapter: hosted checkout over Stripe's HTTP API, and its signed webhooks.
+//!
+//! Everything created at Stripe carries our marks in its metadata, so that whatever Stripe says later can be
+//! told from other people's objects on the same account.
+
+mod amounts;
+mod client;
+mod events;
+mod form;
+mod outcome;
+mod session;
+mod settings;
+mod signature;
+mod wire;
+
+use async_trait::async_trait;
+use reqwest::Method;
+
+pub use settings::{
+    DEFAULT_BASE_URL, DEFAULT_CONNECT_TIMEOUT, DEFAULT_TIMEOUT, StripeError, StripeSettings,
+};
+
+use self::client::{Change, Request, StripeClient};
+use self::outcome::{Verdict, Wanted};
+use super::{
+    Ambiguity, CallRequest, CallResult, FetchError, MalformedEvent, NewSession, NotChargeable,
+    Notice, Outcome, PaymentProvider, Reference, SignatureError, Verified,
+};
+use crate::domain::access::Mode;
+use crate::domain::money::Money;
+use crate::domain::observed::Observed;
+use crate::domain::time::Timestamp;
+
+/// The API version requests are written for. A stored call is sent with the version it was stored with.
+pub const API_VERSION: &str = "2026-08-26.dahlia";
+
+const SESSIONS: &str = "/v1/checkout/sessions";
+const INTENTS: &str = "/v1/payment_intents";
+
+/// One Stripe account.
+#[derive(Debug)]
+pub struct Stripe {
+    client: StripeClient,
+    settings: StripeSettings,
+    mode: Mode,
+}
+
+impl Stripe {
+    /// The adapter for an account. A TLS provider must be installed in the process before.
+    ///
+    /// # Errors
+    /// [`StripeError`] when a setting is unusable.
+    pub fn new(settings: StripeSettings) -> Result<Stripe, StripeError> {
+        let mode = settings.mode()?;
+        settings.check_secrets()?;
+        let client = StripeClient::new(&settings)?;
+        Ok(Stripe {
+            client,
+            settings,
+            mode,
+        })
+    }
+}
+
+#[async_trait]
+impl PaymentProvider for Stripe {
+    fn name(&self) -> &'static str {
+        "stripe"
+    }
+
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn chargeable(&self, amount: Money) -> Result<(), NotChargeable> {
+        amounts::to_wire(amount).map(|_| ())
+    }
+
+    fn create_session(&self, session: &NewSession) -> Result<CallRequest, NotChargeable> {
+        let body = session::body(session)?;
+        Ok(post(SESSIONS.to_owned(), body))
+    }
+
+    fn expire_session(&self, provider_session_id: &str) -> CallRequest {
+        // Ids are checked when they are read; any other text makes a path that `send` refuses.
+        let id = Some(provider_session_id).filter(|id| wire::is_id(id));
+        let id = id.unwrap_or("-");
+        post(format!("{SESSIONS}/{id}/expire"), Vec::new())
+    }
+
+    async fn send(&self, call: &CallRequest, idempotency_key: &str) -> Outcome {
+        let wanted = Wanted::of(&call.path).filter(|_| call.method == "POST");
+        let Some(wanted) = wanted else {
+            return Outcome {
+                http_status: None,
+                provider_request_id: None,
+                retry_after_ms: None,
+                result: CallResult::Unknown(Ambiguity::NotSent),
+            };
+        };
+        let request = Request {
+            method: Method::POST,
+            path: &call.path,
+            api_version: &call.api_version,
+            change: Some(Change {
+                body: &call.body,
+                idempotency_key,
+            }),
+        };
+        let exchange = self.client.exchange(request).await;
+        let http_status = exchange.answer.as_ref().ok().map(|answer| answer.status);
+        let result = match exchange
+            .answer
+            .map(|answer| outcome::judge(&wanted, answer))
+        {
+            Ok(Verdict::Object(object)) => CallResult::Succeeded(object),
+            Ok(Verdict::Refused(decline)) => CallResult::Declined(decline),
+            Ok(Verdict::Unknown(why)) | Err(why) => CallResult::Unknown(why),
+        };
+        Outcome {
+            http_status,
+            provider_request_id: exchange.request_id,
+            retry_after_ms: exchange.retry_after_ms,
+            result,
+        }
+    }
+
+    async fn fetch(&self, reference: &Reference) -> Result<Observed, FetchError> {
+        let path = match reference {
+            Reference::Session(id) => {
+                format!("{SESSIONS}/{id}?expand%5B%5D=payment_intent")
+            }
+            Reference::Intent(id) => format!("{INTENTS}/{id}"),
+        };
+        let (Reference::Session(id) | Reference::Intent(id)) = reference;
+        let wanted = Wanted::of(&path).filter(|_| wire::is_id(id));
+        let Some(wanted) = wanted else {
+            return Err(FetchError::Refused("not an id of Stripe's".to_owned()));
+        };
+        let request = Request {
+            method: Method::GET,
+            path: &path,
+            api_version: API_VERSION,
+            change: None,
+        };
+        let exchange = self.client.exchange(request).await;
+        let answer = exchange.answer.map_err(FetchError::Unavailable)?;
+        let status = answer.status;
+        match outcome::judge(&wanted, answer) {
+            Verdict::Object(object) => Ok(*object),
+            Verdict::Refused(decline) if status == 404 && decline.code == "resource_missing" => {
+                Err(FetchError::NotFound)
+            }
+            Verdict::Refused(decline) => {
+                let (code, message) = (decline.code, decline.message);
+                Err(FetchError::Refused(format!("{code}: {message}")))
+            }
+            Verdict::Unknown(why) => Err(FetchError::Unavailable(why)),
+        }
+    }
+
+    fn verify(
+        &self,
+        signature_header: Option<&str>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Verified, SignatureError> {
+        let secrets = &self.settings.webhook_secrets;
+        signature::verify(secrets, signature_header, body, now)
+    }
+
+    fn signature_header(&self) -> &'static str {
+        "Stripe-Signature"
+    }
+
+    fn parse_event(&self, body: &[u8]) -> Result<Notice, MalformedEvent> {
+        events::parse(body)
+    }
+}
+
+fn post(path: String, body: Vec<u8>) -> CallRequest {
+    CallRequest {
+        method: "POST".to_owned(),
+        path,
+        body,
+        api_version: API_VERSION.to_owned(),
+    }
+}
