@@ -3,5 +3,7 @@ pub mod clock;
 pub mod domain;
 pub mod http;
 pub mod provider;
+pub mod secrets;
+pub mod service;
 pub mod simulator;
 pub mod store;

@@ -236,3 +236,63 @@ pub struct PlacedOrder {
     #[schema(example = "ot_…")]
     pub client_token: Option<String>,
 }
+
+/// An order as a caller wants it, every text already checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewOrder {
+    /// Its currency.
+    pub currency: Currency,
+    /// The shop's own reference.
+    pub reference: Option<String>,
+    /// Who orders.
+    pub customer: Customer,
+    /// What is ordered.
+    pub lines: Vec<super::pricing::WantedLine>,
+    /// Where it goes.
+    pub shipping_address: Option<Address>,
+    /// Who is billed.
+    pub billing_address: Option<Address>,
+    /// The caller's own data.
+    pub metadata: Metadata,
+}
+
+/// Why an order cannot be checked out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckoutRefusal {
+    /// Its total is zero.
+    NothingToPay,
+    /// It was cancelled, has expired, or is being cancelled.
+    OrderClosed,
+    /// Money is already under way.
+    PaymentProcessing,
+    /// It has been paid, or the money is reserved.
+    AlreadyPaid,
+}
+
+/// Whether an order can be checked out now: the first refusal that matches, in the order callers rely on.
+///
+/// # Errors
+/// Why not.
+pub fn may_check_out(
+    total_minor: i64,
+    status: OrderStatus,
+    closing: bool,
+    payment: PaymentStatus,
+) -> Result<(), CheckoutRefusal> {
+    if total_minor == 0 {
+        return Err(CheckoutRefusal::NothingToPay);
+    }
+    if closing || matches!(status, OrderStatus::Cancelled | OrderStatus::Expired) {
+        return Err(CheckoutRefusal::OrderClosed);
+    }
+    match payment {
+        PaymentStatus::Pending => Err(CheckoutRefusal::PaymentProcessing),
+        PaymentStatus::Unpaid | PaymentStatus::PartiallyPaid => Ok(()),
+        PaymentStatus::Authorized
+        | PaymentStatus::Paid
+        | PaymentStatus::PartiallyRefunded
+        | PaymentStatus::Refunded
+        | PaymentStatus::Disputed
+        | PaymentStatus::ChargedBack => Err(CheckoutRefusal::AlreadyPaid),
+    }
+}

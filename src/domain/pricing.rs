@@ -5,7 +5,7 @@ use super::currency::Currency;
 use super::money::{MAX_TOTAL_MINOR, Money};
 
 /// A line as it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub enum WantedLine {
     /// A product of the catalogue.
     Sku {

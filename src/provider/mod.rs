@@ -246,6 +246,8 @@ pub struct Notice {
     pub charge_id: Option<String>,
     /// What it says, or none for an event type Till does not act on.
     pub observed: Option<Observed>,
+    /// Why its object cannot be read although it is one of ours: the event is kept all the same.
+    pub unreadable: Option<String>,
 }
 
 /// Bytes that are not an event of the provider.

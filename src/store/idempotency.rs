@@ -114,7 +114,7 @@ impl ShopTx {
     /// The database's.
     pub async fn finish_key(
         &self,
-        id: IdempotencyId,
+        claim: &KeyClaim,
         answer: &StoredAnswer,
     ) -> Result<(), StoreError> {
         row::Entity::update_many()
@@ -124,8 +124,10 @@ impl ShopTx {
                 Expr::value(i64::from(answer.status)),
             )
             .col_expr(row::Column::AnswerBody, Expr::value(answer.body.clone()))
-            .filter(row::Column::Id.eq(id.to_string()))
             .filter(row::Column::ShopId.eq(self.shop.to_string()))
+            .filter(row::Column::KeyKind.eq(claim.kind.as_str()))
+            .filter(row::Column::Route.eq(claim.route))
+            .filter(row::Column::Key.eq(&claim.key))
             .filter(row::Column::Status.eq("bound"))
             .exec(self.tx.conn())
             .await?;

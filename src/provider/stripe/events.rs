@@ -122,12 +122,12 @@ pub fn parse(body: &[u8]) -> Result<Notice, MalformedEvent> {
         return refuse("an account id no account has".to_owned());
     }
     let head = &event.data.object;
-    let observed = match Handled::of(&event.kind).map(|handled| handled.read(body)) {
-        None => None,
-        Some(Ok(observed)) => observed,
+    let (observed, unreadable) = match Handled::of(&event.kind).map(|handled| handled.read(body)) {
+        None => (None, None),
+        Some(Ok(observed)) => (observed, None),
         // Somebody else's objects on a shared account may be of any shape or currency.
-        Some(Err(_)) if !head.is_ours() => None,
-        Some(Err(why)) => return refuse(why.to_string()),
+        Some(Err(_)) if !head.is_ours() => (None, None),
+        Some(Err(why)) => (None, Some(why.to_string())),
     };
     let (intent_id, charge_id) = head.ids();
     Ok(Notice {
@@ -141,6 +141,7 @@ pub fn parse(body: &[u8]) -> Result<Notice, MalformedEvent> {
         intent_id,
         charge_id,
         observed,
+        unreadable,
     })
 }
 

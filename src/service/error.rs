@@ -1,0 +1,93 @@
+//! Why a use case refuses. Knows nothing of HTTP; the edge translates it in one place.
+
+use crate::domain::ids::OrderId;
+use crate::store::{Failure, StoreError};
+
+/// Why a use case did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// There is no such object in this shop.
+    #[error("there is no such object")]
+    NotFound,
+    /// The key lacks the right.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// The request is understood and cannot be carried out as it is; where and why.
+    #[error("the request is not valid")]
+    Invalid(Vec<(String, String)>),
+    /// The state of things does not allow it.
+    #[error("{detail}")]
+    Refused {
+        /// Which refusal.
+        code: Refusal,
+        /// Why, and what to do.
+        detail: String,
+    },
+    /// Another order has this reference.
+    #[error("another order of this shop has this reference")]
+    ReferenceTaken(OrderId),
+    /// The webhook was not signed by the provider.
+    #[error("the webhook is not believed")]
+    Signature(#[source] crate::provider::SignatureError),
+    /// The webhook is not an event.
+    #[error("the webhook cannot be read")]
+    MalformedEvent(#[source] crate::provider::MalformedEvent),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[source] StoreError),
+    /// A task of ours ended without an answer.
+    #[error("a task ended without an answer")]
+    Task,
+}
+
+/// The refusals callers branch on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The key was used for another request.
+    KeyReused,
+    /// The first request with this key has no answer yet.
+    InProgress,
+    /// The provider cannot charge the amount.
+    AmountNotChargeable,
+    /// The order's total is zero.
+    NothingToPay,
+    /// The order is cancelled, expired, or being cancelled.
+    OrderClosed,
+    /// Money is under way.
+    PaymentProcessing,
+    /// The order has its money.
+    AlreadyPaid,
+    /// A session with another capture mode is live.
+    SessionConflict,
+    /// The provider refused.
+    ProviderRejected,
+    /// The provider cannot be reached.
+    ProviderUnavailable,
+    /// Planned, not built.
+    NotSupportedYet,
+}
+
+impl ServiceError {
+    /// A refusal with its reason.
+    pub fn refused(code: Refusal, detail: impl Into<String>) -> Self {
+        ServiceError::Refused {
+            code,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        ServiceError::Store(error)
+    }
+}
+
+impl Failure for ServiceError {
+    fn as_store(&self) -> Option<&StoreError> {
+        match self {
+            ServiceError::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Use cases: the only layer that opens transactions, and the only one that joins the store and the provider.
+//!
+//! *Intent, call, fact*: before a call that changes something at a provider, a committed row holds exactly what
+//! will be sent; there is no network inside a transaction.
+#![deny(
+    clippy::as_conversions,
+    clippy::float_arithmetic,
+    clippy::arithmetic_side_effects
+)]
+
+pub mod calls;
+pub mod catalogue;
+pub mod checkouts;
+pub mod error;
+pub mod events;
+pub mod idempotency;
+pub mod keys;
+pub mod orders;
+pub mod recovery;
+pub mod webhooks;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+pub use error::{Refusal, ServiceError};
+
+use crate::clock::Clock;
+use crate::domain::access::{KeyKind, Mode, Scopes, Trace};
+use crate::domain::ids::{ApiKeyId, OrderId, ShopId};
+use crate::provider::PaymentProvider;
+use crate::secrets::SecretKeys;
+use crate::store::Store;
+use crate::store::accounts::AccountRecord;
+use crate::store::settle::{ExpireCall, Settle, Source};
+
+/// Everything the use cases talk to, built once at the start.
+pub struct Services {
+    /// The database.
+    pub store: Arc<Store>,
+    /// The clock.
+    pub clock: Clock,
+    /// The payment provider.
+    pub provider: Arc<dyn PaymentProvider>,
+    /// The keys secrets are derived from.
+    pub secrets: Arc<SecretKeys>,
+    /// The provider account calls are made with.
+    pub account: AccountRecord,
+    /// This database's own id.
+    pub deployment: String,
+    /// How long an order may stay unpaid, in milliseconds.
+    pub expire_after_ms: i64,
+    /// Wakes the workers when there is something to do at once.
+    pub wake: Arc<Notify>,
+}
+
+/// Who calls: an API key that was checked, in one request.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The key.
+    pub key: ApiKeyId,
+    /// Its kind.
+    pub kind: KeyKind,
+    /// Its rights.
+    pub scopes: Scopes,
+    /// Its shop.
+    pub shop: ShopId,
+    /// The shop's mode.
+    pub mode: Mode,
+    /// The request.
+    pub request_id: String,
+    /// The `Order-Token` that came with a publishable key.
+    pub order_token: Option<String>,
+}
+
+impl Caller {
+    /// What is stored with everything this caller changes.
+    #[must_use]
+    pub fn trace(&self) -> Trace {
+        Trace {
+            request_id: Some(self.request_id.clone()),
+            actor: self.key.to_string(),
+        }
+    }
+}
+
+/// An answer to a request that may be repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON body.
+    pub body: String,
+    /// Whether this was the answer to an earlier request with the same key.
+    pub replayed: bool,
+    /// The path of the object that was made.
+    pub location: Option<String>,
+    /// When to ask again, in seconds, while the outcome is open.
+    pub retry_after_s: Option<u64>,
+}
+
+impl Services {
+    /// Whether a caller may read and pay an order: any order of its shop with a secret key, one whose token it
+    /// holds with a publishable one. An absent, a foreign and a guessed order are one and the same.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] without a token, [`ServiceError::NotFound`] with a wrong one.
+    pub async fn may_see(&self, caller: &Caller, order: OrderId) -> Result<(), ServiceError> {
+        if caller.kind == KeyKind::Secret {
+            return Ok(());
+        }
+        let Some(token) = &caller.order_token else {
+            return Err(ServiceError::Forbidden(
+                "A publishable key reads an order only with its token; send the `client_token` of the order \
+                 in the `Order-Token` header.",
+            ));
+        };
+        let key = self.store.shop(caller.shop).order_token_key(order).await?;
+        if self.secrets.token_holds(key, caller.shop, order, token) {
+            Ok(())
+        } else {
+            Err(ServiceError::NotFound)
+        }
+    }
+
+    fn settle_command(&self, source: Source, trace: Trace) -> Settle {
+        let provider = self.provider.clone();
+        let expire: ExpireCall = Arc::new(move |id| provider.expire_session(id));
+        Settle {
+            account: self.account.clone(),
+            deployment: self.deployment.clone(),
+            source,
+            observed: Vec::new(),
+            drafts: Vec::new(),
+            expire,
+            trace,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Orders: placing, reading, listing.
+
+use std::sync::Arc;
+
+use super::idempotency::{claim, same_request};
+use super::{Answer, Caller, Refusal, ServiceError, Services};
+use crate::domain::ids::OrderId;
+use crate::domain::order::{NewOrder, Order, PlacedOrder};
+use crate::domain::page::{List, Page};
+use crate::domain::pricing::PricingError;
+use crate::store::orders::OrderFilter;
+use crate::store::{PlaceOrder, Placed};
+
+const ROUTE: &str = "POST /v1/orders";
+
+impl Services {
+    /// Places an order.
+    ///
+    /// # Errors
+    /// An unknown SKU, a total that cannot be charged, a taken reference, a key used for another request.
+    pub async fn place_order(
+        &self,
+        caller: &Caller,
+        key: &str,
+        wanted: NewOrder,
+    ) -> Result<Answer, ServiceError> {
+        let provider = self.provider.clone();
+        let now = self.clock.now();
+        let claim = claim(caller, ROUTE, "/v1/orders", key, &wanted);
+        let command = PlaceOrder {
+            id: self.clock.id(),
+            shop: caller.shop,
+            mode: caller.mode,
+            currency: wanted.currency,
+            reference: wanted.reference,
+            customer: wanted.customer,
+            shipping_address: wanted.shipping_address,
+            billing_address: wanted.billing_address,
+            metadata: wanted.metadata,
+            lines: wanted.lines,
+            chargeable: Arc::new(move |total| {
+                provider.chargeable(total).map_err(|why| why.to_string())
+            }),
+            key: claim,
+            token_key: self.secrets.signing(),
+            expires_at: now.plus_ms(self.expire_after_ms),
+            trace: caller.trace(),
+        };
+        match self.store.place_order(&command).await? {
+            Placed::New(placed) => {
+                self.wake.notify_one();
+                self.answer(caller, *placed, command.token_key, false)
+            }
+            Placed::Known(known) => {
+                same_request(&command.key, &known)?;
+                self.replay_order(caller, &known).await
+            }
+            Placed::ReferenceTaken(order) => Err(ServiceError::ReferenceTaken(order)),
+            Placed::Refused(PricingError::UnknownSku { line }) => {
+                let pointer = format!("/line_items/{line}/sku");
+                let detail = PricingError::UnknownSku { line }.to_string();
+                Err(ServiceError::Invalid(vec![(pointer, detail)]))
+            }
+            Placed::Refused(PricingError::TotalTooLarge) => {
+                let detail = PricingError::TotalTooLarge.to_string();
+                Err(ServiceError::Invalid(vec![("/line_items".to_owned(), detail)]))
+            }
+            Placed::NotChargeable(why) => Err(ServiceError::refused(
+                Refusal::AmountNotChargeable,
+                format!("The provider cannot charge this total exactly: {why}"),
+            )),
+        }
+    }
+
+    async fn replay_order(
+        &self,
+        caller: &Caller,
+        known: &crate::store::idempotency::KnownKey,
+    ) -> Result<Answer, ServiceError> {
+        let gone = |what: &str| {
+            ServiceError::Store(crate::store::StoreError::Corrupt(format!(
+                "a stored answer without its {what}"
+            )))
+        };
+        let stored = known.answer.as_ref().ok_or_else(|| gone("body"))?;
+        let placed: PlacedOrder =
+            serde_json::from_str(&stored.body).map_err(|_| gone("order"))?;
+        let shop = self.store.shop(caller.shop);
+        let key = shop.order_token_key(placed.order.id).await?;
+        self.answer(caller, placed, key.ok_or_else(|| gone("row"))?, true)
+    }
+
+    /// The answer to a placed order, with its token, which is derived and never stored.
+    fn answer(
+        &self,
+        caller: &Caller,
+        mut placed: PlacedOrder,
+        token_key: i64,
+        replayed: bool,
+    ) -> Result<Answer, ServiceError> {
+        let id = placed.order.id;
+        placed.client_token = self.secrets.client_token(token_key, caller.shop, id);
+        let body = serde_json::to_string(&placed).map_err(|_| ServiceError::Task)?;
+        Ok(Answer {
+            status: 201,
+            body,
+            replayed,
+            location: Some(format!("/v1/orders/{id}")),
+            retry_after_s: None,
+        })
+    }
+
+    /// An order.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] for what is not there or not the caller's to see.
+    pub async fn order(&self, caller: &Caller, id: OrderId) -> Result<Order, ServiceError> {
+        self.may_see(caller, id).await?;
+        let shop = self.store.shop(caller.shop);
+        let order = shop.order(id, caller.mode).await?;
+        order.ok_or(ServiceError::NotFound)
+    }
+
+    /// A page of orders, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn orders(
+        &self,
+        caller: &Caller,
+        filter: &OrderFilter,
+        page: &Page<OrderId>,
+    ) -> Result<List<Order>, ServiceError> {
+        let shop = self.store.shop(caller.shop);
+        let (orders, has_more) = shop.orders(filter, page, caller.mode).await?;
+        Ok(List::new("/v1/orders", orders, has_more))
+    }
+}

@@ -1,0 +1,188 @@
+//! Recovery: what is due is claimed by lease, asked about or sent again, and fed to the same settlement.
+//!
+//! Any number of processes may run these; a claimant that stalls loses its lease and its late write changes
+//! nothing. Each function does one round and says how much it did.
+
+use futures::stream::{self, StreamExt};
+
+use super::{ServiceError, Services};
+use crate::domain::access::Trace;
+use crate::domain::time::MINUTE_MS;
+use crate::provider::{FetchError, Reference};
+use crate::store::StoreError;
+use crate::store::inbox::ClaimedEvent;
+use crate::store::polling::ClaimedSession;
+use crate::store::settle::Source;
+
+/// How much one round claims.
+const BATCH: u32 = 32;
+/// How many questions or calls one process has under way at once.
+const AT_ONCE: usize = 8;
+
+impl Services {
+    /// Sends the provider calls that are due. Returns how many were.
+    ///
+    /// # Errors
+    /// The store's, when nothing could be claimed.
+    pub async fn send_due_calls(&self) -> Result<usize, ServiceError> {
+        let calls = self.store.claim_calls(BATCH).await?;
+        let count = calls.len();
+        stream::iter(calls)
+            .for_each_concurrent(AT_ONCE, |call| async move {
+                let id = call.id;
+                match self.perform(call).await {
+                    Ok(performed) => tracing::info!(
+                        provider_call.id = %id,
+                        outcome = ?performed,
+                        "sent call `{id}` again"
+                    ),
+                    Err(error) => tracing::error!(
+                        provider_call.id = %id,
+                        error = &error as &dyn std::error::Error,
+                        "call `{id}` could not be carried out; it stays due"
+                    ),
+                }
+            })
+            .await;
+        Ok(count)
+    }
+
+    /// Asks about the sessions that are due. Returns how many were.
+    ///
+    /// # Errors
+    /// The store's, when nothing could be claimed.
+    pub async fn poll_due_sessions(&self) -> Result<usize, ServiceError> {
+        let sessions = self.store.claim_sessions(BATCH).await?;
+        let count = sessions.len();
+        stream::iter(sessions)
+            .for_each_concurrent(AT_ONCE, |claimed| async move {
+                let id = claimed.session.id;
+                if let Err(error) = self.poll(claimed).await {
+                    tracing::error!(
+                        checkout_session.id = %id,
+                        error = &error as &dyn std::error::Error,
+                        "could not settle checkout session `{id}`; it is asked about again"
+                    );
+                }
+            })
+            .await;
+        Ok(count)
+    }
+
+    async fn poll(&self, claimed: ClaimedSession) -> Result<(), ServiceError> {
+        let Some(provider_id) = claimed.session.provider_session_id.clone() else {
+            return Ok(self.store.poll_failed(&claimed, MINUTE_MS).await?);
+        };
+        match self.provider.fetch(&Reference::Session(provider_id)).await {
+            Ok(observed) => {
+                let mut command =
+                    self.settle_command(Source::Poll(claimed.clone()), Trace::system());
+                command.observed.push(observed);
+                match self.store.settle(&command).await {
+                    Ok(_) | Err(StoreError::LeaseLost) => Ok(()),
+                    Err(error) => {
+                        self.store.poll_failed(&claimed, MINUTE_MS).await?;
+                        Err(error.into())
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(
+                    checkout_session.id = %claimed.session.id,
+                    error = &error as &dyn std::error::Error,
+                    "the provider did not show checkout session `{}`",
+                    claimed.session.id
+                );
+                let wait = match error {
+                    FetchError::Unavailable(_) => 10_000,
+                    FetchError::NotFound | FetchError::Refused(_) => 30 * MINUTE_MS,
+                };
+                Ok(self.store.poll_failed(&claimed, wait).await?)
+            }
+        }
+    }
+
+    /// Tries the events that are due again. Returns how many were.
+    ///
+    /// # Errors
+    /// The store's, when nothing could be claimed.
+    pub async fn retry_due_events(&self) -> Result<usize, ServiceError> {
+        let events = self.store.claim_events(BATCH).await?;
+        let count = events.len();
+        stream::iter(events)
+            .for_each_concurrent(AT_ONCE, |event| async move {
+                let (id, outcome) = (event.id, self.retry_event(&event).await);
+                let failed = match outcome {
+                    Ok(()) => None,
+                    Err(ServiceError::Store(StoreError::LeaseLost)) => None,
+                    Err(error) => Some(error),
+                };
+                let Some(error) = failed else { return };
+                tracing::error!(
+                    provider_event.id = %id,
+                    error = &error as &dyn std::error::Error,
+                    "event `{id}` could not be applied; it is tried again"
+                );
+                // If even that fails the lease ends by itself and the event is due again.
+                let _ = self.store.event_failed(&event, "not_applied").await;
+            })
+            .await;
+        Ok(count)
+    }
+
+    async fn retry_event(&self, event: &ClaimedEvent) -> Result<(), ServiceError> {
+        if event.quarantined {
+            return self.refetch(event).await;
+        }
+        let notice = self
+            .provider
+            .parse_event(&event.raw)
+            .map_err(ServiceError::MalformedEvent)?;
+        let Some(observed) = notice.observed else {
+            return Ok(self.store.event_failed(event, "unreadable").await?);
+        };
+        let mut command = self.settle_command(Source::Retry(event.clone()), Trace::system());
+        command.observed.push(observed);
+        self.store.settle(&command).await?;
+        Ok(())
+    }
+
+    /// A webhook that was not believed: only the object itself, fetched, becomes a fact.
+    async fn refetch(&self, event: &ClaimedEvent) -> Result<(), ServiceError> {
+        let session = match event.session {
+            Some(id) => self.store.any_session(id).await?,
+            None => None,
+        };
+        let reference = session.and_then(|session| session.provider_session_id);
+        let reference = match reference {
+            Some(id) => Reference::Session(id),
+            None => {
+                let notice = self.provider.parse_event(&event.raw);
+                let notice = notice.map_err(ServiceError::MalformedEvent)?;
+                match (notice.intent_id, notice.object_id) {
+                    (Some(intent), Some(object)) if intent == object => Reference::Intent(intent),
+                    (_, Some(object)) => Reference::Session(object),
+                    (_, None) => return Ok(self.store.event_failed(event, "no_object").await?),
+                }
+            }
+        };
+        match self.provider.fetch(&reference).await {
+            Ok(observed) => {
+                let source = Source::Refetch(event.clone());
+                let mut command = self.settle_command(source, Trace::system());
+                command.observed.push(observed);
+                self.store.settle(&command).await?;
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(
+                    provider_event.id = %event.id,
+                    error = &error as &dyn std::error::Error,
+                    "the object behind event `{}` could not be fetched",
+                    event.id
+                );
+                Ok(self.store.event_failed(event, "not_fetched").await?)
+            }
+        }
+    }
+}

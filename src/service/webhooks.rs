@@ -1,0 +1,100 @@
+//! Webhooks: verified, stored and applied in one transaction; acknowledged only when it is durable.
+
+use super::{ServiceError, Services};
+use crate::domain::access::Trace;
+use crate::provider::Notice;
+use crate::store::StoreError;
+use crate::store::inbox::InboxEvent;
+use crate::store::settle::{Settled, Source};
+
+impl Services {
+    /// Receives a webhook as it came.
+    ///
+    /// # Errors
+    /// [`ServiceError::Signature`] when it is not the provider's, [`ServiceError::MalformedEvent`] when it is no
+    /// event, the store's when it could not even be kept: then it must not be acknowledged.
+    pub async fn receive_webhook(
+        &self,
+        signature: Option<&str>,
+        body: Vec<u8>,
+        request_id: &str,
+    ) -> Result<Settled, ServiceError> {
+        let now = self.clock.now();
+        let verified = self
+            .provider
+            .verify(signature, &body, now)
+            .map_err(ServiceError::Signature)?;
+        let notice = self
+            .provider
+            .parse_event(&body)
+            .map_err(ServiceError::MalformedEvent)?;
+        let secret_index = i64::try_from(verified.secret_index).unwrap_or(i64::MAX);
+        let event = InboxEvent {
+            id: self.clock.id(),
+            account: self.account.id,
+            event_id: notice.event_id.clone(),
+            kind: notice.event_type.clone(),
+            raw: body,
+            signature: signature.unwrap_or_default().to_owned(),
+            secret_index,
+            api_version: notice.api_version.clone(),
+            live: notice.live,
+            external_account: notice.external_account.clone(),
+            object_id: notice.object_id.clone(),
+            intent_id: notice.intent_id.clone(),
+            charge_id: notice.charge_id.clone(),
+            request_id: Some(request_id.to_owned()),
+        };
+        if let Some(why) = &notice.unreadable {
+            tracing::error!(
+                provider_event.id = %event.id,
+                reason = %why,
+                "event `{}` is ours and cannot be read; it is kept",
+                event.id
+            );
+            let new = self.store.keep_event(&event, "unreadable").await?;
+            return Ok(if new { Settled::Pending } else { Settled::Duplicate });
+        }
+        self.apply(event, notice, request_id).await
+    }
+
+    async fn apply(
+        &self,
+        event: InboxEvent,
+        notice: Notice,
+        request_id: &str,
+    ) -> Result<Settled, ServiceError> {
+        let trace = Trace {
+            request_id: Some(request_id.to_owned()),
+            actor: "system".to_owned(),
+        };
+        let mut command = self.settle_command(Source::Webhook(event.clone()), trace);
+        command.observed.extend(notice.observed);
+        let settled = match self.store.settle(&command).await {
+            Ok(settled) => settled,
+            Err(error @ StoreError::Unavailable(_)) => return Err(error.into()),
+            // Whatever went wrong with applying it, the event itself is not lost.
+            Err(error) => {
+                tracing::error!(
+                    provider_event.id = %event.id,
+                    error = &error as &dyn std::error::Error,
+                    "event `{}` could not be applied; it is kept and tried again",
+                    event.id
+                );
+                let new = self.store.keep_event(&event, "not_applied").await?;
+                if new { Settled::Pending } else { Settled::Duplicate }
+            }
+        };
+        tracing::info!(
+            provider_event.id = %event.id,
+            provider_event.kind = %event.kind,
+            verdict = ?settled,
+            "received event `{}`",
+            event.id
+        );
+        if matches!(settled, Settled::Quarantined | Settled::Applied { .. }) {
+            self.wake.notify_one();
+        }
+        Ok(settled)
+    }
+}
