@@ -31,9 +31,9 @@ pub fn body(session: &NewSession) -> Result<Vec<u8>, NotChargeable> {
     if let Some(email) = session.customer_email.as_deref() {
         form.add("customer_email", email);
     }
-    // Both could make the customer pay something else than our total.
+    // An account may turn this on for all its sessions; the customer would pay in another currency. Tax and
+    // promotion codes are off unless asked for.
     form.add("adaptive_pricing[enabled]", "false");
-    form.add("allow_promotion_codes", "false");
     for (at, (name, amount)) in lines(session, total).iter().enumerate() {
         let line = format!("line_items[{at}]");
         let price = format!("{line}[price_data]");

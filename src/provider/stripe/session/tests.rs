@@ -66,7 +66,6 @@ fn one_session_is_exactly_these_bytes() {
         "&expires_at=1790000000",
         "&customer_email=anna%2Btill%40example.com",
         "&adaptive_pricing[enabled]=false",
-        "&allow_promotion_codes=false",
         "&line_items[0][quantity]=1",
         "&line_items[0][price_data][currency]=eur",
         "&line_items[0][price_data][unit_amount]=3998",
