@@ -119,7 +119,7 @@ fn rocket_config(config: &SimulatorConfig) -> rocket::Config {
         shutdown: ShutdownConfig {
             ctrlc: false,
             signals: Default::default(),
-            grace: 1,
+            grace: 0,
             mercy: 1,
             force: false,
             ..ShutdownConfig::default()

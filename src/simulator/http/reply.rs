@@ -1,5 +1,5 @@
 //! Answers, whole or broken on purpose.
-use std::io::{self, Cursor};
+use std::io::{self, Cursor, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Sleep;
 
 const DRIP: Duration = Duration::from_secs(1);
+const FLUSH: Duration = Duration::from_millis(50);
 
 /// How the body is sent.
 #[derive(Debug)]
@@ -71,40 +72,51 @@ impl<'r> Responder<'r, 'static> for Reply {
         }
         match self.body {
             Body::Whole(bytes) => response.sized_body(bytes.len(), Cursor::new(bytes)),
-            // A content length that is never reached makes the server break the connection off.
-            Body::Broken(bytes) => response.sized_body(bytes.len() + 64, Cursor::new(bytes)),
-            Body::Dripping(bytes) => response.streamed_body(Drip::new(bytes)),
+            // A content length that is never reached makes the server break the connection off; the
+            // pause lets what there is reach the client first.
+            Body::Broken(bytes) => {
+                let announced = bytes.len() + 64;
+                response
+                    .raw_header("Content-Length", announced.to_string())
+                    .streamed_body(Paced::new(bytes, usize::MAX, FLUSH))
+            }
+            Body::Dripping(bytes) => response.streamed_body(Paced::new(bytes, 1, DRIP)),
         };
         response.ok()
     }
 }
 
-/// A body of one byte a second.
-struct Drip {
-    left: std::vec::IntoIter<u8>,
+/// A body that comes in steps, with a pause after each, the last one too.
+struct Paced {
+    left: Cursor<Vec<u8>>,
+    step: usize,
+    pause: Duration,
     wait: Pin<Box<Sleep>>,
 }
 
-impl Drip {
-    fn new(bytes: Vec<u8>) -> Drip {
-        Drip {
-            left: bytes.into_iter(),
-            wait: Box::pin(tokio::time::sleep(Duration::ZERO)),
+impl Paced {
+    fn new(bytes: Vec<u8>, step: usize, pause: Duration) -> Paced {
+        let wait = Box::pin(tokio::time::sleep(Duration::ZERO));
+        Paced {
+            left: Cursor::new(bytes),
+            step,
+            pause,
+            wait,
         }
     }
 }
 
-impl AsyncRead for Drip {
+impl AsyncRead for Paced {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         ready!(self.wait.as_mut().poll(context));
-        if let Some(byte) = self.left.next() {
-            buffer.put_slice(&[byte]);
-            self.wait = Box::pin(tokio::time::sleep(DRIP));
-        }
+        let mut part = vec![0; self.step.min(buffer.remaining())];
+        let read = self.left.read(&mut part)?;
+        buffer.put_slice(&part[..read]);
+        self.wait = Box::pin(tokio::time::sleep(self.pause));
         Poll::Ready(Ok(()))
     }
 }
