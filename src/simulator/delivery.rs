@@ -20,7 +20,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 32;
 /// How long `reorder` waits for another webhook to go first.
 const HOLD_MS: u64 = 5_000;
-/// How often time is looked at when nothing wakes the sender.
+/// How often time is looked at when nothing wakes the sender: sessions expire by it, too.
 const TICK: Duration = Duration::from_millis(200);
 
 /// The HTTP client for webhooks.
@@ -47,10 +47,11 @@ pub async fn run(shared: Arc<Shared>, client: Client) {
             }
             None => {
                 drop(slot);
+                let pause = shared.with(pause);
                 tokio::select! {
                     () = shared.stop.cancelled() => break,
-                    () = shared.wake.notified() => wait_for_due(&shared).await,
-                    () = tokio::time::sleep(TICK) => {}
+                    () = shared.wake.notified() => {}
+                    () = tokio::time::sleep(pause) => {}
                 }
             }
         }
@@ -66,15 +67,11 @@ async fn slot(shared: &Shared, slots: &Arc<Semaphore>) -> Option<OwnedSemaphoreP
     }
 }
 
-/// A moment's rest while the next webhook is not due, so that a busy API doesn't keep this spinning.
-async fn wait_for_due(shared: &Shared) {
-    let early = shared.with(|world| {
-        let now = world.clock.now_ms();
-        world.outbox.next_due_ms().is_none_or(|due| due > now)
-    });
-    if early {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+/// How long there is nothing to send, at most a tick.
+fn pause(world: &mut World) -> Duration {
+    let now = world.clock.now_ms();
+    let due = world.outbox.next_due_ms().unwrap_or(u64::MAX);
+    Duration::from_millis(due.saturating_sub(now).max(1)).min(TICK)
 }
 
 /// Everything that a try needs, so that it holds no lock.

@@ -1,5 +1,10 @@
 //! The fault script: what goes wrong, at which call, how often.
 //!
+//! `{"on": "refund.create", "call": 3, "times": 2, "probability": 0.5, "do": "status:503"}` is aimed
+//! at an endpoint, `{"webhook": "charge.refunded", "do": "drop"}` at an event; both names may end in
+//! `*`. Without `call` it fires from the first call on, without `times` once; `0` and `"always"`
+//! mean for ever.
+//!
 //! A fault counts every call it matches from the moment it was set. The first fault in the script
 //! that fires decides the call; the others still count it, so that "the third call" means the third.
 use serde::Deserialize;

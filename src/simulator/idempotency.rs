@@ -95,21 +95,28 @@ impl Keys {
 
     /// Forgets keys of more than a day.
     pub fn prune(&mut self, now_ms: u64) {
-        while self
-            .order
-            .front()
-            .is_some_and(|(stored_ms, _)| stored_ms + KEPT_MS <= now_ms)
-        {
-            if let Some((_, scope)) = self.order.pop_front() {
-                self.stored.remove(&scope);
+        while let Some((stored_ms, scope)) = self.order.front() {
+            if stored_ms + KEPT_MS > now_ms {
+                return;
             }
+            // A state file may hold a pruned key and its successor.
+            if self
+                .stored
+                .get(scope)
+                .is_some_and(|key| key.stored_ms == *stored_ms)
+            {
+                self.stored.remove(scope);
+            }
+            self.order.pop_front();
         }
     }
 
     /// Every key, oldest first.
     pub fn all(&self) -> impl Iterator<Item = &StoredKey> {
-        self.order
-            .iter()
-            .filter_map(|(_, scope)| self.stored.get(scope))
+        self.order.iter().filter_map(|(stored_ms, scope)| {
+            self.stored
+                .get(scope)
+                .filter(|key| key.stored_ms == *stored_ms)
+        })
     }
 }

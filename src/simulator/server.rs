@@ -115,7 +115,8 @@ fn rocket_config(config: &SimulatorConfig) -> rocket::Config {
         ip_header: None,
         log_level: LogLevel::Off,
         cli_colors: false,
-        // Signals are for the host process to hear.
+        // Signals are for the host process to hear. There is no grace: requests take no time, except
+        // those that a fault holds, and these would take all of it.
         shutdown: ShutdownConfig {
             ctrlc: false,
             signals: Default::default(),

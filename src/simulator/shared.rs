@@ -35,7 +35,11 @@ impl Shared {
             time::tick(&mut world);
             let result = act(&mut world);
             world.commit();
-            (result, world.outbox.next_due_ms().is_some())
+            let now = world.clock.now_ms();
+            (
+                result,
+                world.outbox.next_due_ms().is_some_and(|due| due <= now),
+            )
         };
         if due {
             self.wake.notify_one();

@@ -35,5 +35,11 @@ async fn write(head: Head, data: Data<'_>, shared: &State<Arc<Shared>>) -> Reply
         .ok()
         .filter(|body| body.is_complete())
         .map(|body| body.into_inner());
+    // Rocket takes a body for complete that broke off within its first bytes.
+    let whole = |body: &Vec<u8>| {
+        head.content_length
+            .is_none_or(|length| body.len() == length)
+    };
+    let body = body.filter(whole);
     pipeline::handle(shared, head, Some(body)).await
 }

@@ -23,6 +23,8 @@ pub struct Head {
     pub stripe_version: Option<String>,
     /// `Content-Type`
     pub content_type: Option<String>,
+    /// `Content-Length`
+    pub content_length: Option<usize>,
     authorization: Option<String>,
 }
 
@@ -43,6 +45,7 @@ impl<'r> FromRequest<'r> for Head {
             idempotency_key: header("Idempotency-Key"),
             stripe_version: header("Stripe-Version"),
             content_type: header("Content-Type"),
+            content_length: header("Content-Length").and_then(|length| length.parse().ok()),
             authorization: header("Authorization"),
         })
     }

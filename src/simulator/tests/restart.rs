@@ -1,5 +1,5 @@
 //! The state file: what was acknowledged survives.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -12,9 +12,9 @@ fn file(name: &str) -> PathBuf {
     path
 }
 
-fn config(path: &PathBuf) -> SimulatorConfig {
+fn config(path: &Path) -> SimulatorConfig {
     SimulatorConfig {
-        state_file: Some(path.clone()),
+        state_file: Some(path.to_owned()),
         seed: Some(5),
         ..SimulatorConfig::default()
     }
