@@ -296,3 +296,24 @@ pub fn may_check_out(
         | PaymentStatus::ChargedBack => Err(CheckoutRefusal::AlreadyPaid),
     }
 }
+
+/// Which orders a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct OrderFilter {
+    /// Only with this status.
+    pub status: Option<OrderStatus>,
+    /// Only with this payment status.
+    pub payment_status: Option<PaymentStatus>,
+    /// Only with this fulfilment status.
+    pub fulfilment_status: Option<FulfilmentStatus>,
+    /// Only with this open question.
+    pub review: Option<String>,
+    /// Only of this customer, whatever the letter case.
+    pub email: Option<String>,
+    /// Only with this reference.
+    pub reference: Option<String>,
+    /// Only placed after this time.
+    pub created_after: Option<Timestamp>,
+    /// Only placed before this time.
+    pub created_before: Option<Timestamp>,
+}

@@ -78,6 +78,15 @@ pub fn url(text: &str) -> Result<String, TextError> {
     Ok(text.to_owned())
 }
 
+/// The origin of an absolute address: its scheme, host and port.
+#[must_use]
+pub fn origin(url: &str) -> &str {
+    let after_scheme = url.find("://").map_or(0, |at| at.saturating_add(3));
+    let rest = url.get(after_scheme..).unwrap_or_default();
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    url.get(..after_scheme.saturating_add(end)).unwrap_or(url)
+}
+
 /// Whether a text is, but for spaces and hyphens, a number of 13 to 19 digits that passes the Luhn check.
 #[must_use]
 pub fn is_card_number(text: &str) -> bool {

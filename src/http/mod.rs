@@ -4,16 +4,26 @@
 //! publishable keys and the headers browsers heed.
 
 pub mod allowed_methods;
+pub mod answer;
+pub mod auth;
 pub mod body;
 pub mod catchers;
+pub mod checkout_sessions;
 pub mod cors;
+pub mod health;
+pub mod openapi;
+pub mod order_body;
+pub mod orders;
 pub mod problem;
 pub mod problem_catalogue;
 pub mod problem_page;
+pub mod query;
 pub mod request_id;
 pub mod security;
 pub mod strict_json;
 pub mod throttle;
+pub mod traced;
+pub mod webhooks;
 
 use rocket::fairing::AdHoc;
 
@@ -33,6 +43,23 @@ pub fn edge() -> AdHoc {
             .mount("/problems", problem_page::routes())
             .mount("/", cors::preflight_routes())
     })
+}
+
+/// The routes of the API, each in its span.
+#[must_use]
+pub fn api_routes() -> Vec<rocket::Route> {
+    traced::traced(rocket::routes![
+        orders::create,
+        orders::list,
+        orders::get,
+        checkout_sessions::create,
+        checkout_sessions::get,
+        webhooks::receive,
+        webhooks::receive_for_account,
+        health::live,
+        health::ready,
+        openapi::document,
+    ])
 }
 
 #[cfg(test)]

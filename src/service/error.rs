@@ -68,6 +68,15 @@ pub enum Refusal {
 }
 
 impl ServiceError {
+    /// Whether the database could not be reached: nothing was decided, the caller may try again.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(
+            self,
+            ServiceError::Store(StoreError::Unavailable(_) | StoreError::Collision(_))
+        )
+    }
+
     /// A refusal with its reason.
     pub fn refused(code: Refusal, detail: impl Into<String>) -> Self {
         ServiceError::Refused {

@@ -123,6 +123,24 @@ impl Services {
         }
     }
 
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn check_ready(&self) -> Result<(), ServiceError> {
+        Ok(self.store.ping().await?)
+    }
+
+    /// The origins a shop's browser calls may name in live mode.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn allowed_origins(&self, caller: &Caller) -> Result<Vec<String>, ServiceError> {
+        let shops = self.store.shops().await?;
+        let shop = shops.into_iter().find(|shop| shop.id == caller.shop);
+        Ok(shop.map(|shop| shop.allowed_origins).unwrap_or_default())
+    }
+
     fn settle_command(&self, source: Source, trace: Trace) -> Settle {
         let provider = self.provider.clone();
         let expire: ExpireCall = Arc::new(move |id| provider.expire_session(id));

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use super::idempotency::{claim, same_request};
 use super::{Answer, Caller, Refusal, ServiceError, Services};
 use crate::domain::ids::OrderId;
-use crate::domain::order::{NewOrder, Order, PlacedOrder};
+use crate::domain::order::{NewOrder, Order, OrderFilter, PlacedOrder};
 use crate::domain::page::{List, Page};
 use crate::domain::pricing::PricingError;
-use crate::store::orders::OrderFilter;
 use crate::store::{PlaceOrder, Placed};
 
 const ROUTE: &str = "POST /v1/orders";

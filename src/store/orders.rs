@@ -15,7 +15,7 @@ use crate::domain::access::Mode;
 use crate::domain::ids::{LineItemId, OrderId};
 use crate::domain::money::Money;
 use crate::domain::order::{
-    Customer, FulfilmentStatus, LineItem, Order, OrderStatus, PaymentStatus,
+    Customer, FulfilmentStatus, LineItem, Order, OrderFilter, OrderStatus, PaymentStatus,
 };
 use crate::domain::page::{Cursor, Page, cut};
 use crate::domain::time::Timestamp;
@@ -45,27 +45,6 @@ pub struct OrderRecord {
     pub token_key: i64,
     /// When it expires.
     pub expires_at: Timestamp,
-}
-
-/// Which orders a list shows.
-#[derive(Debug, Clone, Default)]
-pub struct OrderFilter {
-    /// Only with this status.
-    pub status: Option<OrderStatus>,
-    /// Only with this payment status.
-    pub payment_status: Option<PaymentStatus>,
-    /// Only with this fulfilment status.
-    pub fulfilment_status: Option<FulfilmentStatus>,
-    /// Only with this open question.
-    pub review: Option<String>,
-    /// Only of this customer, whatever the letter case.
-    pub email: Option<String>,
-    /// Only with this reference.
-    pub reference: Option<String>,
-    /// Only placed after this time.
-    pub created_after: Option<Timestamp>,
-    /// Only placed before this time.
-    pub created_before: Option<Timestamp>,
 }
 
 /// Builds the public order from its rows.

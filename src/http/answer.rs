@@ -1,0 +1,112 @@
+//! The one translation from use cases to HTTP: answers with their headers, errors as problems.
+
+use rocket::Request;
+use rocket::http::{ContentType, Header, Status};
+use rocket::request::{FromRequest, Outcome};
+use rocket::response::{self, Responder, Response};
+
+use super::problem::{FieldError, Problem, Refused, fail};
+use super::problem_catalogue::Code;
+use crate::service::{Answer, Refusal, ServiceError};
+
+/// An answer of a use case, as it is sent.
+pub struct Reply(pub Answer);
+
+impl<'r> Responder<'r, 'static> for Reply {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        let answer = self.0;
+        let body = answer.body.into_bytes();
+        let mut response = Response::build();
+        response
+            .status(Status::new(answer.status))
+            .header(ContentType::JSON)
+            .sized_body(body.len(), std::io::Cursor::new(body));
+        if answer.replayed {
+            response.header(Header::new("Idempotent-Replayed", "true"));
+        }
+        // A location goes with what was made, or is being made.
+        if let Some(location) = answer.location.filter(|_| answer.status != 200) {
+            response.header(Header::new("Location", location));
+        }
+        if let Some(seconds) = answer.retry_after_s {
+            response.header(Header::new("Retry-After", seconds.to_string()));
+        }
+        response.ok()
+    }
+}
+
+/// The problem for an error of a use case.
+pub fn service_problem(error: ServiceError) -> Problem {
+    if error.is_unavailable() {
+        let detail = "The database cannot be reached right now; nothing was done. Try again.";
+        return Problem::new(Code::DatabaseUnavailable, detail).caused_by(&error);
+    }
+    match error {
+        ServiceError::NotFound => Problem::not_found(),
+        ServiceError::Forbidden(detail) => Problem::new(Code::Forbidden, detail),
+        ServiceError::Invalid(errors) => Problem::invalid(
+            errors
+                .into_iter()
+                .map(|(pointer, detail)| FieldError::new(pointer, detail))
+                .collect(),
+        ),
+        ServiceError::Refused { code, detail } => refused(code, detail),
+        ServiceError::ReferenceTaken(order) => Problem::new(
+            Code::ReferenceTaken,
+            "Another order of this shop has this reference.",
+        )
+        .order_id(order.to_string()),
+        ServiceError::Signature(reason) => Problem::new(Code::InvalidSignature, reason.to_string()),
+        ServiceError::MalformedEvent(reason) => {
+            Problem::new(Code::MalformedEvent, reason.to_string())
+        }
+        ServiceError::Store(_) | ServiceError::Task => Problem::internal(&error),
+    }
+}
+
+fn refused(code: Refusal, detail: String) -> Problem {
+    let code = match code {
+        Refusal::KeyReused => Code::IdempotencyKeyReused,
+        Refusal::InProgress => Code::IdempotencyInProgress,
+        Refusal::AmountNotChargeable => Code::AmountNotChargeable,
+        Refusal::NothingToPay => Code::NothingToPay,
+        Refusal::OrderClosed => Code::OrderClosed,
+        Refusal::PaymentProcessing => Code::PaymentProcessing,
+        Refusal::AlreadyPaid => Code::AlreadyPaid,
+        Refusal::SessionConflict => Code::CheckoutSessionConflict,
+        Refusal::ProviderRejected => Code::ProviderRejected,
+        Refusal::ProviderUnavailable => Code::ProviderUnavailable,
+        Refusal::NotSupportedYet => Code::NotSupportedYet,
+    };
+    Problem::new(code, detail)
+}
+
+/// The `Idempotency-Key` header, required.
+pub struct IdempotencyKey(pub String);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for IdempotencyKey {
+    type Error = Refused;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        let mut given = request.headers().get("Idempotency-Key");
+        let problem = match (given.next(), given.next()) {
+            (None, _) => Problem::new(
+                Code::IdempotencyKeyMissing,
+                "This request needs an `Idempotency-Key` header, so that repeating it does nothing twice.",
+            ),
+            (Some(key), None) if is_key(key) => {
+                return Outcome::Success(IdempotencyKey(key.to_owned()));
+            }
+            _ => Problem::new(
+                Code::IdempotencyKeyInvalid,
+                "Send one `Idempotency-Key` header of 1 to 255 visible ASCII characters.",
+            ),
+        };
+        fail(request, problem)
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+}

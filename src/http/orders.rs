@@ -1,0 +1,114 @@
+//! `/v1/orders`.
+
+use std::sync::Arc;
+
+use rocket::State;
+
+use super::answer::{IdempotencyKey, Reply, service_problem};
+use super::auth::{ApiKey, OrdersRead, StorefrontRead, StorefrontWrite};
+use super::body::Json;
+use super::order_body::OrderBody;
+use super::problem::Problem;
+use super::query::Query;
+use crate::domain::ids::OrderId;
+use crate::domain::order::{Order, OrderFilter, PlacedOrder};
+use crate::domain::page::List;
+use crate::service::Services;
+
+/// Place an order
+///
+/// With a secret key lines may name a SKU of the catalogue or bring their own name and price; with a
+/// publishable key they may only name SKUs, and the price is always the catalogue's. The answer holds the
+/// `client_token` with which a browser reads and pays this one order.
+#[utoipa::path(
+    post, path = "/v1/orders", tag = "Orders", operation_id = "create_order",
+    params(("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters")),
+    request_body = OrderBody,
+    responses(
+        (status = 201, description = "The order was placed", body = PlacedOrder),
+        (status = 409, description = "The reference is taken, or the first request with this key is not answered yet", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
+    ),
+    security(("secret_key" = []), ("publishable_key" = [])),
+)]
+#[rocket::post("/v1/orders", data = "<body>")]
+pub async fn create(
+    key: ApiKey<StorefrontWrite>,
+    idempotency_key: IdempotencyKey,
+    services: &State<Arc<Services>>,
+    body: Json<OrderBody>,
+) -> Result<Reply, Problem> {
+    let wanted = body.0.check(key.caller.kind)?;
+    let answer = services
+        .place_order(&key.caller, &idempotency_key.0, wanted)
+        .await
+        .map_err(service_problem)?;
+    Ok(Reply(answer))
+}
+
+/// Read an order
+///
+/// With a publishable key the order's `client_token` is needed in the `Order-Token` header.
+#[utoipa::path(
+    get, path = "/v1/orders/{id}", tag = "Orders", operation_id = "get_order",
+    params(
+        ("id" = String, Path, description = "The order's id"),
+        ("Order-Token" = Option<String>, Header, description = "The order's `client_token`; needed with a publishable key"),
+    ),
+    responses((status = 200, description = "The order", body = Order)),
+    security(("secret_key" = []), ("publishable_key" = [])),
+)]
+#[rocket::get("/v1/orders/<id>")]
+pub async fn get(
+    key: ApiKey<StorefrontRead>,
+    services: &State<Arc<Services>>,
+    id: &str,
+) -> Result<Json<Order>, Problem> {
+    let id: OrderId = id.parse().map_err(|_| Problem::not_found())?;
+    let order = services.order(&key.caller, id).await;
+    order.map(Json).map_err(service_problem)
+}
+
+/// List orders
+///
+/// Newest first.
+#[utoipa::path(
+    get, path = "/v1/orders", tag = "Orders", operation_id = "list_orders",
+    params(
+        ("status" = Option<crate::domain::order::OrderStatus>, Query, description = "Only with this status"),
+        ("payment_status" = Option<crate::domain::order::PaymentStatus>, Query, description = "Only with this payment status"),
+        ("fulfilment_status" = Option<crate::domain::order::FulfilmentStatus>, Query, description = "Only with this fulfilment status"),
+        ("review" = Option<crate::domain::settlement::Reason>, Query, description = "Only with this open question"),
+        ("email" = Option<String>, Query, description = "Only of this customer, in any letter case"),
+        ("reference" = Option<String>, Query, description = "Only with this reference"),
+        ("created_after" = Option<String>, Query, description = "Only placed after this time"),
+        ("created_before" = Option<String>, Query, description = "Only placed before this time"),
+        ("limit" = Option<u64>, Query, description = "How many, 1 to 100; 10 when not given", minimum = 1, maximum = 100),
+        ("starting_after" = Option<String>, Query, description = "Only older than this order"),
+        ("ending_before" = Option<String>, Query, description = "Only newer than this order"),
+    ),
+    responses((status = 200, description = "A page of orders", body = List<Order>)),
+    security(("secret_key" = [])),
+)]
+#[rocket::get("/v1/orders")]
+pub async fn list(
+    key: ApiKey<OrdersRead>,
+    services: &State<Arc<Services>>,
+    query: Query,
+) -> Result<Json<List<Order>>, Problem> {
+    let mut query = query.reader();
+    let page = query.page();
+    let review = query.parsed::<crate::domain::settlement::Reason>("review", "a reason for a review");
+    let filter = OrderFilter {
+        status: query.parsed("status", "open, completed, cancelled or expired"),
+        payment_status: query.parsed("payment_status", "a payment status"),
+        fulfilment_status: query.parsed("fulfilment_status", "a fulfilment status"),
+        review: review.map(|reason| reason.to_string()),
+        email: query.text("email"),
+        reference: query.text("reference"),
+        created_after: query.time("created_after"),
+        created_before: query.time("created_before"),
+    };
+    query.finish()?;
+    let orders = services.orders(&key.caller, &filter, &page).await;
+    orders.map(Json).map_err(service_problem)
+}

@@ -1,0 +1,146 @@
+//! Query parameters: each known, each given once, each checked.
+
+use std::str::FromStr;
+
+use rocket::Request;
+use rocket::request::{FromRequest, Outcome};
+
+use super::problem::{FieldError, Problem};
+use crate::domain::page::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Page};
+use crate::domain::time::Timestamp;
+
+/// The query of a request, undecoded; a handler reads what it knows and refuses the rest.
+pub struct Query(Vec<(String, String)>);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Query {
+    type Error = std::convert::Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        let mut pairs = Vec::new();
+        if let Some(query) = request.uri().query() {
+            for segment in query.segments() {
+                // Segments are raw: percent and plus are decoded here, once.
+                let decode = |text: &str| {
+                    rocket::http::RawStr::new(text)
+                        .url_decode_lossy()
+                        .into_owned()
+                };
+                pairs.push((decode(segment.0), decode(segment.1)));
+            }
+        }
+        Outcome::Success(Query(pairs))
+    }
+}
+
+/// Reads the parameters of a query one by one and collects what is wrong.
+pub struct Reader {
+    pairs: Vec<(String, String)>,
+    faults: Vec<FieldError>,
+}
+
+impl Query {
+    /// Starts reading.
+    #[must_use]
+    pub fn reader(self) -> Reader {
+        let mut faults = Vec::new();
+        for (at, (name, _)) in self.0.iter().enumerate() {
+            if self.0.iter().take(at).any(|(earlier, _)| earlier == name) {
+                faults.push(FieldError::new(pointer(name), "must be given once"));
+            }
+        }
+        Reader {
+            pairs: self.0,
+            faults,
+        }
+    }
+}
+
+/// A pointer to a parameter; a name that is long or odd is not repeated.
+fn pointer(name: &str) -> String {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if plain && name.len() <= 40 {
+        format!("/{name}")
+    } else {
+        String::new()
+    }
+}
+
+impl Reader {
+    /// A parameter's text, if given.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        let at = self.pairs.iter().position(|(given, _)| given == name)?;
+        let value = self.pairs.remove(at).1;
+        self.pairs.retain(|(given, _)| given != name);
+        Some(value)
+    }
+
+    /// A parameter of a closed list or an id.
+    pub fn parsed<T: FromStr>(&mut self, name: &str, wanted: &str) -> Option<T> {
+        let text = self.text(name)?;
+        let value = text.parse().ok();
+        if value.is_none() {
+            self.fault(name, &format!("must be {wanted}"));
+        }
+        value
+    }
+
+    /// A point in time.
+    pub fn time(&mut self, name: &str) -> Option<Timestamp> {
+        let text = self.text(name)?;
+        let value = Timestamp::parse(&text);
+        if value.is_none() {
+            self.fault(name, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z");
+        }
+        value
+    }
+
+    /// A yes or no; no when not given.
+    pub fn flag(&mut self, name: &str) -> bool {
+        self.parsed(name, "true or false").unwrap_or(false)
+    }
+
+    /// The page of a list.
+    pub fn page<I: FromStr>(&mut self) -> Page<I> {
+        let limit = self.parsed::<u64>("limit", "a number from 1 to 100");
+        if limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
+            self.fault("limit", "must be a number from 1 to 100");
+        }
+        let after = self.parsed("starting_after", "an id of this list");
+        let before = self.parsed("ending_before", "an id of this list");
+        let cursor = match (after, before) {
+            (None, None) => Cursor::Newest,
+            (Some(id), None) => Cursor::StartingAfter(id),
+            (None, Some(id)) => Cursor::EndingBefore(id),
+            (Some(id), Some(_)) => {
+                self.fault("ending_before", "cannot be combined with starting_after");
+                Cursor::StartingAfter(id)
+            }
+        };
+        Page {
+            limit: limit.unwrap_or(DEFAULT_LIMIT),
+            cursor,
+        }
+    }
+
+    /// Notes a fault.
+    pub fn fault(&mut self, name: &str, detail: &str) {
+        self.faults.push(FieldError::new(pointer(name), detail));
+    }
+
+    /// Refuses what nobody read.
+    ///
+    /// # Errors
+    /// 422 with a pointer for each fault.
+    pub fn finish(mut self) -> Result<(), Problem> {
+        for (name, _) in &self.pairs {
+            let fault = FieldError::new(pointer(name), "is not a parameter of this list");
+            self.faults.push(fault);
+        }
+        if self.faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::invalid(self.faults))
+        }
+    }
+}

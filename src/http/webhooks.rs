@@ -1,0 +1,105 @@
+//! `/webhooks/{provider}`: what providers report. 200 only after a durable commit.
+
+use std::sync::Arc;
+
+use rocket::State;
+use rocket::http::{HeaderMap, Status};
+use rocket::request::{FromRequest, Outcome, Request};
+
+use super::answer::service_problem;
+use super::body::Bytes;
+use super::problem::Problem;
+use super::request_id::RequestId;
+use crate::service::Services;
+
+/// The headers of a request, for the provider's signature.
+pub struct Headers<'r>(&'r HeaderMap<'r>);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Headers<'r> {
+    type Error = std::convert::Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        Outcome::Success(Headers(request.headers()))
+    }
+}
+
+/// Receive a provider's event
+///
+/// Signed by the provider; nothing is looked up before the signature is verified.
+#[utoipa::path(
+    post, path = "/webhooks/{provider}", tag = "Webhooks in", operation_id = "receive_webhook",
+    params(("provider" = String, Path, description = "The provider, such as `stripe`")),
+    request_body(content = Vec<u8>, content_type = "application/json", description = "The event, byte for byte"),
+    responses(
+        (status = 200, description = "The event is stored"),
+        (status = 400, description = "Not signed by the provider, or no event", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
+#[rocket::post("/webhooks/<provider>", data = "<body>")]
+pub async fn receive(
+    provider: &str,
+    headers: Headers<'_>,
+    request_id: &RequestId,
+    services: &State<Arc<Services>>,
+    body: Bytes,
+) -> Result<Status, Problem> {
+    if provider != services.provider.name() {
+        return Err(Problem::not_found());
+    }
+    accept(services, &headers, request_id, body).await
+}
+
+/// Receive a provider's event for a further account
+///
+/// As `/webhooks/{provider}`, for the provider account named in the path.
+#[utoipa::path(
+    post, path = "/webhooks/{provider}/{account}", tag = "Webhooks in", operation_id = "receive_account_webhook",
+    params(
+        ("provider" = String, Path, description = "The provider, such as `stripe`"),
+        ("account" = String, Path, description = "The provider account, `pa_…`"),
+    ),
+    request_body(content = Vec<u8>, content_type = "application/json", description = "The event, byte for byte"),
+    responses(
+        (status = 200, description = "The event is stored"),
+        (status = 400, description = "Not signed by the provider, or no event", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
+#[rocket::post("/webhooks/<provider>/<account>", data = "<body>")]
+pub async fn receive_for_account(
+    provider: &str,
+    account: &str,
+    headers: Headers<'_>,
+    request_id: &RequestId,
+    services: &State<Arc<Services>>,
+    body: Bytes,
+) -> Result<Status, Problem> {
+    if provider != services.provider.name() || account != services.account.id.to_string() {
+        return Err(Problem::not_found());
+    }
+    accept(services, &headers, request_id, body).await
+}
+
+async fn accept(
+    services: &State<Arc<Services>>,
+    headers: &Headers<'_>,
+    request_id: &RequestId,
+    body: Bytes,
+) -> Result<Status, Problem> {
+    let signature = headers.0.get_one(services.provider.signature_header());
+    let (signature, services) = (signature.map(str::to_owned), Arc::clone(services));
+    let request_id = request_id.as_str().to_owned();
+    // In a task of its own: a provider that hangs up must not stop what its event began.
+    let received = rocket::tokio::spawn(async move {
+        services
+            .receive_webhook(signature.as_deref(), body.0, &request_id)
+            .await
+    });
+    match received.await {
+        Ok(Ok(_)) => Ok(Status::Ok),
+        Ok(Err(error)) => Err(service_problem(error)),
+        Err(error) => Err(Problem::internal(&error)),
+    }
+}
