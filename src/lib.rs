@@ -1,5 +1,8 @@
 //! Till: a payment and order-processing back end.
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod http;
 pub mod provider;
@@ -7,3 +10,5 @@ pub mod secrets;
 pub mod service;
 pub mod simulator;
 pub mod store;
+pub mod telemetry;
+pub mod worker;

@@ -11,6 +11,7 @@ pub mod catchers;
 pub mod checkout_sessions;
 pub mod cors;
 pub mod health;
+pub mod in_flight;
 pub mod openapi;
 pub mod order_body;
 pub mod orders;

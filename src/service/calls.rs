@@ -94,7 +94,7 @@ impl Services {
         }
         command.observed.push(observed);
         self.store.settle(&command).await?;
-        self.wake.notify_one();
+        self.wake.notify_waiters();
         Ok(Performed::Known)
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Answer, Caller, Refusal, ServiceError};
+use super::{Answer, Caller, Refusal, ServiceError, Services};
 use crate::secrets;
 use crate::store::idempotency::{KeyClaim, KnownKey, StoredAnswer};
 
@@ -23,6 +23,16 @@ pub fn claim<T: Serialize>(
         route,
         key: key.to_owned(),
         fingerprint: secrets::hash(&format!("{route}\n{path}\n{normalised}")),
+    }
+}
+
+impl Services {
+    /// Forgets the answers to requests made before a time.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn forget_old(&self, before_ms: i64) -> Result<u64, ServiceError> {
+        Ok(self.store.forget_keys(before_ms).await?)
     }
 }
 

@@ -47,7 +47,7 @@ impl Services {
         };
         match self.store.place_order(&command).await? {
             Placed::New(placed) => {
-                self.wake.notify_one();
+                self.wake.notify_waiters();
                 self.answer(caller, *placed, command.token_key, false)
             }
             Placed::Known(known) => {

@@ -93,7 +93,7 @@ impl Services {
             event.id
         );
         if matches!(settled, Settled::Quarantined | Settled::Applied { .. }) {
-            self.wake.notify_one();
+            self.wake.notify_waiters();
         }
         Ok(settled)
     }

@@ -28,6 +28,10 @@ impl Store {
     /// A schema newer than this program, or a migration that fails; nothing of it stays.
     pub async fn migrate_up(&self) -> Result<SchemaStatus, StoreError> {
         self.refuse_newer().await?;
+        let status = self.schema_status().await?;
+        if status.pending.is_empty() {
+            return Ok(status);
+        }
         self.write(|tx| async move {
             lock(&tx).await?;
             Migrator::up(tx.conn(), None).await?;

@@ -1,0 +1,123 @@
+//! Putting Till together: every part is built once, here, and handed to those who use it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rocket::fairing::AdHoc;
+use rocket::figment::Figment;
+use rocket::{Build, Rocket};
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::http;
+use crate::provider::PaymentProvider;
+use crate::provider::stripe::{Stripe, StripeError};
+use crate::service::Services;
+use crate::store::connect::sqlite_path;
+use crate::store::{Store, StoreError};
+
+/// Why Till cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is not usable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database is not usable.
+    #[error("the database cannot be used: {0}")]
+    Store(#[from] StoreError),
+    /// The provider's settings are not usable.
+    #[error("the payment provider's settings cannot be used: {0}")]
+    Provider(#[from] StripeError),
+    /// Another process has the database.
+    #[error(
+        "another Till process has {0} open; stop it first, or give this one another database with \
+         TILL_DATABASE__URL"
+    )]
+    Locked(PathBuf),
+    /// The lock file cannot be made.
+    #[error("the lock file {0} cannot be used")]
+    LockFile(PathBuf, #[source] std::io::Error),
+    /// Rocket could not start, for instance because the port is taken.
+    #[error("{0}")]
+    Server(String),
+}
+
+/// Held while a process serves or migrates a SQLite file: there is one such process at a time.
+#[derive(Debug)]
+pub struct DatabaseLock {
+    _held: Option<std::fs::File>,
+}
+
+impl DatabaseLock {
+    /// Takes the lock of a SQLite file; PostgreSQL needs none.
+    ///
+    /// # Errors
+    /// [`StartError::Locked`] when another process has it.
+    pub fn take(url: &str) -> Result<DatabaseLock, StartError> {
+        let Some(database) = sqlite_path(url) else {
+            return Ok(DatabaseLock { _held: None });
+        };
+        let mut name = database.as_os_str().to_owned();
+        name.push(".lock");
+        let path = Path::new(&name).to_path_buf();
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| StartError::LockFile(path.clone(), error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(DatabaseLock { _held: Some(file) }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(StartError::Locked(database)),
+            Err(std::fs::TryLockError::Error(error)) => Err(StartError::LockFile(path, error)),
+        }
+    }
+}
+
+/// Opens the database with the schema this program needs.
+///
+/// # Errors
+/// A database that cannot be opened, is unsafe, or is newer than this program.
+pub async fn open_store(config: &Config, clock: Clock) -> Result<Arc<Store>, StartError> {
+    let store = Store::open(&config.database(), clock).await?;
+    store.migrate_up().await?;
+    Ok(Arc::new(store))
+}
+
+/// Builds the use cases over a database and the configured provider.
+///
+/// # Errors
+/// Settings that are missing or unsafe.
+pub async fn build_services(
+    config: &Config,
+    store: Arc<Store>,
+    clock: Clock,
+) -> Result<Arc<Services>, StartError> {
+    let provider: Arc<dyn PaymentProvider> = Arc::new(Stripe::new(config.stripe()?)?);
+    let secrets = Arc::new(config.secret_keys()?);
+    let account = store
+        .default_account(provider.name(), provider.mode())
+        .await?;
+    Ok(Arc::new(Services {
+        deployment: store.deployment_id().await?,
+        account,
+        store,
+        clock,
+        provider,
+        secrets,
+        expire_after_ms: i64::from(config.orders.expire_after_s) * 1_000,
+        wake: Arc::new(Notify::new()),
+    }))
+}
+
+/// The HTTP server over the use cases.
+#[must_use]
+pub fn server(figment: Figment, services: Arc<Services>) -> Rocket<Build> {
+    rocket::custom(figment)
+        .manage(services)
+        .attach(http::edge())
+        .attach(AdHoc::on_ignite("routes", |rocket| async {
+            rocket.mount("/", http::api_routes())
+        }))
+}

@@ -1,0 +1,252 @@
+//! The command line: one binary for the server, its tools and its demo.
+//!
+//! Exit codes: 0 done, 1 something failed, 2 wrong use or configuration.
+
+mod demo;
+mod manage;
+mod migrate;
+mod output;
+mod serve;
+mod simulator;
+mod walk;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::app::StartError;
+use crate::config::{Config, ConfigError};
+use crate::domain::access::{KeyKind, Mode};
+use crate::{http, telemetry};
+
+/// Orders, checkouts and payments: never lost, never doubled, always explained.
+#[derive(Debug, Parser)]
+#[command(name = "till", version, arg_required_else_help = true)]
+#[command(after_help = "Try `till demo` first: it needs no configuration.\n\
+    Settings come from Rocket.toml, ROCKET_* and TILL_*; see the README.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the API and the background work; the schema is brought up to date first
+    Serve(ServeArgs),
+    /// Show a real order going from placed to paid on this machine, then keep serving
+    Demo(DemoArgs),
+    /// Run only the background work
+    Worker,
+    /// Bring the schema up or down, or show where it stands
+    Migrate(MigrateArgs),
+    /// Manage shops
+    Shop {
+        #[command(subcommand)]
+        command: ShopCommand,
+    },
+    /// Manage API keys
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Run the payment provider simulator by itself
+    Simulator(SimulatorArgs),
+    /// Print the API document (OpenAPI 3.1)
+    Openapi,
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// Start the simulator beside the server and use it as the payment provider
+    #[arg(long)]
+    with_simulator: bool,
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Exit as soon as the order is paid
+    #[arg(long)]
+    once: bool,
+}
+
+#[derive(Debug, Args)]
+struct MigrateArgs {
+    #[command(subcommand)]
+    command: MigrateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum MigrateCommand {
+    /// Apply what is missing
+    Up {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take back the newest migrations, with everything in their tables
+    Down {
+        /// How many
+        #[arg(long, default_value_t = 1)]
+        steps: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what is applied and what is missing; exits 1 when something is missing
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ShopCommand {
+    /// Make a shop
+    Create {
+        /// Its name, unique
+        name: String,
+        /// Whether its money is real
+        #[arg(long, value_enum)]
+        mode: ModeArg,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a key; it is shown once (makes a test shop `default` when there is none)
+    Create {
+        /// For servers (secret) or browsers (publishable)
+        #[arg(long, value_enum)]
+        kind: KindArg,
+        /// The shop, by name
+        #[arg(long)]
+        shop: Option<String>,
+        /// The rights of a secret key, separated by commas; all when not given
+        #[arg(long)]
+        scopes: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the keys (never their secrets)
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a key for ever
+    Revoke {
+        /// The key's id, key_…
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SimulatorArgs {
+    /// The port; any free one when 0
+    #[arg(long, default_value_t = 12111)]
+    port: u16,
+    /// Where its webhooks go
+    #[arg(long)]
+    webhook_url: Option<String>,
+    /// What its webhooks are signed with
+    #[arg(long)]
+    webhook_secret: Option<String>,
+    /// Where it keeps its state over restarts
+    #[arg(long)]
+    state: Option<std::path::PathBuf>,
+    /// Makes ids and chance repeatable
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ModeArg {
+    Test,
+    Live,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Mode {
+        match mode {
+            ModeArg::Test => Mode::Test,
+            ModeArg::Live => Mode::Live,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum KindArg {
+    Secret,
+    Publishable,
+}
+
+impl From<KindArg> for KeyKind {
+    fn from(kind: KindArg) -> KeyKind {
+        match kind {
+            KindArg::Secret => KeyKind::Secret,
+            KindArg::Publishable => KeyKind::Publishable,
+        }
+    }
+}
+
+/// Wrong use that clap cannot see, such as a shop that does not exist.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUse(String);
+
+/// Runs the command this process was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    // One TLS provider for everything that speaks TLS; a second call would only say there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(cli.command)),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let wrong_use = error.is::<WrongUse>()
+                || error.is::<ConfigError>()
+                || matches!(error.downcast_ref(), Some(StartError::Config(_)));
+            ExitCode::from(if wrong_use { 2 } else { 1 })
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    if let Command::Openapi = command {
+        println!("{}", http::openapi::text());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut config = Config::load()?;
+    let tool = !matches!(command, Command::Serve(_) | Command::Worker);
+    if tool && std::env::var_os("TILL_LOG__LEVEL").is_none() {
+        // A tool's own words should stand alone; what goes wrong is still shown.
+        config.log.level = "warn".to_owned();
+    }
+    telemetry::start(&config.log);
+    match command {
+        Command::Serve(args) => serve::serve(config, args.with_simulator).await,
+        Command::Worker => serve::worker(config).await,
+        Command::Demo(args) => demo::demo(config, args.once).await,
+        Command::Migrate(args) => migrate::migrate(&config, args.command).await,
+        Command::Shop { command } => manage::shop(&config, command).await,
+        Command::Key { command } => manage::key(&config, command).await,
+        Command::Simulator(args) => simulator::simulator(args).await,
+        Command::Openapi => Ok(ExitCode::SUCCESS),
+    }
+}

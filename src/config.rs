@@ -1,0 +1,391 @@
+//! Configuration: `Rocket.toml`, overlaid by `ROCKET_*` and by `TILL_*` with `__` between levels.
+//!
+//! Secrets come by environment or file only. Unsafe settings refuse to start, with a sentence that says how to
+//! mend them.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use rocket::figment::Figment;
+use rocket::figment::providers::{Env, Format, Toml};
+use serde::Deserialize;
+
+use crate::provider::stripe::{DEFAULT_BASE_URL, StripeSettings};
+use crate::secrets::SecretKeys;
+use crate::store::DatabaseSettings;
+use crate::store::connect::sqlite_path;
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value is missing, unknown or of the wrong form.
+    #[error("the configuration cannot be read: {0}")]
+    Unreadable(String),
+    /// A setting is unsafe, or something needed is missing; the text says how to mend it.
+    #[error("{0}")]
+    Unsafe(String),
+    /// The file that keeps the secret keys cannot be used.
+    #[error("the secret key file {0} cannot be used")]
+    KeyFile(PathBuf, #[source] std::io::Error),
+}
+
+/// A list that may also be written as one text, its items separated by commas.
+#[derive(Clone, Default)]
+pub struct Texts(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Many(Vec<String>),
+            One(String),
+        }
+        let texts = match Written::deserialize(deserializer)? {
+            Written::Many(texts) => texts,
+            Written::One(text) => text.split(',').map(str::to_owned).collect(),
+        };
+        let trimmed = texts.iter().map(|text| text.trim().to_owned());
+        Ok(Texts(trimmed.filter(|text| !text.is_empty()).collect()))
+    }
+}
+
+/// Everything that can be configured.
+#[derive(Clone, Deserialize)]
+pub struct Config {
+    /// `TILL_DATABASE__…`
+    #[serde(default)]
+    pub database: Database,
+    /// `TILL_SECRET_KEYS`
+    #[serde(default)]
+    secret_keys: Texts,
+    /// `TILL_PROVIDERS__…`
+    #[serde(default)]
+    pub providers: Providers,
+    /// `TILL_WORKER__…`
+    #[serde(default)]
+    pub worker: Worker,
+    /// `TILL_ORDERS__…`
+    #[serde(default)]
+    pub orders: Orders,
+    /// `TILL_HTTP__…`
+    #[serde(default)]
+    pub http: Http,
+    /// `TILL_LOG__…`
+    #[serde(default)]
+    pub log: LogSettings,
+    #[serde(skip)]
+    figment: Figment,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Config")
+    }
+}
+
+/// The database.
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite://FILE` or `postgres://…`; `sqlite://till.db` when not given.
+    pub url: String,
+    /// The most connections to PostgreSQL, or readers of SQLite; 8 when not given.
+    pub max_connections: u32,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Database {
+            url: "sqlite://till.db".to_owned(),
+            max_connections: 8,
+        }
+    }
+}
+
+/// The payment providers.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Providers {
+    /// Stripe.
+    pub stripe: StripeConfig,
+}
+
+/// Stripe's account.
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StripeConfig {
+    /// `sk_test_…` or `sk_live_…`.
+    pub api_key: Option<String>,
+    /// Where Stripe's API is.
+    pub base_url: String,
+    /// Every one of them is accepted.
+    pub webhook_secrets: Texts,
+    /// How long one request may take in all, in milliseconds.
+    pub timeout_ms: u64,
+    /// How long a connection may take, in milliseconds.
+    pub connect_timeout_ms: u64,
+}
+
+impl Default for StripeConfig {
+    fn default() -> Self {
+        StripeConfig {
+            api_key: None,
+            base_url: DEFAULT_BASE_URL.to_owned(),
+            webhook_secrets: Texts::default(),
+            timeout_ms: 10_000,
+            connect_timeout_ms: 2_000,
+        }
+    }
+}
+
+/// The background work.
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Worker {
+    /// Whether this process does it.
+    pub enabled: bool,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Worker { enabled: true }
+    }
+}
+
+/// Orders.
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Orders {
+    /// How long an order may stay unpaid, in seconds.
+    pub expire_after_s: u32,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Orders {
+            expire_after_s: 86_400,
+        }
+    }
+}
+
+/// The HTTP side.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// The header in which a trusted proxy names the client; off when not given.
+    pub client_ip_header: Option<String>,
+}
+
+/// Logs.
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// `pretty` or `json`.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, or a filter such as `info,till::worker=debug`.
+    pub level: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        LogSettings {
+            format: LogFormat::Pretty,
+            level: "info".to_owned(),
+        }
+    }
+}
+
+/// How logs look.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads the configuration of this process.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unreadable`] with what is wrong and where.
+    pub fn load() -> Result<Config, ConfigError> {
+        let profile = rocket::Config::figment().profile().clone();
+        let figment = Figment::from(defaults())
+            .merge(Toml::file(Env::var_or("ROCKET_CONFIG", "Rocket.toml")).nested())
+            .merge(
+                Env::prefixed("ROCKET_")
+                    .ignore(&["PROFILE", "CONFIG"])
+                    .global(),
+            )
+            .merge(Env::prefixed("TILL_").ignore(&["TEST_DATABASE", "TEST_FULL"]).split("__").global())
+            .select(profile);
+        Config::from_figment(figment)
+    }
+
+    /// Reads the configuration from a figment; tests and the demo bring their own.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_figment(figment: Figment) -> Result<Config, ConfigError> {
+        let mut config: Config = figment
+            .extract()
+            .map_err(|error| ConfigError::Unreadable(error.to_string()))?;
+        config.figment = figment;
+        Ok(config)
+    }
+
+    /// The defaults that Rocket must have for Till.
+    #[must_use]
+    pub fn base() -> Figment {
+        Figment::from(defaults())
+    }
+
+    /// What Rocket itself is configured with.
+    #[must_use]
+    pub fn figment(&self) -> Figment {
+        let header = self.http.client_ip_header.clone();
+        match header {
+            Some(header) => self.figment.clone().merge(("ip_header", header)),
+            None => self.figment.clone().merge(("ip_header", false)),
+        }
+    }
+
+    /// The same, on any free port when nobody chose one and the usual one is taken.
+    #[must_use]
+    pub fn on_a_free_port(mut self) -> Config {
+        let chosen = std::env::var_os("ROCKET_PORT").is_some();
+        let usual: u16 = self.figment.extract_inner("port").unwrap_or(8000);
+        if !chosen && std::net::TcpListener::bind(("127.0.0.1", usual)).is_err() {
+            self.figment = self.figment.merge(("port", 0));
+        }
+        self
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> DatabaseSettings {
+        DatabaseSettings {
+            url: self.database.url.clone(),
+            max_connections: self.database.max_connections,
+        }
+    }
+
+    /// The secret keys; on SQLite a missing one is made beside the database.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unsafe`] when there is none on PostgreSQL, or one is unusable.
+    pub fn secret_keys(&self) -> Result<SecretKeys, ConfigError> {
+        let unsafe_key = |why: crate::secrets::SecretKeyError| {
+            ConfigError::Unsafe(format!("TILL_SECRET_KEYS is not usable: {why}"))
+        };
+        if !self.secret_keys.0.is_empty() {
+            return SecretKeys::parse(&self.secret_keys.0).map_err(unsafe_key);
+        }
+        let Some(database) = sqlite_path(&self.database.url) else {
+            return Err(ConfigError::Unsafe(
+                "PostgreSQL needs TILL_SECRET_KEYS: all processes must derive the same tokens. Make one with\n  \
+                 export TILL_SECRET_KEYS='[\"1:'$(head -c 32 /dev/urandom | base64)'\"]'\n\
+                 and give it to every process."
+                    .to_owned(),
+            ));
+        };
+        let file = database.with_extension("key");
+        let text = key_file(&file).map_err(|error| ConfigError::KeyFile(file, error))?;
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        SecretKeys::parse(&lines).map_err(unsafe_key)
+    }
+
+    /// Stripe's settings, checked.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unsafe`] with what is missing and how to give it.
+    pub fn stripe(&self) -> Result<StripeSettings, ConfigError> {
+        let stripe = &self.providers.stripe;
+        let refuse = |text: &str| Err(ConfigError::Unsafe(text.to_owned()));
+        let Some(api_key) = stripe.api_key.clone().filter(|key| !key.is_empty()) else {
+            return refuse(
+                "There is no payment provider: set TILL_PROVIDERS__STRIPE__API_KEY to Stripe's secret key \
+                 (sk_test_…), or start with `--with-simulator`, or try `till demo`.",
+            );
+        };
+        if stripe.webhook_secrets.0.is_empty() {
+            return refuse(
+                "There is no webhook secret, so no payment could ever be believed: set \
+                 TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS='[\"whsec_…\"]' to the signing secret of the endpoint \
+                 that points to /webhooks/stripe.",
+            );
+        }
+        let live = api_key.starts_with("sk_live_") || api_key.starts_with("rk_live_");
+        if live && is_loopback(&stripe.base_url) {
+            return refuse(
+                "A live key must never reach a simulator: TILL_PROVIDERS__STRIPE__BASE_URL points to this \
+                 machine while TILL_PROVIDERS__STRIPE__API_KEY is live. Use a test key, or remove the base URL.",
+            );
+        }
+        if !(1..=120_000).contains(&stripe.timeout_ms) || stripe.connect_timeout_ms == 0 {
+            return refuse(
+                "TILL_PROVIDERS__STRIPE__TIMEOUT_MS must be 1 to 120000, and CONNECT_TIMEOUT_MS above 0.",
+            );
+        }
+        Ok(StripeSettings {
+            api_key,
+            base_url: stripe.base_url.clone(),
+            webhook_secrets: stripe.webhook_secrets.0.clone(),
+            timeout: std::time::Duration::from_millis(stripe.timeout_ms),
+            connect_timeout: std::time::Duration::from_millis(stripe.connect_timeout_ms),
+        })
+    }
+}
+
+/// Rocket's settings for money: its own defaults trust a client's header for its address and give a request
+/// in flight two seconds at shutdown, less than a provider may take.
+fn defaults() -> rocket::Config {
+    rocket::Config {
+        cli_colors: false,
+        log_level: rocket::config::LogLevel::Off,
+        ident: rocket::config::Ident::none(),
+        ip_header: None,
+        shutdown: rocket::config::Shutdown {
+            grace: 15,
+            mercy: 3,
+            ..rocket::config::Shutdown::default()
+        },
+        ..rocket::Config::release_default()
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = url.split("://").nth(1).unwrap_or_default();
+    ["127.", "localhost", "[::1]"]
+        .iter()
+        .any(|local| host.starts_with(local))
+}
+
+/// Reads the key file, making it first if there is none; only its owner may read it.
+fn key_file(file: &Path) -> std::io::Result<String> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    if !file.exists() {
+        // Written beside and linked into place: of two processes starting at once one wins, and neither
+        // ever reads a half-written key.
+        let fresh = file.with_extension(format!("key.{}", std::process::id()));
+        let mut made = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&fresh)?;
+        writeln!(made, "{}", SecretKeys::generate())?;
+        made.sync_all()?;
+        let linked = std::fs::hard_link(&fresh, file);
+        std::fs::remove_file(&fresh)?;
+        match linked {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    std::fs::read_to_string(file)
+}

@@ -1,0 +1,123 @@
+//! Background work: what is due is done, for ever, until the process stops.
+//!
+//! Every loop does one round of a use case and rests; a round that found something is followed by the next one
+//! at once, and a request that leaves something to do wakes them. Rounds claim by lease, so any number of
+//! processes may run them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::time::{DAY_MS, HOUR_MS};
+use crate::service::{ServiceError, Services};
+
+/// How long the loops rest when nothing is due.
+const REST: Duration = Duration::from_millis(500);
+/// How long a loop rests after the database failed it.
+const REST_AFTER_ERROR: Duration = Duration::from_secs(2);
+/// How often old things are forgotten.
+const SWEEP_EVERY_MS: i64 = HOUR_MS;
+/// How long answers to repeated requests are kept, in milliseconds.
+const KEEP_KEYS_MS: i64 = 30 * DAY_MS;
+
+/// The running loops.
+pub struct Workers {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+/// One loop's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Job {
+    Calls,
+    Sessions,
+    Events,
+    Feed,
+}
+
+impl Workers {
+    /// Starts every loop in the current runtime.
+    #[must_use]
+    pub fn start(services: &Arc<Services>) -> Workers {
+        let mut tasks = JoinSet::new();
+        let stop = CancellationToken::new();
+        for job in [Job::Calls, Job::Sessions, Job::Events, Job::Feed] {
+            tasks.spawn(keep_doing(job, services.clone(), stop.clone()));
+        }
+        tasks.spawn(keep_sweeping(services.clone(), stop.clone()));
+        Workers { tasks, stop }
+    }
+
+    /// Lets every loop finish its round and ends it.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// One round of everything that is due now; returns how much was done. Tests turn the clock and call this.
+///
+/// # Errors
+/// The first failure.
+pub async fn run_once(services: &Services) -> Result<u64, ServiceError> {
+    let mut done = 0;
+    for job in [Job::Calls, Job::Sessions, Job::Events, Job::Feed] {
+        done += round(job, services).await?;
+    }
+    Ok(done)
+}
+
+async fn round(job: Job, services: &Services) -> Result<u64, ServiceError> {
+    let done = match job {
+        Job::Calls => services.send_due_calls().await?,
+        Job::Sessions => services.poll_due_sessions().await?,
+        Job::Events => services.retry_due_events().await?,
+        Job::Feed => return services.place_events().await,
+    };
+    Ok(u64::try_from(done).unwrap_or(u64::MAX))
+}
+
+async fn keep_doing(job: Job, services: Arc<Services>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let rest = match round(job, &services).await {
+            Ok(0) => REST,
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::error!(
+                    job = ?job,
+                    error = &error as &dyn std::error::Error,
+                    "the {job:?} loop could not do its round; it goes on"
+                );
+                REST_AFTER_ERROR
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = services.wake.notified() => {}
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
+}
+
+async fn keep_sweeping(services: Arc<Services>, stop: CancellationToken) {
+    let mut last_ms = i64::MIN;
+    while !stop.is_cancelled() {
+        let now = services.clock.now().ms();
+        if now.saturating_sub(last_ms) >= SWEEP_EVERY_MS {
+            last_ms = now;
+            let before = now.saturating_sub(KEEP_KEYS_MS);
+            if let Err(error) = services.forget_old(before).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "old idempotency keys could not be forgotten; the next sweep will"
+                );
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_secs(60)) => {}
+        }
+    }
+}
