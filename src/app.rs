@@ -46,17 +46,23 @@ pub enum StartError {
 /// Held while a process serves or migrates a SQLite file: there is one such process at a time.
 #[derive(Debug)]
 pub struct DatabaseLock {
-    _held: Option<std::fs::File>,
+    held: Option<std::fs::File>,
 }
 
 impl DatabaseLock {
+    /// Whether this process has the database to itself.
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// Takes the lock of a SQLite file; PostgreSQL needs none.
     ///
     /// # Errors
     /// [`StartError::Locked`] when another process has it.
     pub fn take(url: &str) -> Result<DatabaseLock, StartError> {
         let Some(database) = sqlite_path(url) else {
-            return Ok(DatabaseLock { _held: None });
+            return Ok(DatabaseLock { held: None });
         };
         let mut name = database.as_os_str().to_owned();
         name.push(".lock");
@@ -68,7 +74,7 @@ impl DatabaseLock {
             .open(&path)
             .map_err(|error| StartError::LockFile(path.clone(), error))?;
         match file.try_lock() {
-            Ok(()) => Ok(DatabaseLock { _held: Some(file) }),
+            Ok(()) => Ok(DatabaseLock { held: Some(file) }),
             Err(std::fs::TryLockError::WouldBlock) => Err(StartError::Locked(database)),
             Err(std::fs::TryLockError::Error(error)) => Err(StartError::LockFile(path, error)),
         }

@@ -220,7 +220,12 @@ impl Config {
                     .ignore(&["PROFILE", "CONFIG"])
                     .global(),
             )
-            .merge(Env::prefixed("TILL_").ignore(&["TEST_DATABASE", "TEST_FULL"]).split("__").global())
+            .merge(
+                Env::prefixed("TILL_")
+                    .ignore(&["TEST_DATABASE", "TEST_FULL"])
+                    .split("__")
+                    .global(),
+            )
             .select(profile);
         Config::from_figment(figment)
     }
@@ -294,7 +299,10 @@ impl Config {
         };
         let file = database.with_extension("key");
         let text = key_file(&file).map_err(|error| ConfigError::KeyFile(file, error))?;
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
         SecretKeys::parse(&lines).map_err(unsafe_key)
     }
 
@@ -325,9 +333,10 @@ impl Config {
                  machine while TILL_PROVIDERS__STRIPE__API_KEY is live. Use a test key, or remove the base URL.",
             );
         }
-        if !(1..=120_000).contains(&stripe.timeout_ms) || stripe.connect_timeout_ms == 0 {
+        // A call is its sender's for 20 seconds; a longer one would be sent a second time beside itself.
+        if !(1..=15_000).contains(&stripe.timeout_ms) || stripe.connect_timeout_ms == 0 {
             return refuse(
-                "TILL_PROVIDERS__STRIPE__TIMEOUT_MS must be 1 to 120000, and CONNECT_TIMEOUT_MS above 0.",
+                "TILL_PROVIDERS__STRIPE__TIMEOUT_MS must be 1 to 15000, and CONNECT_TIMEOUT_MS above 0.",
             );
         }
         Ok(StripeSettings {

@@ -83,13 +83,7 @@ impl SecretKeys {
 
     /// Whether a token is that of an order; takes as long for an order that does not exist (`key` none).
     #[must_use]
-    pub fn token_holds(
-        &self,
-        key: Option<i64>,
-        shop: ShopId,
-        order: OrderId,
-        given: &str,
-    ) -> bool {
+    pub fn token_holds(&self, key: Option<i64>, shop: ShopId, order: OrderId, given: &str) -> bool {
         let known = self.0.iter().find(|(number, _)| Some(*number) == key);
         let dummy = [0_u8; 32];
         let secret = known.map_or(&dummy[..], |(_, secret)| secret);
@@ -152,7 +146,9 @@ pub fn read_api_key(text: &str) -> Option<GivenApiKey> {
         _ => return None,
     };
     let mode = parts.next()?.parse().ok()?;
-    let id = format!("{}_{}", ApiKeyId::PREFIX, parts.next()?).parse().ok()?;
+    let id = format!("{}_{}", ApiKeyId::PREFIX, parts.next()?)
+        .parse()
+        .ok()?;
     let secret = parts.next()?;
     let plain = secret.len() == 43 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if parts.next().is_some() || !plain {
@@ -226,10 +222,20 @@ mod tests {
         let id: ApiKeyId = Clock::system().id();
         let key = new_api_key(id, KeyKind::Secret, Mode::Test);
         let given = read_api_key(&key.text).expect("its own form");
-        assert_eq!((given.id, given.kind, given.mode), (id, KeyKind::Secret, Mode::Test));
+        assert_eq!(
+            (given.id, given.kind, given.mode),
+            (id, KeyKind::Secret, Mode::Test)
+        );
         assert!(same_hash(&given.secret_hash, &key.secret_hash));
         assert!(key.text.ends_with(&key.last4));
-        for bad in ["", "sk", "sk_test", "sk_test_x_y", &format!("{}_", key.text), "Bearer"] {
+        for bad in [
+            "",
+            "sk",
+            "sk_test",
+            "sk_test_x_y",
+            &format!("{}_", key.text),
+            "Bearer",
+        ] {
             assert_eq!(read_api_key(bad), None, "{bad}");
         }
     }
@@ -237,8 +243,11 @@ mod tests {
     #[test]
     fn tokens_are_bound_to_shop_order_and_key() {
         let clock = Clock::system();
-        let keys = SecretKeys::parse(&[SecretKeys::generate(), "2:".to_owned() + &STANDARD.encode([7; 32])])
-            .expect("two keys");
+        let keys = SecretKeys::parse(&[
+            SecretKeys::generate(),
+            "2:".to_owned() + &STANDARD.encode([7; 32]),
+        ])
+        .expect("two keys");
         let (shop, order): (ShopId, OrderId) = (clock.id(), clock.id());
         let token = keys.client_token(1, shop, order).expect("key 1");
         assert!(keys.token_holds(Some(1), shop, order, &token));
@@ -254,7 +263,10 @@ mod tests {
         let none: [&str; 0] = [];
         assert_eq!(SecretKeys::parse(&none).err(), Some(SecretKeyError::Empty));
         for bad in ["abc", "1:", "1:AAAA", "x:AAAA", "1:not base64"] {
-            assert_eq!(SecretKeys::parse(&[bad]).err(), Some(SecretKeyError::Malformed));
+            assert_eq!(
+                SecretKeys::parse(&[bad]).err(),
+                Some(SecretKeyError::Malformed)
+            );
         }
         let key = SecretKeys::generate();
         let twice = SecretKeys::parse(&[key.clone(), key]).err();

@@ -45,7 +45,10 @@ pub fn start(settings: &LogSettings) {
     // Tests and embedding programs may have one already.
     drop(started);
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         // The message may hold what a request held; the place is enough to find it.
         tracing::error!(panic.location = %place, "a task panicked at {place}");
     }));

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-
-
 /// A word of a closed list that is stored and sent as text.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {

@@ -131,7 +131,11 @@ pub fn open_poll_age_ms(poll_count: u32) -> i64 {
 /// How long a session whose money is under way waits between questions, in milliseconds.
 #[must_use]
 pub fn processing_poll_gap_ms(age_ms: i64) -> i64 {
-    if age_ms < 24 * HOUR_MS { HOUR_MS } else { 6 * HOUR_MS }
+    if age_ms < 24 * HOUR_MS {
+        HOUR_MS
+    } else {
+        6 * HOUR_MS
+    }
 }
 
 /// When a session is next asked about: after `poll_count` questions, the last one at `now`.
@@ -237,7 +241,12 @@ mod tests {
         let end = Timestamp::from_ms(HOUR_MS);
         let now = Timestamp::from_ms(30 * MINUTE_MS + 1);
         let next = next_poll(SessionStatus::Open, created, end, 7, now);
-        assert_eq!(next, Some(end.plus_ms(10_000)).min(Some(Timestamp::from_ms(HOUR_MS))).max(Some(Timestamp::from_ms(HOUR_MS))));
+        assert_eq!(
+            next,
+            Some(end.plus_ms(10_000))
+                .min(Some(Timestamp::from_ms(HOUR_MS)))
+                .max(Some(Timestamp::from_ms(HOUR_MS)))
+        );
     }
 
     #[test]

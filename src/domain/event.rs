@@ -116,7 +116,10 @@ pub fn happened(
     if after.status != before.status {
         events.extend(status_event(after.status).map(|event| (event, Shown::Order)));
     }
-    let asked = after.reviews.iter().any(|key| !before.reviews.contains(key));
+    let asked = after
+        .reviews
+        .iter()
+        .any(|key| !before.reviews.contains(key));
     if asked {
         events.push((EventType::OrderReview, Shown::Order));
     }

@@ -150,7 +150,12 @@ mod tests {
         let id = OrderId::from_uuid(Uuid::from_u128(7)).to_string();
         assert!(id.starts_with("ord_"));
         let upper = id.to_uppercase();
-        for text in [id.replace("ord_", "pay_"), upper, format!("{id} "), String::new()] {
+        for text in [
+            id.replace("ord_", "pay_"),
+            upper,
+            format!("{id} "),
+            String::new(),
+        ] {
             assert!(text.parse::<OrderId>().is_err(), "{text}");
         }
     }

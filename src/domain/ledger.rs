@@ -86,7 +86,10 @@ fn add_payment(balances: &mut Balances, payment: &PaymentState) {
     };
     let lost = payment.lost_minor();
     let held = payment.net_withdrawn_minor().saturating_sub(lost);
-    add(A::ProviderClearing, payment.kept_minor().saturating_sub(payment.fee_minor));
+    add(
+        A::ProviderClearing,
+        payment.kept_minor().saturating_sub(payment.fee_minor),
+    );
     add(income, payment.captured_minor.saturating_neg());
     add(given_back, payment.refunded_minor);
     add(A::DisputesHeld, held);

@@ -82,7 +82,10 @@ impl Money {
     pub fn checked_add(self, other: Money) -> Result<Money, MoneyError> {
         self.same_currency(other)?;
         let minor = self.minor.checked_add(other.minor);
-        Ok(Money::new(minor.ok_or(MoneyError::Overflow)?, self.currency))
+        Ok(Money::new(
+            minor.ok_or(MoneyError::Overflow)?,
+            self.currency,
+        ))
     }
 
     /// The difference of two amounts of one currency; it may be negative.
@@ -92,7 +95,10 @@ impl Money {
     pub fn checked_sub(self, other: Money) -> Result<Money, MoneyError> {
         self.same_currency(other)?;
         let minor = self.minor.checked_sub(other.minor);
-        Ok(Money::new(minor.ok_or(MoneyError::Overflow)?, self.currency))
+        Ok(Money::new(
+            minor.ok_or(MoneyError::Overflow)?,
+            self.currency,
+        ))
     }
 
     /// The amount taken `quantity` times.
@@ -101,7 +107,10 @@ impl Money {
     /// A product that does not fit.
     pub fn checked_mul(self, quantity: u32) -> Result<Money, MoneyError> {
         let minor = self.minor.checked_mul(i64::from(quantity));
-        Ok(Money::new(minor.ok_or(MoneyError::Overflow)?, self.currency))
+        Ok(Money::new(
+            minor.ok_or(MoneyError::Overflow)?,
+            self.currency,
+        ))
     }
 
     /// The sum of many amounts of one currency.
@@ -272,7 +281,11 @@ mod tests {
             "", ".", "1.", ".5", "-1", "+5", "1e3", "1_000", "1,5", " 1", "1 ", "٥", "NaN", "0x1",
             "1.2.3", "Infinity",
         ] {
-            assert_eq!(Money::parse(text, eur), Err(AmountError::Malformed), "{text}");
+            assert_eq!(
+                Money::parse(text, eur),
+                Err(AmountError::Malformed),
+                "{text}"
+            );
         }
         let huge = "9".repeat(30);
         assert_eq!(Money::parse(&huge, eur), Err(AmountError::TooLarge));

@@ -123,7 +123,9 @@ fn read_offset(text: &str) -> Option<i64> {
     if hours > 23 || minutes > 59 {
         return None;
     }
-    let total = i64::from(hours).checked_mul(60)?.checked_add(i64::from(minutes))?;
+    let total = i64::from(hours)
+        .checked_mul(60)?
+        .checked_add(i64::from(minutes))?;
     total.checked_mul(sign)
 }
 
@@ -166,7 +168,11 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -179,7 +185,10 @@ impl fmt::Display for Timestamp {
         let minute = in_day.rem_euclid(HOUR_MS).div_euclid(MINUTE_MS);
         let second = in_day.rem_euclid(MINUTE_MS).div_euclid(SECOND_MS);
         let ms = in_day.rem_euclid(SECOND_MS);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
+        )
     }
 }
 
@@ -224,9 +233,16 @@ mod tests {
     #[test]
     fn refuses_what_is_no_time() {
         for text in [
-            "", "2024", "2024-02-30T00:00:00Z", "2024-13-01T00:00:00Z", "2024-01-01T24:00:00Z",
-            "2024-01-01T00:00:00", "2024-01-01T00:00:00.Z", "2024-01-01T00:00:00+2:00",
-            "2024-01-01T00:00:0٥Z", "2024-01-01T00:00:00+99:00",
+            "",
+            "2024",
+            "2024-02-30T00:00:00Z",
+            "2024-13-01T00:00:00Z",
+            "2024-01-01T24:00:00Z",
+            "2024-01-01T00:00:00",
+            "2024-01-01T00:00:00.Z",
+            "2024-01-01T00:00:00+2:00",
+            "2024-01-01T00:00:0٥Z",
+            "2024-01-01T00:00:00+99:00",
         ] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }

@@ -76,6 +76,7 @@ fn refused(code: Refusal, detail: String) -> Problem {
         Refusal::SessionConflict => Code::CheckoutSessionConflict,
         Refusal::ProviderRejected => Code::ProviderRejected,
         Refusal::ProviderUnavailable => Code::ProviderUnavailable,
+        Refusal::ModeMismatch => Code::ModeMismatch,
         Refusal::NotSupportedYet => Code::NotSupportedYet,
     };
     Problem::new(code, detail)

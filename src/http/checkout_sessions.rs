@@ -24,7 +24,10 @@ use crate::service::checkouts::NewCheckout;
 #[schema(as = CheckoutSessionRequest)]
 pub struct CheckoutBody {
     /// Where the customer goes after paying. `{ORDER_ID}` and `{CHECKOUT_SESSION_ID}` become Till's ids.
-    #[schema(example = "https://shop.example/thanks?order={ORDER_ID}", max_length = 2048)]
+    #[schema(
+        example = "https://shop.example/thanks?order={ORDER_ID}",
+        max_length = 2048
+    )]
     success_url: String,
     /// Where the customer goes when giving up.
     #[schema(example = "https://shop.example/cart", max_length = 2048)]
@@ -114,7 +117,10 @@ async fn check_origins(
         ("/cancel_url", &wanted.cancel_url),
     ] {
         if !allowed.iter().any(|origin| origin == text::origin(url)) {
-            problem = problem.with_error(pointer, "its origin is not among the shop's allowed_origins");
+            problem = problem.with_error(
+                pointer,
+                "its origin is not among the shop's allowed_origins",
+            );
         }
     }
     if problem.errors().is_empty() {

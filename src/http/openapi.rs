@@ -42,7 +42,10 @@ impl Modify for Keys {
         let components = document.components.get_or_insert_default();
         for (name, text) in [
             ("secret_key", "A secret key, `sk_…`: for servers only."),
-            ("publishable_key", "A publishable key, `pk_…`: may be in a browser."),
+            (
+                "publishable_key",
+                "A publishable key, `pk_…`: may be in a browser.",
+            ),
         ] {
             let mut scheme = Http::new(HttpAuthScheme::Bearer);
             scheme.description = Some(text.to_owned());
@@ -59,11 +62,19 @@ impl Modify for Refusals {
         use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
         for (path, item) in &mut document.paths.paths {
             let keyed = path.starts_with("/v1/");
-            for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete]
-                .into_iter()
-                .flatten()
+            for operation in [
+                &mut item.get,
+                &mut item.post,
+                &mut item.put,
+                &mut item.delete,
+            ]
+            .into_iter()
+            .flatten()
             {
-                let mut texts = vec![("500", "A fault of ours; the request id leads to it in the log")];
+                let mut texts = vec![(
+                    "500",
+                    "A fault of ours; the request id leads to it in the log",
+                )];
                 if keyed {
                     texts.push(("400", "Not understood"));
                     texts.push(("401", "No valid key"));

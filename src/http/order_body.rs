@@ -149,7 +149,9 @@ impl OrderBody {
 
 /// Stands in for a currency that was refused; the order it is in is refused with it.
 fn any_currency() -> Currency {
-    Currency::all().next().expect("the table of currencies is not empty")
+    Currency::all()
+        .next()
+        .expect("the table of currencies is not empty")
 }
 
 impl CustomerBody {
@@ -176,9 +178,13 @@ impl LineBody {
         }
         let quantity = self.quantity;
         if kind == KeyKind::Publishable {
-            let priced = [("name", self.name.is_some()), ("unit_price", self.unit_price.is_some())];
+            let priced = [
+                ("name", self.name.is_some()),
+                ("unit_price", self.unit_price.is_some()),
+            ];
             for (field, _) in priced.iter().filter(|(_, given)| *given) {
-                let detail = "a publishable key may only name catalogue SKUs; the price is the catalogue's";
+                let detail =
+                    "a publishable key may only name catalogue SKUs; the price is the catalogue's";
                 faults.add(&place(field), detail);
             }
         }
@@ -207,7 +213,10 @@ impl LineBody {
                     (false, true) => "name",
                     _ => "sku",
                 };
-                faults.add(&place(missing), "is missing: a line needs `sku`, or `name` and `unit_price`");
+                faults.add(
+                    &place(missing),
+                    "is missing: a line needs `sku`, or `name` and `unit_price`",
+                );
                 None
             }
         }
@@ -237,8 +246,13 @@ fn address(place: &str, address: Option<Address>, faults: &mut Faults) -> Option
         country: field("country", given.country, 2),
         phone: field("phone", given.phone, 32),
     };
-    let is_country = |code: &String| code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase());
-    if checked.country.as_ref().is_some_and(|code| !is_country(code)) {
+    let is_country =
+        |code: &String| code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase());
+    if checked
+        .country
+        .as_ref()
+        .is_some_and(|code| !is_country(code))
+    {
         let detail = "must be an ISO 3166-1 country code of two upper-case letters";
         faults.add(&format!("{place}/country"), detail);
     }
@@ -252,7 +266,10 @@ fn metadata(given: BTreeMap<String, String>, faults: &mut Faults) -> BTreeMap<St
     for (key, value) in given.iter().take(50) {
         let short = (1..=40).contains(&key.chars().count());
         if !short || key.chars().any(char::is_control) {
-            faults.add("/metadata", "keys must have 1 to 40 characters, none of them control characters");
+            faults.add(
+                "/metadata",
+                "keys must have 1 to 40 characters, none of them control characters",
+            );
             continue;
         }
         let place = format!("/metadata/{}", key.replace('~', "~0").replace('/', "~1"));

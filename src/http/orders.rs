@@ -97,7 +97,8 @@ pub async fn list(
 ) -> Result<Json<List<Order>>, Problem> {
     let mut query = query.reader();
     let page = query.page();
-    let review = query.parsed::<crate::domain::settlement::Reason>("review", "a reason for a review");
+    let review =
+        query.parsed::<crate::domain::settlement::Reason>("review", "a reason for a review");
     let filter = OrderFilter {
         status: query.parsed("status", "open, completed, cancelled or expired"),
         payment_status: query.parsed("payment_status", "a payment status"),

@@ -90,7 +90,10 @@ impl Reader {
         let text = self.text(name)?;
         let value = Timestamp::parse(&text);
         if value.is_none() {
-            self.fault(name, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z");
+            self.fault(
+                name,
+                "must be an RFC 3339 time such as 2026-01-31T12:00:00Z",
+            );
         }
         value
     }

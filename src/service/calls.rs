@@ -40,7 +40,10 @@ impl Services {
             return self.give_up(call, &session).await;
         }
         let started = Instant::now();
-        let outcome = self.provider.send(&call.request, &call.idempotency_key).await;
+        let outcome = self
+            .provider
+            .send(&call.request, &call.idempotency_key)
+            .await;
         let took = started.elapsed().as_millis();
         let note = note_of(&outcome, i64::try_from(took).unwrap_or(i64::MAX));
         let retry_after_ms = outcome.retry_after_ms;
@@ -89,7 +92,8 @@ impl Services {
                 "the provider made checkout session `{}` otherwise than asked; its URL is given to nobody",
                 session.id
             );
-            let rejected = FactDraft::session(FactKind::Rejected, &session.id.to_string(), session.id);
+            let rejected =
+                FactDraft::session(FactKind::Rejected, &session.id.to_string(), session.id);
             command.drafts.push(rejected.because(differs.as_str()));
         }
         command.observed.push(observed);
@@ -115,7 +119,8 @@ impl Services {
         let status = CallStatus::Declined;
         let mut command = self.settle_command(Source::Call { call, status, note }, trace);
         if kind == CallKind::SessionCreate {
-            let rejected = FactDraft::session(FactKind::Rejected, &session.id.to_string(), session.id);
+            let rejected =
+                FactDraft::session(FactKind::Rejected, &session.id.to_string(), session.id);
             command.drafts.push(rejected.because(&decline.code));
         }
         self.store.settle(&command).await?;

@@ -71,6 +71,14 @@ impl Services {
                 "Manual capture is not available yet; leave `capture` out or send \"automatic\".",
             ));
         }
+        if caller.mode != self.account.mode {
+            let detail = format!(
+                "The shop is in {} mode and the provider account in {} mode; use a shop and keys of the \
+                 account's mode.",
+                caller.mode, self.account.mode
+            );
+            return Err(ServiceError::refused(Refusal::ModeMismatch, detail));
+        }
         let path = format!("/v1/orders/{order}/checkout_sessions");
         let claim = claim(caller, ROUTE, &path, key, &wanted);
         if let Some(known) = self.store.shop(caller.shop).known_key(&claim).await? {
@@ -148,7 +156,10 @@ impl Services {
                 return self.finish(caller, claim, &stored, &record, true).await;
             }
             let subject = session.to_string();
-            let call = self.store.call_state(CallKind::SessionCreate, &subject).await?;
+            let call = self
+                .store
+                .call_state(CallKind::SessionCreate, &subject)
+                .await?;
             let in_flight = call.is_some_and(|(_, in_flight)| in_flight);
             if !in_flight {
                 return Ok(Answer {

@@ -63,6 +63,8 @@ pub enum Refusal {
     ProviderRejected,
     /// The provider cannot be reached.
     ProviderUnavailable,
+    /// The shop's mode is not the provider account's.
+    ModeMismatch,
     /// Planned, not built.
     NotSupportedYet,
 }

@@ -109,7 +109,11 @@ pub async fn revoke_key(store: &Store, id: ApiKeyId) -> Result<(), ServiceError>
     let known = store
         .write(|tx| async move { tx.revoke_key(id).await })
         .await?;
-    if known { Ok(()) } else { Err(ServiceError::NotFound) }
+    if known {
+        Ok(())
+    } else {
+        Err(ServiceError::NotFound)
+    }
 }
 
 /// Checks an API key as it was sent; none when it is not valid.
@@ -128,7 +132,9 @@ pub async fn check_key(
     let known: Option<KeyRecord> = store.key(given.id).await?;
     // An unknown id costs the same comparison.
     let dummy = "0".repeat(64);
-    let hash = known.as_ref().map_or(dummy.as_str(), |key| &key.secret_hash);
+    let hash = known
+        .as_ref()
+        .map_or(dummy.as_str(), |key| &key.secret_hash);
     let matches = same_hash(hash, &given.secret_hash);
     let Some(key) = known.filter(|_| matches) else {
         return Ok(None);

@@ -62,7 +62,10 @@ impl Services {
             }
             Placed::Refused(PricingError::TotalTooLarge) => {
                 let detail = PricingError::TotalTooLarge.to_string();
-                Err(ServiceError::Invalid(vec![("/line_items".to_owned(), detail)]))
+                Err(ServiceError::Invalid(vec![(
+                    "/line_items".to_owned(),
+                    detail,
+                )]))
             }
             Placed::NotChargeable(why) => Err(ServiceError::refused(
                 Refusal::AmountNotChargeable,
@@ -82,8 +85,7 @@ impl Services {
             )))
         };
         let stored = known.answer.as_ref().ok_or_else(|| gone("body"))?;
-        let placed: PlacedOrder =
-            serde_json::from_str(&stored.body).map_err(|_| gone("order"))?;
+        let placed: PlacedOrder = serde_json::from_str(&stored.body).map_err(|_| gone("order"))?;
         let shop = self.store.shop(caller.shop);
         let key = shop.order_token_key(placed.order.id).await?;
         self.answer(caller, placed, key.ok_or_else(|| gone("row"))?, true)

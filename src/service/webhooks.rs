@@ -53,7 +53,11 @@ impl Services {
                 event.id
             );
             let new = self.store.keep_event(&event, "unreadable").await?;
-            return Ok(if new { Settled::Pending } else { Settled::Duplicate });
+            return Ok(if new {
+                Settled::Pending
+            } else {
+                Settled::Duplicate
+            });
         }
         self.apply(event, notice, request_id).await
     }
@@ -82,7 +86,11 @@ impl Services {
                     event.id
                 );
                 let new = self.store.keep_event(&event, "not_applied").await?;
-                if new { Settled::Pending } else { Settled::Duplicate }
+                if new {
+                    Settled::Pending
+                } else {
+                    Settled::Duplicate
+                }
             }
         };
         tracing::info!(

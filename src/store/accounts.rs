@@ -30,7 +30,10 @@ impl TryFrom<provider_account::Model> for AccountRecord {
         Ok(AccountRecord {
             id: parse("provider_account.id", &row.id)?,
             mode: parse("provider_account.mode", &row.mode)?,
-            owner: parse_opt("provider_account.owner_shop_id", row.owner_shop_id.as_deref())?,
+            owner: parse_opt(
+                "provider_account.owner_shop_id",
+                row.owner_shop_id.as_deref(),
+            )?,
             provider: row.provider,
             external_account_id: row.external_account_id,
         })

@@ -83,7 +83,10 @@ fn claimed(row: row::Model) -> Result<ClaimedCall, StoreError> {
         id: parse("provider_call.id", &row.id)?,
         shop: parse("provider_call.shop_id", &row.shop_id)?,
         order: parse("provider_call.order_id", &row.order_id)?,
-        account: parse("provider_call.provider_account_id", &row.provider_account_id)?,
+        account: parse(
+            "provider_call.provider_account_id",
+            &row.provider_account_id,
+        )?,
         kind: parse("provider_call.kind", &row.kind)?,
         subject_id: row.subject_id,
         idempotency_key: row.idempotency_key,
@@ -181,11 +184,7 @@ async fn start_attempt(tx: &Tx, call: &ClaimedCall) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn finish_attempt(
-    tx: &Tx,
-    call: &ClaimedCall,
-    note: &AttemptNote,
-) -> Result<(), StoreError> {
+async fn finish_attempt(tx: &Tx, call: &ClaimedCall, note: &AttemptNote) -> Result<(), StoreError> {
     provider_attempt::Entity::update_many()
         .col_expr(
             provider_attempt::Column::DurationMs,
@@ -236,11 +235,7 @@ pub(super) async fn finish(
 }
 
 /// Whether a call of this kind was ever meant for a subject.
-pub(super) async fn exists(
-    tx: &Tx,
-    kind: CallKind,
-    subject_id: &str,
-) -> Result<bool, StoreError> {
+pub(super) async fn exists(tx: &Tx, kind: CallKind, subject_id: &str) -> Result<bool, StoreError> {
     let row = row::Entity::find()
         .filter(row::Column::SubjectId.eq(subject_id))
         .filter(row::Column::Kind.eq(kind.as_str()))
@@ -317,6 +312,27 @@ impl Store {
         .await
     }
 
+    /// Ends every lease. Only for a process that has the database to itself: whoever held them is gone.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn release_leases(&self) -> Result<(), StoreError> {
+        self.write(|tx| async move {
+            for text in [
+                "UPDATE provider_call SET lease_until = NULL, lease_token = NULL, next_at = created_at \
+                 WHERE lease_token IS NOT NULL AND status IN ('sending', 'unknown')",
+                "UPDATE provider_event SET lease_until = NULL, lease_token = NULL \
+                 WHERE lease_token IS NOT NULL",
+                "UPDATE checkout_session SET lease_until = NULL, lease_token = NULL \
+                 WHERE lease_token IS NOT NULL",
+            ] {
+                tx.conn().execute_raw(sql(tx.engine, text, [])).await?;
+            }
+            Ok::<_, StoreError>(())
+        })
+        .await
+    }
+
     /// What is known of the newest call that makes a subject, and whether somebody is sending it right now.
     ///
     /// # Errors
@@ -329,7 +345,7 @@ impl Store {
         let row = row::Entity::find()
             .filter(row::Column::SubjectId.eq(subject_id))
             .filter(row::Column::Kind.eq(kind.as_str()))
-            .one(&self.writer)
+            .one(&self.reader)
             .await?;
         let Some(row) = row else { return Ok(None) };
         let status: CallStatus = parse("provider_call.status", &row.status)?;

@@ -45,7 +45,10 @@ impl TryFrom<row::Model> for SessionRecord {
             id: parse("checkout_session.id", &row.id)?,
             shop: parse("checkout_session.shop_id", &row.shop_id)?,
             order: parse("checkout_session.order_id", &row.order_id)?,
-            account: parse("checkout_session.provider_account_id", &row.provider_account_id)?,
+            account: parse(
+                "checkout_session.provider_account_id",
+                &row.provider_account_id,
+            )?,
             status: parse("checkout_session.status", &row.status)?,
             amount: money(row.amount_minor, &row.currency)?,
             capture: parse("checkout_session.capture", &row.capture)?,

@@ -22,7 +22,10 @@ pub enum StoreError {
     LeaseLost,
     /// The books have no account yet for a currency; the caller makes them and repeats.
     #[error("the ledger has no accounts for a currency")]
-    MissingLedgerAccounts(crate::domain::ids::ShopId, crate::domain::currency::Currency),
+    MissingLedgerAccounts(
+        crate::domain::ids::ShopId,
+        crate::domain::currency::Currency,
+    ),
     /// A row does not say what it must.
     #[error("a stored row is not valid: {0}")]
     Corrupt(String),
@@ -127,7 +130,9 @@ fn classify(error: DbErr) -> StoreError {
         "10" | "13" | "14" | "8" => StoreError::Unavailable(error),
         // PostgreSQL: connection trouble, out of resources, shutdown, statement cancelled, read-only standby.
         other
-            if ["08", "53", "57", "58"].iter().any(|class| other.starts_with(class))
+            if ["08", "53", "57", "58"]
+                .iter()
+                .any(|class| other.starts_with(class))
                 || other == "25006" =>
         {
             StoreError::Unavailable(error)

@@ -80,7 +80,10 @@ impl super::Store {
     /// The database's.
     pub async fn shops_with_unplaced_events(&self) -> Result<Vec<ShopId>, StoreError> {
         let text = "SELECT DISTINCT shop_id FROM event WHERE position IS NULL";
-        let rows = self.reader.query_all_raw(sql(self.engine, text, [])).await?;
+        let rows = self
+            .reader
+            .query_all_raw(sql(self.engine, text, []))
+            .await?;
         rows.iter()
             .map(|row| parse("event.shop_id", &row.try_get_by_index::<String>(0)?))
             .collect()

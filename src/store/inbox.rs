@@ -300,11 +300,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when somebody else has it now.
-    pub async fn event_failed(
-        &self,
-        event: &ClaimedEvent,
-        reason: &str,
-    ) -> Result<(), StoreError> {
+    pub async fn event_failed(&self, event: &ClaimedEvent, reason: &str) -> Result<(), StoreError> {
         self.write(|tx| async move {
             let mut verdict = Verdict::pending_or_dead(&tx, event);
             verdict.reason = Some(reason.to_owned());

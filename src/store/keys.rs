@@ -99,7 +99,8 @@ impl Store {
         let mut keys = Vec::with_capacity(rows.len());
         for row in rows {
             let shop = shops.iter().find(|shop| shop.id == row.shop_id);
-            let shop = shop.ok_or_else(|| StoreError::Corrupt("a key without its shop".to_owned()))?;
+            let shop =
+                shop.ok_or_else(|| StoreError::Corrupt("a key without its shop".to_owned()))?;
             keys.push(record(row, shop)?);
         }
         Ok(keys)

@@ -216,7 +216,10 @@ impl ShopStore<'_> {
     fn conditions(&self, filter: &OrderFilter) -> Condition {
         let word = |word: &Option<&'static str>| word.map(str::to_owned);
         let equal = [
-            (order::Column::Status, word(&filter.status.map(OrderStatus::as_str))),
+            (
+                order::Column::Status,
+                word(&filter.status.map(OrderStatus::as_str)),
+            ),
             (
                 order::Column::PaymentStatus,
                 word(&filter.payment_status.map(PaymentStatus::as_str)),

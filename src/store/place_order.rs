@@ -126,7 +126,10 @@ impl Store {
             }),
             Err(GiveUp::Store(StoreError::Conflict(Constraint::OrderReference))) => {
                 let reference = command.reference.as_deref().unwrap_or_default();
-                let taken = self.shop(command.shop).order_by_reference(reference).await?;
+                let taken = self
+                    .shop(command.shop)
+                    .order_by_reference(reference)
+                    .await?;
                 taken.map(Placed::ReferenceTaken).ok_or_else(|| {
                     StoreError::Corrupt("a reference is taken by no order".to_owned())
                 })
@@ -136,11 +139,7 @@ impl Store {
     }
 }
 
-async fn place(
-    tx: &Tx,
-    command: &PlaceOrder,
-    number: Option<i64>,
-) -> Result<PlacedOrder, GiveUp> {
+async fn place(tx: &Tx, command: &PlaceOrder, number: Option<i64>) -> Result<PlacedOrder, GiveUp> {
     let shop = tx.shop(command.shop);
     let prices = shop.prices(&skus(&command.lines), command.currency).await?;
     let quote = quote(command.currency, &command.lines, &prices).map_err(GiveUp::Refused)?;
@@ -163,10 +162,7 @@ async fn place(
         status: 201,
         body: to_json(&placed),
     };
-    if !shop
-        .claim_key(&command.key, &row.id, Some(&answer))
-        .await?
-    {
+    if !shop.claim_key(&command.key, &row.id, Some(&answer)).await? {
         return Err(GiveUp::KeyKnown);
     }
     let data = order_data(&row, &lines, command.mode)?;

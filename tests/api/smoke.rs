@@ -15,7 +15,8 @@ async fn an_order_goes_from_placed_to_paid_by_webhook() {
     let session = shop.check_out(&id).await.expect(201);
     assert_eq!(session.json["status"], "open");
     let at_provider = session.str("provider_session_id").to_owned();
-    app.simulate(&format!("sessions/{at_provider}/pay"), &json!({})).await;
+    app.simulate(&format!("sessions/{at_provider}/pay"), &json!({}))
+        .await;
     eventually("the order is paid", async || {
         shop.order(&id).await["payment_status"] == "paid"
     })

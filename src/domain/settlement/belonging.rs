@@ -30,7 +30,8 @@ pub(super) fn mark(terms: &Terms, facts: &[Fact], closed: bool, payments: &mut [
         let (Some(payment), Some(state)) = (terms.payments.get(at), payments.get_mut(at)) else {
             continue;
         };
-        state.accepted = accepted.contains(payment.intent.as_str()) && same_currency(terms, payment);
+        state.accepted =
+            accepted.contains(payment.intent.as_str()) && same_currency(terms, payment);
         if state.captured_minor == 0 {
             continue;
         }

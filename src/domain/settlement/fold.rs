@@ -239,7 +239,10 @@ fn disputes(about: &[&Fact], amount_of: impl Fn(&Fact) -> i64) -> Vec<DisputeSta
     let mut known: BTreeMap<&str, (FactKind, i64, i64)> = BTreeMap::new();
     for fact in about {
         let kind = fact.said.kind;
-        let moves = matches!(kind, FactKind::DisputeWithdrawn | FactKind::DisputeReinstated);
+        let moves = matches!(
+            kind,
+            FactKind::DisputeWithdrawn | FactKind::DisputeReinstated
+        );
         if kind.dispute_rank().is_none() && !moves {
             continue;
         }

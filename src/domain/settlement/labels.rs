@@ -91,13 +91,9 @@ pub(super) fn order_status(
 
 /// Nothing more will be captured: everything was, or a manual capture, which is final, took its part.
 fn settled(terms: &Terms, payments: &[PaymentState], captured: i64) -> bool {
-    let manual = terms
-        .payments
-        .iter()
-        .zip(payments)
-        .any(|(payment, state)| {
-            let session = terms.session_of(payment);
-            state.belongs && session.is_some_and(|session| session.capture == Capture::Manual)
-        });
+    let manual = terms.payments.iter().zip(payments).any(|(payment, state)| {
+        let session = terms.session_of(payment);
+        state.belongs && session.is_some_and(|session| session.capture == Capture::Manual)
+    });
     captured >= terms.total.minor() || manual
 }

@@ -28,12 +28,7 @@ pub(super) fn nothing_new(books: &mut Books) -> Changes {
 }
 
 /// Adds what was observed to what was known.
-pub(super) fn add_facts(
-    tx: &Tx,
-    command: &Settle,
-    found: &Match,
-    books: &mut Books,
-) -> Changes {
+pub(super) fn add_facts(tx: &Tx, command: &Settle, found: &Match, books: &mut Books) -> Changes {
     let capture = books
         .session(found.session)
         .map_or(crate::domain::checkout::Capture::Automatic, |s| s.capture);
@@ -70,14 +65,13 @@ fn owned<'a>(
 }
 
 /// The payment an object names, if it has no row yet.
-fn first_seen(
-    tx: &Tx,
-    found: &Match,
-    books: &Books,
-    object: &Observed,
-) -> Option<PaymentTerms> {
+fn first_seen(tx: &Tx, found: &Match, books: &Books, object: &Observed) -> Option<PaymentTerms> {
     let intent = object.intent_id()?;
-    let known = books.terms.payments.iter().any(|payment| payment.intent == intent);
+    let known = books
+        .terms
+        .payments
+        .iter()
+        .any(|payment| payment.intent == intent);
     let requested = match object {
         Observed::Session(session) => session
             .intent_object
@@ -107,7 +101,10 @@ fn add(books: &mut Books, new_facts: Vec<Fact>, new_payments: Vec<PaymentTerms>)
         let wanted = targets(&state);
         let moved = difference(&wanted, &posted);
         if !moved.is_empty() {
-            assert!(is_balanced(&moved), "debits equal credits in every currency");
+            assert!(
+                is_balanced(&moved),
+                "debits equal credits in every currency"
+            );
             postings.push((fact.id, moved));
             posted = wanted;
         }

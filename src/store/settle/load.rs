@@ -51,7 +51,11 @@ impl Books {
     pub fn unflag(&mut self, event: &ClaimedEvent) {
         let id = event.id.to_string();
         self.quarantined.retain(|(raised_by, _)| *raised_by != id);
-        self.terms.flags = self.quarantined.iter().map(|(_, key)| key.clone()).collect();
+        self.terms.flags = self
+            .quarantined
+            .iter()
+            .map(|(_, key)| key.clone())
+            .collect();
     }
 }
 

@@ -155,9 +155,10 @@ impl Store {
                 }
                 Ok(settled) => return Ok(settled),
                 // A rival stored the same event first.
-                Err(GiveUp::Duplicate | GiveUp::Store(StoreError::Conflict(
-                    super::Constraint::ProviderEvent,
-                ))) => return Ok(Settled::Duplicate),
+                Err(
+                    GiveUp::Duplicate
+                    | GiveUp::Store(StoreError::Conflict(super::Constraint::ProviderEvent)),
+                ) => return Ok(Settled::Duplicate),
                 Err(GiveUp::Store(error)) => return Err(error),
             }
         }
@@ -228,7 +229,10 @@ async fn finish_source(
             // The fetched object is the truth, whether it agrees or not: money that disagrees goes to
             // suspense with a question of its own. Without money the first question stays open.
             let agrees = disagreement(books, found, &command.observed).is_none();
-            let money = command.observed.iter().any(|object| object.intent_id().is_some());
+            let money = command
+                .observed
+                .iter()
+                .any(|object| object.intent_id().is_some());
             let verdict = if agrees || money {
                 books.unflag(event);
                 inbox::Verdict::applied(tx)
@@ -248,7 +252,10 @@ fn wrong_account(command: &Settle, event: &InboxEvent) -> Option<&'static str> {
     if event.live != (command.account.mode == Mode::Live) {
         return Some("wrong_mode");
     }
-    match (&event.external_account, &command.account.external_account_id) {
+    match (
+        &event.external_account,
+        &command.account.external_account_id,
+    ) {
         (Some(named), Some(ours)) if named != ours => Some("wrong_account"),
         (Some(_), None) => Some("wrong_account"),
         _ => None,
@@ -277,7 +284,11 @@ async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
                 inbox::Verdict::foreign()
             };
             inbox::decide(tx, event, None, &verdict).await?;
-            Ok(if ours { Settled::Pending } else { Settled::Foreign })
+            Ok(if ours {
+                Settled::Pending
+            } else {
+                Settled::Foreign
+            })
         }
         Source::Poll(_) | Source::Refresh(_) | Source::Call { .. } => Err(GiveUp::Store(
             StoreError::Corrupt("the session that was asked about is gone".to_owned()),

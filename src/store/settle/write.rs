@@ -155,10 +155,19 @@ async fn update_payment(
     row.updated_at = now;
     payment::Entity::update_many()
         .col_expr(payment::Column::Status, Expr::value(row.status.clone()))
-        .col_expr(payment::Column::CapturedMinor, Expr::value(row.captured_minor))
-        .col_expr(payment::Column::RefundedMinor, Expr::value(row.refunded_minor))
+        .col_expr(
+            payment::Column::CapturedMinor,
+            Expr::value(row.captured_minor),
+        )
+        .col_expr(
+            payment::Column::RefundedMinor,
+            Expr::value(row.refunded_minor),
+        )
         .col_expr(payment::Column::Belongs, Expr::value(row.belongs))
-        .col_expr(payment::Column::FailureCode, Expr::value(row.failure_code.clone()))
+        .col_expr(
+            payment::Column::FailureCode,
+            Expr::value(row.failure_code.clone()),
+        )
         .col_expr(
             payment::Column::ProviderChargeId,
             Expr::value(row.provider_charge_id.clone()),
@@ -177,7 +186,10 @@ fn charge_of(command: &Settle, intent: &str) -> Option<String> {
             Observed::Intent(shown) => Some(shown),
             Observed::Session(session) => session.intent_object.as_ref(),
         };
-        shown.filter(|shown| shown.provider_id == intent)?.charge.clone()
+        shown
+            .filter(|shown| shown.provider_id == intent)?
+            .charge
+            .clone()
     })
 }
 
@@ -248,7 +260,8 @@ fn learn(row: &mut checkout_session::Model, command: &Settle) {
         Observed::Intent(_) => None,
     });
     let Some(shown) = shown else { return };
-    row.provider_session_id.get_or_insert_with(|| shown.provider_id.clone());
+    row.provider_session_id
+        .get_or_insert_with(|| shown.provider_id.clone());
     // A rejected answer's URL is given to nobody.
     let rejected = command
         .drafts
@@ -266,7 +279,10 @@ async fn update_session(tx: &Tx, row: &checkout_session::Model) -> Result<(), St
     use checkout_session::Column as C;
     checkout_session::Entity::update_many()
         .col_expr(C::Status, Expr::value(row.status.clone()))
-        .col_expr(C::ProviderSessionId, Expr::value(row.provider_session_id.clone()))
+        .col_expr(
+            C::ProviderSessionId,
+            Expr::value(row.provider_session_id.clone()),
+        )
         .col_expr(C::Url, Expr::value(row.url.clone()))
         .col_expr(C::ExpiresAt, Expr::value(row.expires_at))
         .col_expr(C::NextPollAt, Expr::value(row.next_poll_at))

@@ -52,11 +52,17 @@ impl Answer {
     #[track_caller]
     pub fn problem(self, status: u16, code: &str) -> Answer {
         let answer = self.expect(status);
-        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json")
+        );
         assert_eq!(answer.json["code"], code, "{}", answer.text);
         assert_eq!(answer.json["status"], status);
         assert_eq!(answer.json["type"], format!("/problems/{code}"));
-        assert_eq!(answer.json["request_id"].as_str(), answer.header("request-id"));
+        assert_eq!(
+            answer.json["request_id"].as_str(),
+            answer.header("request-id")
+        );
         answer
     }
 
@@ -64,7 +70,10 @@ impl Answer {
     pub fn pointers(&self) -> Vec<&str> {
         let errors = self.json["errors"].as_array();
         let errors = errors.map(Vec::as_slice).unwrap_or_default();
-        errors.iter().filter_map(|error| error["pointer"].as_str()).collect()
+        errors
+            .iter()
+            .filter_map(|error| error["pointer"].as_str())
+            .collect()
     }
 
     /// A header's text.
@@ -75,7 +84,9 @@ impl Answer {
     /// A text field of the body.
     #[track_caller]
     pub fn str(&self, field: &str) -> &str {
-        self.json[field].as_str().unwrap_or_else(|| panic!("no text {field}: {}", self.text))
+        self.json[field]
+            .as_str()
+            .unwrap_or_else(|| panic!("no text {field}: {}", self.text))
     }
 }
 
@@ -95,7 +106,9 @@ impl Actor {
 
     /// A request with this actor's key.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base_url));
+        let request = self
+            .http
+            .request(method, format!("{}{path}", self.base_url));
         match &self.key {
             Some(key) => request.bearer_auth(key),
             None => request,
@@ -119,7 +132,9 @@ impl Actor {
 
     /// POST with this idempotency key.
     pub async fn post_with_key(&self, path: &str, key: &str, body: &Value) -> Answer {
-        let request = self.request(Method::POST, path).header("Idempotency-Key", key);
+        let request = self
+            .request(Method::POST, path)
+            .header("Idempotency-Key", key);
         self.send(request.json(body)).await
     }
 

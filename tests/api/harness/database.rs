@@ -107,28 +107,50 @@ async fn clone_template(server: String) -> TestDatabase {
 /// The migrated template of this schema, made by the first test that needs it.
 async fn make_template(server: &str) -> String {
     let names: Vec<String> = migration_names();
-    let template = format!("till_template_{}", &till::secrets::hash(&names.join(","))[..16]);
+    let template = format!(
+        "till_template_{}",
+        &till::secrets::hash(&names.join(","))[..16]
+    );
     let connection = connect(server).await;
     let lock = format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})");
-    connection.execute_unprepared(&lock).await.expect("the lock");
+    connection
+        .execute_unprepared(&lock)
+        .await
+        .expect("the lock");
     let exists = format!("SELECT 1 FROM pg_database WHERE datname = '{template}'");
     let exists = sea_orm::Statement::from_string(connection.get_database_backend(), exists);
-    if connection.query_one_raw(exists).await.expect("a look").is_none() {
+    if connection
+        .query_one_raw(exists)
+        .await
+        .expect("a look")
+        .is_none()
+    {
         let fresh = format!("{template}_new");
         let drop = format!("DROP DATABASE IF EXISTS {fresh}");
-        connection.execute_unprepared(&drop).await.expect("no leftover");
+        connection
+            .execute_unprepared(&drop)
+            .await
+            .expect("no leftover");
         let create = format!("CREATE DATABASE {fresh}");
-        connection.execute_unprepared(&create).await.expect("a new template");
+        connection
+            .execute_unprepared(&create)
+            .await
+            .expect("a new template");
         let (base, _) = server.rsplit_once('/').expect("a URL with a database name");
         let settings = DatabaseSettings {
             url: format!("{base}/{fresh}"),
             max_connections: 2,
         };
-        let store = Store::open(&settings, Clock::system()).await.expect("opens");
+        let store = Store::open(&settings, Clock::system())
+            .await
+            .expect("opens");
         store.migrate_up().await.expect("migrates");
         store.close().await.expect("closes");
         let rename = format!("ALTER DATABASE {fresh} RENAME TO {template}");
-        connection.execute_unprepared(&rename).await.expect("a finished template");
+        connection
+            .execute_unprepared(&rename)
+            .await
+            .expect("a finished template");
     }
     // Closing the connection gives the lock back.
     connection.close().await.expect("closes");
@@ -138,5 +160,8 @@ async fn make_template(server: &str) -> String {
 fn migration_names() -> Vec<String> {
     use migration::MigratorTrait;
     let migrations = migration::Migrator::migrations();
-    migrations.iter().map(|migration| migration.name().to_owned()).collect()
+    migrations
+        .iter()
+        .map(|migration| migration.name().to_owned())
+        .collect()
 }

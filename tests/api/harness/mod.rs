@@ -89,11 +89,18 @@ impl TestApp {
             .expect("the simulator starts");
         let simulator_url = simulator.base_url();
         let webhook_secret = simulator.webhook_secret();
-        let provider_url = setup.provider_url.clone().unwrap_or_else(|| simulator_url.clone());
+        let provider_url = setup
+            .provider_url
+            .clone()
+            .unwrap_or_else(|| simulator_url.clone());
         let config = config(&database, &provider_url, &webhook_secret, setup.timeout_ms);
         let clock = Clock::system();
-        let store = app::open_store(&config, clock.clone()).await.expect("the database opens");
-        let shop = keys::find_shop(&store, None).await.expect("the default shop");
+        let store = app::open_store(&config, clock.clone())
+            .await
+            .expect("the database opens");
+        let shop = keys::find_shop(&store, None)
+            .await
+            .expect("the default shop");
         sample_catalogue(&store, &shop).await;
         let services = app::build_services(&config, store, clock.clone())
             .await
@@ -133,7 +140,8 @@ impl TestApp {
 
     /// A browser of the default shop: a new publishable key.
     pub async fn storefront(&self) -> Actor {
-        self.actor(&self.shop, KeyKind::Publishable, Scopes::all()).await
+        self.actor(&self.shop, KeyKind::Publishable, Scopes::all())
+            .await
     }
 
     /// Anybody with a new key of a shop.
@@ -161,14 +169,17 @@ impl TestApp {
     /// Turns Till's clock and the simulator's.
     pub async fn advance(&self, seconds: i64) {
         self.clock.advance(seconds * 1_000);
-        self.simulate("clock/advance", &json!({ "seconds": seconds })).await;
+        self.simulate("clock/advance", &json!({ "seconds": seconds }))
+            .await;
     }
 
     /// Does what is due, until nothing is. Returns how much was done.
     pub async fn work(&self) -> u64 {
         let mut all = 0;
         for _ in 0..100 {
-            let done = worker::run_once(&self.services).await.expect("the workers' round");
+            let done = worker::run_once(&self.services)
+                .await
+                .expect("the workers' round");
             all += done;
             if done == 0 {
                 return all;
@@ -180,9 +191,18 @@ impl TestApp {
     /// Tells the simulator to do something: `POST /_simulator/{act}`.
     pub async fn simulate(&self, act: &str, body: &Value) -> Value {
         let url = format!("{}/_simulator/{act}", self.simulator_url);
-        let answer = self.http.post(url).json(body).send().await.expect("the simulator answers");
+        let answer = self
+            .http
+            .post(url)
+            .json(body)
+            .send()
+            .await
+            .expect("the simulator answers");
         let status = answer.status();
-        let body: Value = answer.json().await.expect("the simulator answers with JSON");
+        let body: Value = answer
+            .json()
+            .await
+            .expect("the simulator answers with JSON");
         assert!(status.is_success(), "the simulator refused {act}: {body}");
         body
     }
@@ -190,7 +210,12 @@ impl TestApp {
     /// The simulator's journal of one kind: `request`, `effect` or `webhook`.
     pub async fn journal(&self, kind: &str) -> Vec<Value> {
         let url = format!("{}/_simulator/journal?kind={kind}", self.simulator_url);
-        let answer = self.http.get(url).send().await.expect("the simulator answers");
+        let answer = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .expect("the simulator answers");
         let body: Value = answer.json().await.expect("a journal");
         body["data"].as_array().expect("a list").clone()
     }
@@ -230,7 +255,11 @@ impl TestApp {
         use sea_orm::ConnectionTrait;
         let look = self.look().await;
         let statement = sea_orm::Statement::from_string(look.get_database_backend(), sql);
-        let row = look.query_one_raw(statement).await.expect(sql).expect("a row");
+        let row = look
+            .query_one_raw(statement)
+            .await
+            .expect(sql)
+            .expect("a row");
         let count = row.try_get_by_index(0).expect("a number");
         look.close().await.expect("closes");
         count
@@ -243,7 +272,10 @@ impl TestApp {
         }
         self.work().await;
         for (sql, what) in [
-            ("SELECT COUNT(*) FROM event WHERE position IS NULL", "events without a place in the feed"),
+            (
+                "SELECT COUNT(*) FROM event WHERE position IS NULL",
+                "events without a place in the feed",
+            ),
             (
                 "SELECT COUNT(*) FROM (SELECT 1 FROM ledger_entry e JOIN ledger_account a \
                  ON a.id = e.ledger_account_id GROUP BY a.currency \
@@ -266,13 +298,21 @@ impl TestApp {
         }
         if !self.expect_open_calls {
             let open = "SELECT COUNT(*) FROM provider_call WHERE status IN ('sending', 'unknown')";
-            assert_eq!(self.count(open).await, 0, "provider calls without an outcome");
+            assert_eq!(
+                self.count(open).await,
+                0,
+                "provider calls without an outcome"
+            );
         }
         self.shutdown.clone().notify();
         if let Some(simulator) = self.simulator.take() {
             simulator.stop().await;
         }
-        self.services.store.close().await.expect("the database closes");
+        self.services
+            .store
+            .close()
+            .await
+            .expect("the database closes");
         self.database.destroy().await;
         self.finished = true;
     }
@@ -301,7 +341,10 @@ fn config(
         .merge(("providers.stripe.base_url", provider_url))
         .merge(("providers.stripe.webhook_secrets", vec![webhook_secret]))
         .merge(("providers.stripe.timeout_ms", timeout_ms.unwrap_or(10_000)))
-        .merge(("secret_keys", vec!["1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]));
+        .merge((
+            "secret_keys",
+            vec!["1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="],
+        ));
     Config::from_figment(figment).expect("a configuration")
 }
 
@@ -339,7 +382,9 @@ async fn sample_catalogue(store: &Store, shop: &ShopRecord) {
         product("shirt", "T-shirt", 2_499, 3_000),
         product("free", "Nothing", 0, 0),
     ];
-    catalogue::put_products(store, shop.id, &products).await.expect("a catalogue");
+    catalogue::put_products(store, shop.id, &products)
+        .await
+        .expect("a catalogue");
 }
 
 /// A Stripe signature header, made independently of the adapter.
@@ -348,7 +393,12 @@ pub fn sign(secret: &str, timestamp_s: i64, body: &[u8]) -> String {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
     mac.update(format!("{timestamp_s}.").as_bytes());
     mac.update(body);
-    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("t={timestamp_s},v1={hex}")
 }
 
@@ -356,7 +406,10 @@ pub fn sign(secret: &str, timestamp_s: i64, body: &[u8]) -> String {
 pub async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut holds: F) {
     let give_up = tokio::time::Instant::now() + Duration::from_secs(30);
     while !holds().await {
-        assert!(tokio::time::Instant::now() < give_up, "never came true: {what}");
+        assert!(
+            tokio::time::Instant::now() < give_up,
+            "never came true: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
