@@ -2,7 +2,7 @@
 //!
 //! An adapter knows a provider's wire and nothing of Till's database. It builds the exact bytes of a call
 //! before the call is made (they are stored first), sends them, and says what is *known* afterwards: an answer
-//! that was lost is [`Outcome::Unknown`], never a failure.
+//! that was lost is [`CallResult::Unknown`], never a failure.
 
 pub mod stripe;
 

@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::call::{CallKind, CallStatus, may_resend, retry_delay_ms};
 use crate::domain::checkout::{Wanted, disagreement};
@@ -177,7 +178,7 @@ impl Services {
         if let Err(error) = self.refresh_session(session).await {
             tracing::warn!(
                 checkout_session.id = %session.id,
-                error = &error as &dyn std::error::Error,
+                error = %chain(&error),
                 "could not ask about checkout session `{}`; the polling loop will",
                 session.id
             );

@@ -5,6 +5,7 @@
 
 use futures::stream::{self, StreamExt};
 
+use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
 use crate::domain::time::MINUTE_MS;
@@ -38,7 +39,7 @@ impl Services {
                     ),
                     Err(error) => tracing::error!(
                         provider_call.id = %id,
-                        error = &error as &dyn std::error::Error,
+                        error = %chain(&error),
                         "call `{id}` could not be carried out; it stays due"
                     ),
                 }
@@ -60,7 +61,7 @@ impl Services {
                 if let Err(error) = self.poll(claimed).await {
                     tracing::error!(
                         checkout_session.id = %id,
-                        error = &error as &dyn std::error::Error,
+                        error = %chain(&error),
                         "could not settle checkout session `{id}`; it is asked about again"
                     );
                 }
@@ -89,7 +90,7 @@ impl Services {
             Err(error) => {
                 tracing::warn!(
                     checkout_session.id = %claimed.session.id,
-                    error = &error as &dyn std::error::Error,
+                    error = %chain(&error),
                     "the provider did not show checkout session `{}`",
                     claimed.session.id
                 );
@@ -120,7 +121,7 @@ impl Services {
                 let Some(error) = failed else { return };
                 tracing::error!(
                     provider_event.id = %id,
-                    error = &error as &dyn std::error::Error,
+                    error = %chain(&error),
                     "event `{id}` could not be applied; it is tried again"
                 );
                 // If even that fails the lease ends by itself and the event is due again.
@@ -177,7 +178,7 @@ impl Services {
             Err(error) => {
                 tracing::warn!(
                     provider_event.id = %event.id,
-                    error = &error as &dyn std::error::Error,
+                    error = %chain(&error),
                     "the object behind event `{}` could not be fetched",
                     event.id
                 );

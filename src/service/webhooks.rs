@@ -1,5 +1,6 @@
 //! Webhooks: verified, stored and applied in one transaction; acknowledged only when it is durable.
 
+use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
 use crate::provider::Notice;
@@ -81,7 +82,7 @@ impl Services {
             Err(error) => {
                 tracing::error!(
                     provider_event.id = %event.id,
-                    error = &error as &dyn std::error::Error,
+                    error = %chain(&error),
                     "event `{}` could not be applied; it is kept and tried again",
                     event.id
                 );
