@@ -198,6 +198,7 @@ async fn start_simulator(config: &mut Config) -> anyhow::Result<Simulator> {
     }
     let database = sqlite_path(&config.database.url).unwrap_or_else(|| PathBuf::from("till.db"));
     let simulator = Simulator::start(SimulatorConfig {
+        port: usual_simulator_port(),
         state_file: Some(database.with_extension("simulator.json")),
         webhook_secret: stripe.webhook_secrets.0.first().cloned(),
         ..SimulatorConfig::default()
@@ -206,6 +207,15 @@ async fn start_simulator(config: &mut Config) -> anyhow::Result<Simulator> {
     stripe.base_url = simulator.base_url();
     stripe.webhook_secrets = Texts(vec![simulator.webhook_secret()]);
     Ok(simulator)
+}
+
+/// The same port at every start when it is free, so that pages opened before a restart still work after it.
+fn usual_simulator_port() -> u16 {
+    const USUAL: u16 = 12_111;
+    match std::net::TcpListener::bind(("127.0.0.1", USUAL)) {
+        Ok(_) => USUAL,
+        Err(_) => 0,
+    }
 }
 
 pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
