@@ -109,6 +109,10 @@ enum ShopCommand {
         /// Whether its money is real
         #[arg(long, value_enum)]
         mode: ModeArg,
+        /// An origin that browsers may send customers back to in live mode, such as https://shop.example; may
+        /// be given several times
+        #[arg(long = "allowed-origin", value_name = "ORIGIN")]
+        allowed_origins: Vec<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,

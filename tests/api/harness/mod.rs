@@ -161,7 +161,9 @@ impl TestApp {
     /// Another shop, with the same catalogue.
     pub async fn another_shop(&self, name: &str, mode: Mode) -> ShopRecord {
         let store = &self.services.store;
-        let shop = keys::create_shop(store, name, mode).await.expect("a shop");
+        let shop = keys::create_shop(store, name, mode, &[])
+            .await
+            .expect("a shop");
         sample_catalogue(store, &shop).await;
         shop
     }
