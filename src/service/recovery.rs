@@ -15,8 +15,9 @@ use crate::store::inbox::ClaimedEvent;
 use crate::store::polling::ClaimedSession;
 use crate::store::settle::Source;
 
-/// How much one round claims.
-const BATCH: u32 = 32;
+/// How much one round claims. All of it is begun at once: what waited for its turn could outlive its lease, and
+/// another process would send it at the same time.
+const BATCH: u32 = 8;
 /// How many questions or calls one process has under way at once.
 const AT_ONCE: usize = 8;
 

@@ -3,5 +3,9 @@
 //! `TILL_TEST_DATABASE` is `sqlite` (the default) or the URL of a PostgreSQL server whose user may create
 //! databases; `tests/run` starts one.
 
+mod checkouts;
 mod harness;
+mod recovery;
 mod smoke;
+mod storm;
+mod webhooks;

@@ -183,11 +183,13 @@ async fn settle(store: &Store, tx: &Tx, command: &Settle) -> Result<Settled, Giv
         return unmatched(tx, command).await;
     };
     let mut books = load::lock(tx, &found).await?;
-    if let Source::Webhook(event) = &command.source
-        && let Some(reason) = disagreement(&books, &found, &command.observed)
-    {
+    if let Some(reason) = doubt(&books, &found, command) {
         let verdict = inbox::Verdict::refetch(tx, reason);
-        inbox::insert(tx, event, Some(&found), &verdict).await?;
+        match &command.source {
+            Source::Webhook(event) => inbox::insert(tx, event, Some(&found), &verdict).await?,
+            Source::Retry(event) => inbox::decide(tx, event, Some(&found), &verdict).await?,
+            Source::Refetch(_) | Source::Poll(_) | Source::Refresh(_) | Source::Call { .. } => {}
+        }
         books.flag(reason, found.session);
         let changes = apply::nothing_new(&mut books);
         write::all(store, tx, command, &found, &books, changes).await?;
@@ -216,14 +218,7 @@ async fn finish_source(
             inbox::insert(tx, event, Some(found), &inbox::Verdict::applied(tx)).await
         }
         Source::Retry(event) => {
-            let verdict = match disagreement(books, found, &command.observed) {
-                Some(reason) => {
-                    books.flag(reason, found.session);
-                    inbox::Verdict::refetch(tx, reason)
-                }
-                None => inbox::Verdict::applied(tx),
-            };
-            inbox::decide(tx, event, Some(found), &verdict).await
+            inbox::decide(tx, event, Some(found), &inbox::Verdict::applied(tx)).await
         }
         Source::Refetch(event) => {
             // The fetched object is the truth, whether it agrees or not: money that disagrees goes to
@@ -249,7 +244,9 @@ async fn finish_source(
 /// An event of another account or mode is not about our money.
 fn wrong_account(command: &Settle, event: &InboxEvent) -> Option<&'static str> {
     use crate::domain::access::Mode;
-    if event.live != (command.account.mode == Mode::Live) {
+    let ours = command.account.mode == Mode::Live;
+    // The envelope and what is in it: a test object in a live event would be believed otherwise.
+    if event.live != ours || command.observed.iter().any(|object| object.live() != ours) {
         return Some("wrong_mode");
     }
     match (
@@ -293,6 +290,15 @@ async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
         Source::Poll(_) | Source::Refresh(_) | Source::Call { .. } => Err(GiveUp::Store(
             StoreError::Corrupt("the session that was asked about is gone".to_owned()),
         )),
+    }
+}
+
+/// Why what a webhook says becomes no fact: only the object itself, fetched, is believed then. An event that
+/// waited for its order is no more to be believed than one that did not.
+fn doubt(books: &Books, found: &Match, command: &Settle) -> Option<&'static str> {
+    match &command.source {
+        Source::Webhook(_) | Source::Retry(_) => disagreement(books, found, &command.observed),
+        Source::Refetch(_) | Source::Poll(_) | Source::Refresh(_) | Source::Call { .. } => None,
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod actor;
 pub mod database;
+pub mod story;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use till::worker;
 
 pub use actor::{Actor, Answer};
 use database::TestDatabase;
+pub use story::Payable;
 
 /// A running Till with its provider.
 pub struct TestApp {
@@ -44,6 +46,7 @@ pub struct TestApp {
     pub shop: ShopRecord,
     /// Plain HTTP, without redirects.
     pub http: reqwest::Client,
+    config: Config,
     database: TestDatabase,
     shutdown: rocket::Shutdown,
     workers: Option<worker::Workers>,
@@ -125,6 +128,7 @@ impl TestApp {
             webhook_secret,
             shop,
             http,
+            config,
             database,
             shutdown,
             workers,

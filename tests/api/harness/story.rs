@@ -1,0 +1,221 @@
+//! What tests of money tell and look up: orders with a session, faults, the provider's side, the stored side.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use sea_orm::{ConnectionTrait, Statement};
+use serde_json::{Value, json};
+use till::app;
+use till::service::Services;
+use till::store::Store;
+
+use super::{Actor, TestApp, serve};
+
+/// An order with an open session.
+#[derive(Debug, Clone)]
+pub struct Payable {
+    /// The order's id.
+    pub order: String,
+    /// The session's id.
+    pub session: String,
+    /// The provider's id of the session.
+    pub at_provider: String,
+}
+
+impl Actor {
+    /// An order of two mugs (25.00 EUR) with an open session.
+    pub async fn payable(&self) -> Payable {
+        let order = self.place_order().await.str("id").to_owned();
+        let session = self.check_out(&order).await.expect(201);
+        Payable {
+            order,
+            session: session.str("id").to_owned(),
+            at_provider: session.str("provider_session_id").to_owned(),
+        }
+    }
+
+    /// A session as it is now.
+    pub async fn session(&self, id: &str) -> Value {
+        let path = format!("/v1/checkout_sessions/{id}");
+        self.get(&path).await.expect(200).json
+    }
+}
+
+impl TestApp {
+    /// Adds to the simulator's fault script.
+    pub async fn fault(&self, script: Value) {
+        self.simulate("faults", &script).await;
+    }
+
+    /// Ends all faults.
+    pub async fn heal(&self) {
+        let url = format!("{}/_simulator/faults", self.simulator_url);
+        let request = self.http.request(Method::DELETE, url);
+        let answer = request.send().await.expect("the simulator answers");
+        assert!(answer.status().is_success());
+    }
+
+    /// The customer pays by card.
+    pub async fn pay(&self, payable: &Payable) {
+        self.at_session(payable, "pay", json!({})).await;
+    }
+
+    /// Something happens to a session at the provider.
+    pub async fn at_session(&self, payable: &Payable, act: &str, body: Value) {
+        let act = format!("sessions/{}/{act}", payable.at_provider);
+        self.simulate(&act, &body).await;
+    }
+
+    /// How often something happened at the provider.
+    pub async fn effects(&self, effect: &str) -> Vec<Value> {
+        let mut journal = self.journal("effect").await;
+        journal.retain(|entry| entry["effect"] == effect);
+        journal
+    }
+
+    /// What the provider was asked to do, by the name of the operation.
+    pub async fn requests(&self, operation: &str) -> Vec<Value> {
+        let mut journal = self.journal("request").await;
+        journal.retain(|entry| entry["operation"] == operation);
+        journal
+    }
+
+    /// Every event of the provider of one type, oldest first.
+    pub async fn provider_events(&self, kind: &str) -> Vec<Value> {
+        let mut events: Vec<Value> = Vec::new();
+        loop {
+            let mut url = format!("{}/v1/events?type={kind}&limit=100", self.simulator_url);
+            if let Some(last) = events.last() {
+                url.push_str(&format!(
+                    "&starting_after={}",
+                    last["id"].as_str().expect("an id")
+                ));
+            }
+            let request = self.http.get(url).bearer_auth("sk_test_harness");
+            let answer = request.send().await.expect("the simulator answers");
+            let page: Value = answer.json().await.expect("a list");
+            events.extend(page["data"].as_array().expect("a list").iter().cloned());
+            if page["has_more"] != true {
+                events.reverse();
+                return events;
+            }
+        }
+    }
+
+    /// The newest event of a type about a payable's session, or about its intent.
+    pub async fn provider_event(&self, kind: &str, payable: &Payable) -> Value {
+        let mut events = self.provider_events(kind).await;
+        events.retain(|event| {
+            event["data"]["object"]["metadata"]["till_session"] == payable.session.as_str()
+        });
+        events
+            .pop()
+            .unwrap_or_else(|| panic!("no {kind} about {payable:?}"))
+    }
+
+    /// The first column of every row.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let look = self.look().await;
+        let statement = Statement::from_string(look.get_database_backend(), sql);
+        let rows = look.query_all_raw(statement).await.expect(sql);
+        let texts = rows
+            .iter()
+            .map(|row| row.try_get_by_index(0).expect("a text"))
+            .collect();
+        look.close().await.expect("closes");
+        texts
+    }
+
+    /// The types of an order's events, in sequence.
+    pub async fn story(&self, order: &str) -> Vec<String> {
+        self.texts(&format!(
+            "SELECT type FROM event WHERE order_id = '{order}' ORDER BY sequence"
+        ))
+        .await
+    }
+
+    /// What became of an event of the provider; empty when it is not stored.
+    pub async fn verdict(&self, event: &Value) -> String {
+        let id = event["id"].as_str().expect("an event id");
+        let sql = format!(
+            "SELECT verdict || COALESCE(' ' || reason, '') FROM provider_event WHERE event_id = '{id}'"
+        );
+        self.texts(&sql).await.pop().unwrap_or_default()
+    }
+
+    /// An order's questions: reason, status and who closed it.
+    pub async fn reviews(&self, order: &str) -> Vec<String> {
+        self.texts(&format!(
+            "SELECT reason || ' ' || status || COALESCE(' ' || resolved_by, '') FROM review \
+             WHERE order_id = '{order}' ORDER BY reason"
+        ))
+        .await
+    }
+
+    /// An order's ledger accounts with their balances, debits positive.
+    pub async fn balances(&self, order: &str) -> Vec<String> {
+        self.texts(&format!(
+            "SELECT a.name || ' ' || a.currency || ' ' || \
+             CAST(SUM(e.debit_minor) - SUM(e.credit_minor) AS TEXT) \
+             FROM ledger_entry e JOIN ledger_account a ON a.id = e.ledger_account_id \
+             WHERE e.order_id = '{order}' GROUP BY a.name, a.currency ORDER BY a.name"
+        ))
+        .await
+    }
+
+    /// How many ledger transactions an order has.
+    pub async fn postings(&self, order: &str) -> i64 {
+        let sql = format!("SELECT COUNT(*) FROM ledger_transaction WHERE order_id = '{order}'");
+        self.count(&sql).await
+    }
+
+    /// A second process over the same database: a store and use cases of its own.
+    pub async fn another_process(&self) -> Arc<Services> {
+        let store = Store::open(&self.config.database(), self.clock.clone()).await;
+        let store = Arc::new(store.expect("the database opens"));
+        app::build_services(&self.config, store, self.clock.clone())
+            .await
+            .expect("the services")
+    }
+
+    /// An HTTP server in front of it; stop it with the handle.
+    pub async fn serve(&self, services: Arc<Services>) -> (String, rocket::Shutdown) {
+        serve(&self.config, services).await
+    }
+}
+
+/// A lock of the test's own on an order.
+pub struct Held(sea_orm::DatabaseConnection);
+
+impl Held {
+    /// Lets go of it.
+    pub async fn release(self) {
+        self.0
+            .execute_unprepared("ROLLBACK")
+            .await
+            .expect("the lock ends");
+        self.0.close().await.expect("closes");
+    }
+}
+
+impl TestApp {
+    /// Holds an order (on SQLite: the whole database) against every writer.
+    pub async fn hold(&self, order: &str) -> Held {
+        let look = self.look().await;
+        match look.get_database_backend() {
+            sea_orm::DbBackend::Sqlite => {
+                look.execute_unprepared("BEGIN IMMEDIATE")
+                    .await
+                    .expect("a lock");
+            }
+            _ => {
+                look.execute_unprepared("BEGIN")
+                    .await
+                    .expect("a transaction");
+                let lock = format!("SELECT id FROM \"order\" WHERE id = '{order}' FOR UPDATE");
+                look.execute_unprepared(&lock).await.expect("a lock");
+            }
+        }
+        Held(look)
+    }
+}
