@@ -26,10 +26,19 @@ pub(super) async fn demo(mut config: Config, once: bool) -> anyhow::Result<ExitC
     let running = serve::start(config, true).await?;
     let shop = prepare(&running).await?;
     println!("  Till        {}", running.base_url);
-    println!("  Simulator   {}  (stands in for Stripe)", shop.simulator_url);
-    println!("  Database    {}\n", DATABASE.trim_start_matches("sqlite://"));
+    println!(
+        "  Simulator   {}  (stands in for Stripe)",
+        shop.simulator_url
+    );
+    println!(
+        "  Database    {}\n",
+        DATABASE.trim_start_matches("sqlite://")
+    );
     walk(&shop).await?;
-    println!("\nPaid {} ms after the start.\n", started.elapsed().as_millis());
+    println!(
+        "\nPaid {} ms after the start.\n",
+        started.elapsed().as_millis()
+    );
     if once {
         running.stop().await?;
         return Ok(ExitCode::SUCCESS);
@@ -45,11 +54,18 @@ async fn prepare(running: &Running) -> anyhow::Result<Shop> {
     let shop = keys::find_shop(store, None).await?;
     let secret = keys::create_key(store, &clock, shop.clone(), KeyKind::Secret, Scopes::all());
     let secret_key = secret.await?.text;
-    let publishable = keys::create_key(store, &clock, shop.clone(), KeyKind::Publishable, Scopes::all());
+    let publishable = keys::create_key(
+        store,
+        &clock,
+        shop.clone(),
+        KeyKind::Publishable,
+        Scopes::all(),
+    );
     let publishable_key = publishable.await?.text;
     catalogue::put_products(store, shop.id, &sample_catalogue()?).await?;
     let simulator = running.simulator();
-    let simulator = simulator.ok_or_else(|| anyhow::anyhow!("the demo runs without its simulator"))?;
+    let simulator =
+        simulator.ok_or_else(|| anyhow::anyhow!("the demo runs without its simulator"))?;
     Ok(Shop {
         till_url: running.base_url.clone(),
         simulator_url: simulator.base_url(),
@@ -85,7 +101,9 @@ fn tell_what_next(shop: &Shop) {
     println!("  publishable key   {publishable_key}");
     println!("  API document      {till_url}/openapi.json\n");
     println!("Three things to try next, in another terminal:\n");
-    println!("# 1. Look the order up\ncurl {till_url}/v1/orders -H 'Authorization: Bearer {secret_key}'\n");
+    println!(
+        "# 1. Look the order up\ncurl {till_url}/v1/orders -H 'Authorization: Bearer {secret_key}'\n"
+    );
     println!(
         "# 2. Place one of your own\ncurl {till_url}/v1/orders -H 'Authorization: Bearer {secret_key}' \\\n  \
          -H 'Content-Type: application/json' -H \"Idempotency-Key: $(date +%s%N)\" \\\n  \

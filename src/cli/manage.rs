@@ -77,7 +77,9 @@ pub(super) async fn key(config: &Config, command: KeyCommand) -> anyhow::Result<
         KeyCommand::List { json } => list(&store, json).await?,
         KeyCommand::Revoke { id, json } => {
             let key: ApiKeyId = id.parse().map_err(|_| {
-                WrongUse(format!("`{id}` is not a key id; see `till key list` for key_… ids"))
+                WrongUse(format!(
+                    "`{id}` is not a key id; see `till key list` for key_… ids"
+                ))
             })?;
             match keys::revoke_key(&store, key).await {
                 Err(ServiceError::NotFound) => {

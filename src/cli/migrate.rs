@@ -11,10 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::Store;
 
-pub(super) async fn migrate(
-    config: &Config,
-    command: MigrateCommand,
-) -> anyhow::Result<ExitCode> {
+pub(super) async fn migrate(config: &Config, command: MigrateCommand) -> anyhow::Result<ExitCode> {
     let _lock = DatabaseLock::take(&config.database.url)?;
     let store = Store::open(&config.database(), Clock::system()).await?;
     let (status, as_json, check) = match command {

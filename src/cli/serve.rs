@@ -44,6 +44,7 @@ pub(super) async fn serve(config: Config, with_simulator: bool) -> anyhow::Resul
 
 /// Starts everything; returns once requests are answered.
 pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::Result<Running> {
+    app::check(&config, with_simulator)?;
     let lock = DatabaseLock::take(&config.database.url)?;
     let clock = Clock::system();
     let store = app::open_store(&config, clock.clone()).await?;
@@ -52,28 +53,29 @@ pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::R
         false => None,
     };
     let services = app::build_services(&config, store, clock).await?;
-    let workers = config
-        .worker
-        .enabled
-        .then(|| Workers::start(&services));
+    let workers = config.worker.enabled.then(|| Workers::start(&services));
     let (told, listening) = oneshot::channel();
     let told = std::sync::Mutex::new(Some(told));
     let in_flight = InFlight::default();
-    let rocket = app::server(config.figment(), services.clone()).attach(in_flight.clone()).attach(AdHoc::on_liftoff(
-        "listening",
-        move |rocket| {
+    let rocket = app::server(config.figment(), services.clone())
+        .attach(in_flight.clone())
+        .attach(AdHoc::on_liftoff("listening", move |rocket| {
             Box::pin(async move {
                 let config = rocket.config();
                 let address = std::net::SocketAddr::new(config.address, config.port);
-                let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut told = told
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
                 if let Some(told) = told.take() {
                     // The receiver is gone only when the start was given up.
                     let _ = told.send(address);
                 }
             })
-        },
-    ));
-    let rocket = rocket.ignite().await.map_err(|error| server_error(&error))?;
+        }));
+    let rocket = rocket
+        .ignite()
+        .await
+        .map_err(|error| server_error(&error))?;
     let shutdown = rocket.shutdown();
     let served = tokio::spawn(async move {
         let outcome = rocket.launch().await;
@@ -170,7 +172,8 @@ impl PrettyText for rocket::Error {
                 "the server cannot listen: {error}; choose another port with ROCKET_PORT, or stop what uses it"
             ),
             rocket::error::ErrorKind::Shutdown(..) => {
-                "the server did not end in time; what was under way is recovered at the next start".to_owned()
+                "the server did not end in time; what was under way is recovered at the next start"
+                    .to_owned()
             }
             other => other.to_string(),
         }
@@ -180,7 +183,9 @@ impl PrettyText for rocket::Error {
 /// Starts the simulator and makes it the configured provider.
 async fn start_simulator(config: &mut Config) -> anyhow::Result<Simulator> {
     let stripe = &mut config.providers.stripe;
-    let key = stripe.api_key.get_or_insert_with(|| SIMULATOR_KEY.to_owned());
+    let key = stripe
+        .api_key
+        .get_or_insert_with(|| SIMULATOR_KEY.to_owned());
     if !key.starts_with("sk_test_") {
         return Err(super::WrongUse(
             "the simulator takes test keys only: unset TILL_PROVIDERS__STRIPE__API_KEY, or start without \
@@ -202,6 +207,7 @@ async fn start_simulator(config: &mut Config) -> anyhow::Result<Simulator> {
 }
 
 pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
+    app::check(&config, false)?;
     let _lock = DatabaseLock::take(&config.database.url)?;
     let clock = Clock::system();
     let store = app::open_store(&config, clock.clone()).await?;

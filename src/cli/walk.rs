@@ -40,7 +40,9 @@ pub(super) async fn walk(shop: &Shop) -> anyhow::Result<()> {
         text(&session, "url")?
     );
     run.pay(text(&session, "provider_session_id")?).await?;
-    println!("3. Paid       with a test card on the provider's page; the provider sends its webhook");
+    println!(
+        "3. Paid       with a test card on the provider's page; the provider sends its webhook"
+    );
     let paid = run.until_paid(id).await?;
     println!(
         "4. Webhook    signature verified, amount checked, ledger posted: order is {}",
@@ -95,7 +97,10 @@ impl Walk<'_> {
         );
         let answer = self.client.post(url).send().await?;
         if !answer.status().is_success() {
-            bail!("the simulator did not take the payment: {}", answer.status());
+            bail!(
+                "the simulator did not take the payment: {}",
+                answer.status()
+            );
         }
         Ok(())
     }
