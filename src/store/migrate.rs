@@ -66,10 +66,7 @@ impl Store {
             .iter()
             .map(|migration| migration.name().to_owned())
             .collect();
-        let (applied, pending) = known
-            .iter()
-            .cloned()
-            .partition(|name| have.contains(name));
+        let (applied, pending) = known.iter().cloned().partition(|name| have.contains(name));
         let unknown = have
             .into_iter()
             .filter(|name| !known.contains(name))
@@ -102,7 +99,10 @@ impl Store {
                  WHERE tablename = 'seaql_migrations' AND schemaname = current_schema()"
             }
         };
-        let row = self.writer.query_one_raw(sql(self.engine, exists, [])).await?;
+        let row = self
+            .writer
+            .query_one_raw(sql(self.engine, exists, []))
+            .await?;
         let tables: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
         if tables == 0 {
             return Ok(Vec::new());

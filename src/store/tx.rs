@@ -11,9 +11,9 @@ use sea_orm::{
     TransactionTrait,
 };
 
+use super::Store;
 use super::connect::Engine;
 use super::error::{Failure, StoreError};
-use super::Store;
 use crate::clock::Clock;
 
 /// How often a transaction that collided is run in all.
