@@ -24,10 +24,10 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The database is not usable.
-    #[error("the database cannot be used: {0}")]
+    #[error("the database cannot be used")]
     Store(#[from] StoreError),
     /// The provider's settings are not usable.
-    #[error("the payment provider's settings cannot be used: {0}")]
+    #[error("the settings under TILL_PROVIDERS__STRIPE__ cannot be used")]
     Provider(#[from] StripeError),
     /// Another process has the database.
     #[error(
@@ -79,6 +79,18 @@ impl DatabaseLock {
             Err(std::fs::TryLockError::Error(error)) => Err(StartError::LockFile(path, error)),
         }
     }
+}
+
+/// Checks the settings that money depends on, before anything is opened or made. A server with its own
+/// simulator brings its provider's settings along.
+///
+/// # Errors
+/// Settings that are missing or unsafe.
+pub fn check(config: &Config, with_simulator: bool) -> Result<(), StartError> {
+    if !with_simulator {
+        Stripe::new(config.stripe()?)?;
+    }
+    Ok(config.check_secret_keys()?)
 }
 
 /// Opens the database with the schema this program needs.

@@ -212,6 +212,9 @@ pub fn run() -> ExitCode {
     // One TLS provider for everything that speaks TLS; a second call would only say there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
+    // Reads FAILPOINTS; held until the process ends.
+    #[cfg(feature = "failpoints")]
+    let _failpoints = fail::FailScenario::setup();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -225,7 +228,10 @@ pub fn run() -> ExitCode {
             eprintln!("error: {error:#}");
             let wrong_use = error.is::<WrongUse>()
                 || error.is::<ConfigError>()
-                || matches!(error.downcast_ref(), Some(StartError::Config(_)));
+                || matches!(
+                    error.downcast_ref(),
+                    Some(StartError::Config(_) | StartError::Provider(_))
+                );
             ExitCode::from(if wrong_use { 2 } else { 1 })
         }
     }
@@ -237,6 +243,9 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut config = Config::load()?;
+    if !matches!(command, Command::Demo(_) | Command::Simulator(_)) {
+        config.check_database()?;
+    }
     let tool = !matches!(command, Command::Serve(_) | Command::Worker);
     if tool && std::env::var_os("TILL_LOG__LEVEL").is_none() {
         // A tool's own words should stand alone; what goes wrong is still shown.

@@ -44,6 +44,7 @@ pub(super) async fn serve(config: Config, with_simulator: bool) -> anyhow::Resul
 
 /// Starts everything; returns once requests are answered.
 pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::Result<Running> {
+    app::check(&config, with_simulator)?;
     let lock = DatabaseLock::take(&config.database.url)?;
     let clock = Clock::system();
     let store = app::open_store(&config, clock.clone()).await?;
@@ -219,6 +220,7 @@ fn usual_simulator_port() -> u16 {
 }
 
 pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
+    app::check(&config, false)?;
     let lock = DatabaseLock::take(&config.database.url)?;
     let clock = Clock::system();
     let store = app::open_store(&config, clock.clone()).await?;

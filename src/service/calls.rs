@@ -48,7 +48,7 @@ impl Services {
         let took = started.elapsed().as_millis();
         let note = note_of(&outcome, i64::try_from(took).unwrap_or(i64::MAX));
         let retry_after_ms = outcome.retry_after_ms;
-        fail::fail_point!("call_answered");
+        fail::fail_point!("call_answered", |_| std::process::abort());
         let settled = match outcome.result {
             CallResult::Succeeded(observed) => {
                 self.succeeded(call, note, &session, *observed).await
