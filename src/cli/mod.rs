@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 done, 1 something failed, 2 wrong use or configuration.
 
+mod catalogue;
+mod catalogue_file;
 mod demo;
 mod manage;
 mod migrate;
@@ -48,6 +50,11 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Manage what a shop sells
+    Catalogue {
+        #[command(subcommand)]
+        command: CatalogueCommand,
     },
     /// Run the payment provider simulator by itself
     Simulator(SimulatorArgs),
@@ -146,6 +153,31 @@ enum KeyCommand {
     Revoke {
         /// The key's id, key_…
         id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CatalogueCommand {
+    /// Create and change products from a file, all or none; exits 1 with every error when it is not good
+    #[command(
+        after_help = "JSON: an array of products as `PUT /v1/products/{sku}` takes them, each with its sku. \
+        A product is replaced as a whole.\n\
+        CSV: a header line sku,name,currency,price[,stock], then one row per price. Names, prices and, with \
+        its column, the stock (empty: no limit) are replaced; the rest of a product stays as it is.\n\
+        Products the file does not name are left alone."
+    )]
+    Import {
+        /// The file, .csv or .json
+        file: std::path::PathBuf,
+        /// The shop, by name
+        #[arg(long)]
+        shop: Option<String>,
+        /// Say what would be created and changed, and write nothing
+        #[arg(long)]
+        dry_run: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -259,6 +291,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(args) => migrate::migrate(&config, args.command).await,
         Command::Shop { command } => manage::shop(&config, command).await,
         Command::Key { command } => manage::key(&config, command).await,
+        Command::Catalogue { command } => catalogue::catalogue(&config, command).await,
         Command::Simulator(args) => simulator::simulator(args).await,
         Command::Openapi => Ok(ExitCode::SUCCESS),
     }

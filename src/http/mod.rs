@@ -18,6 +18,7 @@ pub mod orders;
 pub mod problem;
 pub mod problem_catalogue;
 pub mod problem_page;
+pub mod products;
 pub mod query;
 pub mod request_id;
 pub mod security;
@@ -55,6 +56,9 @@ pub fn api_routes() -> Vec<rocket::Route> {
         orders::get,
         checkout_sessions::create,
         checkout_sessions::get,
+        products::put,
+        products::list,
+        products::get,
         webhooks::receive,
         webhooks::receive_for_account,
         health::live,

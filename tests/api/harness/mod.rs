@@ -377,11 +377,9 @@ async fn serve(config: &Config, services: Arc<Services>) -> (String, rocket::Shu
 async fn sample_catalogue(store: &Store, shop: &ShopRecord) {
     let eur = Currency::from_code("EUR").expect("EUR");
     let jpy = Currency::from_code("JPY").expect("JPY");
-    let product = |sku: &str, name: &str, cents: i64, yen: i64| NewProduct {
-        sku: sku.to_owned(),
-        name: name.to_owned(),
-        description: None,
-        prices: vec![Money::new(cents, eur), Money::new(yen, jpy)],
+    let product = |sku: &str, name: &str, cents: i64, yen: i64| {
+        let prices = vec![Money::new(cents, eur), Money::new(yen, jpy)];
+        NewProduct::new(sku, name, prices)
     };
     let products = [
         product("mug", "Mug", 1_250, 1_500),
