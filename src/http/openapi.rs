@@ -5,7 +5,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemBody;
-use super::{checkout_sessions, health, orders, webhooks};
+use super::{checkout_sessions, health, metrics, orders, webhooks};
 
 /// The document's source.
 #[derive(OpenApi)]
@@ -20,14 +20,14 @@ use super::{checkout_sessions, health, orders, webhooks};
         orders::create, orders::list, orders::get,
         checkout_sessions::create, checkout_sessions::get,
         webhooks::receive, webhooks::receive_for_account,
-        health::live, health::ready, document,
+        health::live, health::ready, metrics::scrape, document,
     ),
     components(schemas(ProblemBody)),
     tags(
         (name = "Orders", description = "What was ordered and where its money stands"),
         (name = "Checkout", description = "Pages customers pay on"),
         (name = "Webhooks in", description = "What providers report"),
-        (name = "Health", description = "Whether Till can do its work"),
+        (name = "Health", description = "Whether Till can do its work, and how much it does"),
         (name = "Documents", description = "This document"),
     ),
     modifiers(&Keys, &Refusals),

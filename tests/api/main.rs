@@ -4,4 +4,5 @@
 //! databases; `tests/run` starts one.
 
 mod harness;
+mod metrics;
 mod smoke;
