@@ -71,6 +71,9 @@ pub struct Config {
     /// `TILL_HTTP__…`
     #[serde(default)]
     pub http: Http,
+    /// `TILL_METRICS__…`
+    #[serde(default)]
+    pub metrics: MetricsSettings,
     /// `TILL_LOG__…`
     #[serde(default)]
     pub log: LogSettings,
@@ -177,6 +180,24 @@ pub struct Http {
     pub client_ip_header: Option<String>,
 }
 
+/// Metrics.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// What a scraper must send as `Authorization: Bearer …`; anybody may read them when not given.
+    #[serde(deserialize_with = "secret_text")]
+    pub token: Option<String>,
+}
+
+/// A secret that is given as anything but text is refused without being repeated.
+fn secret_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(from);
+    text.map_err(|_| serde::de::Error::custom("it is not a text; put a number in quotes"))
+}
+
+/// The fewest characters of a metrics token.
+const MIN_METRICS_TOKEN: usize = 16;
+
 /// Logs.
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -238,6 +259,15 @@ impl Config {
         let mut config: Config = figment
             .extract()
             .map_err(|error| ConfigError::Unreadable(error.to_string()))?;
+        if let Some(token) = &config.metrics.token
+            && (token.len() < MIN_METRICS_TOKEN
+                || !token.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            return Err(ConfigError::Unsafe(format!(
+                "TILL_METRICS__TOKEN must have at least {MIN_METRICS_TOKEN} visible ASCII characters. Make one \
+                 with `openssl rand -hex 24`, or unset it to let anybody who reaches /metrics read it."
+            )));
+        }
         config.figment = figment;
         Ok(config)
     }

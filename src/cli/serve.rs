@@ -14,6 +14,7 @@ use crate::http::in_flight::InFlight;
 use crate::service::Services;
 use crate::simulator::{Simulator, SimulatorConfig};
 use crate::store::connect::sqlite_path;
+use crate::telemetry;
 use crate::worker::Workers;
 
 /// The key the simulator is called with when none is configured.
@@ -56,6 +57,7 @@ pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::R
         false => None,
     };
     let services = app::build_services(&config, store, clock).await?;
+    telemetry::count_panics(services.metrics.clone());
     let workers = config.worker.enabled.then(|| Workers::start(&services));
     let (told, listening) = oneshot::channel();
     let told = std::sync::Mutex::new(Some(told));
@@ -228,6 +230,7 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
         store.release_leases().await?;
     }
     let services = app::build_services(&config, store, clock).await?;
+    telemetry::count_panics(services.metrics.clone());
     let workers = Workers::start(&services);
     tracing::info!("the worker runs");
     until_told_to_stop().await?;

@@ -12,6 +12,7 @@ pub mod checkout_sessions;
 pub mod cors;
 pub mod health;
 pub mod in_flight;
+pub mod metrics;
 pub mod openapi;
 pub mod order_body;
 pub mod orders;
@@ -63,6 +64,7 @@ pub fn api_routes() -> Vec<rocket::Route> {
         webhooks::receive_for_account,
         health::live,
         health::ready,
+        metrics::scrape,
         openapi::document,
     ])
 }

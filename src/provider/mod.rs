@@ -121,6 +121,18 @@ pub enum CallResult {
     Unknown(Ambiguity),
 }
 
+impl CallResult {
+    /// The word stored with the try.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            CallResult::Succeeded(_) => "succeeded",
+            CallResult::Declined(_) => "declined",
+            CallResult::Unknown(why) => why.as_str(),
+        }
+    }
+}
+
 /// A definitive refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decline {

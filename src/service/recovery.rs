@@ -13,7 +13,7 @@ use crate::provider::{FetchError, Reference};
 use crate::store::StoreError;
 use crate::store::inbox::ClaimedEvent;
 use crate::store::polling::ClaimedSession;
-use crate::store::settle::Source;
+use crate::store::settle::{Settled, Source};
 
 /// How much one round claims. All of it is begun at once: what waited for its turn could outlive its lease, and
 /// another process would send it at the same time.
@@ -75,7 +75,7 @@ impl Services {
         let Some(provider_id) = claimed.session.provider_session_id.clone() else {
             return Ok(self.store.poll_failed(&claimed, MINUTE_MS).await?);
         };
-        match self.provider.fetch(&Reference::Session(provider_id)).await {
+        match self.fetch_counted(&Reference::Session(provider_id)).await {
             Ok(observed) => {
                 let mut command =
                     self.settle_command(Source::Poll(claimed.clone()), Trace::system());
@@ -145,7 +145,9 @@ impl Services {
         };
         let mut command = self.settle_command(Source::Retry(event.clone()), Trace::system());
         command.observed.push(observed);
-        self.store.settle(&command).await?;
+        if let Settled::Applied { .. } = self.store.settle(&command).await? {
+            self.note_lag(notice.created.unwrap_or(event.received_at));
+        }
         Ok(())
     }
 
@@ -168,12 +170,14 @@ impl Services {
                 }
             }
         };
-        match self.provider.fetch(&reference).await {
+        match self.fetch_counted(&reference).await {
             Ok(observed) => {
                 let source = Source::Refetch(event.clone());
                 let mut command = self.settle_command(source, Trace::system());
                 command.observed.push(observed);
-                self.store.settle(&command).await?;
+                if let Settled::Applied { .. } = self.store.settle(&command).await? {
+                    self.note_lag(event.received_at);
+                }
                 Ok(())
             }
             Err(error) => {
