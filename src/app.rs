@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rocket::fairing::AdHoc;
-use rocket::figment::Figment;
 use rocket::{Build, Rocket};
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::http;
+use crate::http::throttles::Throttles;
 use crate::provider::PaymentProvider;
 use crate::provider::stripe::{Stripe, StripeError};
 use crate::service::Services;
@@ -113,15 +113,22 @@ pub async fn build_services(
         provider,
         secrets,
         expire_after_ms: i64::from(config.orders.expire_after_s) * 1_000,
+        sessions_per_order: config.http.sessions_per_order.get(),
         wake: Arc::new(Notify::new()),
     }))
 }
 
 /// The HTTP server over the use cases.
 #[must_use]
-pub fn server(figment: Figment, services: Arc<Services>) -> Rocket<Build> {
-    rocket::custom(figment)
+pub fn server(config: &Config, services: Arc<Services>) -> Rocket<Build> {
+    let limits = &config.http;
+    let throttles = Throttles::new(
+        limits.orders_per_minute.get(),
+        limits.webhooks_per_second.get(),
+    );
+    rocket::custom(config.figment())
         .manage(services)
+        .manage(throttles)
         .attach(http::edge())
         .attach(AdHoc::on_ignite("routes", |rocket| async {
             rocket.mount("/", http::api_routes())

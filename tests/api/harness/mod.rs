@@ -60,6 +60,8 @@ pub struct Setup {
     pub webhooks: bool,
     /// Talks to this address instead of the simulator.
     pub provider_url: Option<String>,
+    /// Settings that differ from their defaults.
+    pub settings: Vec<(&'static str, u32)>,
     /// How long a provider call may take, in milliseconds; 10,000 when not given.
     pub timeout_ms: Option<u64>,
 }
@@ -93,7 +95,7 @@ impl TestApp {
             .provider_url
             .clone()
             .unwrap_or_else(|| simulator_url.clone());
-        let config = config(&database, &provider_url, &webhook_secret, setup.timeout_ms);
+        let config = config(&database, &provider_url, &webhook_secret, &setup);
         let clock = Clock::system();
         let store = app::open_store(&config, clock.clone())
             .await
@@ -331,27 +333,33 @@ fn config(
     database: &TestDatabase,
     provider_url: &str,
     webhook_secret: &str,
-    timeout_ms: Option<u64>,
+    setup: &Setup,
 ) -> Config {
-    let figment = Config::base()
+    let mut figment = Config::base()
         .merge(("port", 0))
         .merge(("database.url", database.url()))
         .merge(("database.max_connections", 6))
         .merge(("providers.stripe.api_key", "sk_test_harness"))
         .merge(("providers.stripe.base_url", provider_url))
         .merge(("providers.stripe.webhook_secrets", vec![webhook_secret]))
-        .merge(("providers.stripe.timeout_ms", timeout_ms.unwrap_or(10_000)))
+        .merge((
+            "providers.stripe.timeout_ms",
+            setup.timeout_ms.unwrap_or(10_000),
+        ))
         .merge((
             "secret_keys",
             vec!["1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="],
         ));
+    for (name, value) in &setup.settings {
+        figment = figment.merge((*name, value));
+    }
     Config::from_figment(figment).expect("a configuration")
 }
 
 async fn serve(config: &Config, services: Arc<Services>) -> (String, rocket::Shutdown) {
     let (told, listening) = tokio::sync::oneshot::channel();
     let told = std::sync::Mutex::new(Some(told));
-    let rocket = app::server(config.figment(), services)
+    let rocket = app::server(config, services)
         .attach(AdHoc::on_liftoff("listening", move |rocket| {
             let port = rocket.config().port;
             if let Some(told) = told.lock().expect("not poisoned").take() {
