@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rocket::fairing::AdHoc;
-use rocket::figment::Figment;
 use rocket::{Build, Rocket};
 use tokio::sync::{Mutex, Notify};
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, MetricsSettings};
+use crate::config::{Config, ConfigError};
 use crate::http;
 use crate::http::metrics::{Measured, MetricsToken};
+use crate::http::throttles::Throttles;
 use crate::metrics::Metrics;
 use crate::provider::PaymentProvider;
 use crate::provider::stripe::{Stripe, StripeError};
@@ -127,6 +127,7 @@ pub async fn build_services(
         provider,
         secrets,
         expire_after_ms: i64::from(config.orders.expire_after_s) * 1_000,
+        sessions_per_order: config.http.sessions_per_order.get(),
         wake: Arc::new(Notify::new()),
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
         queues_counted_at: Mutex::default(),
@@ -135,27 +136,20 @@ pub async fn build_services(
 
 /// The HTTP server over the use cases.
 #[must_use]
-pub fn server(figment: Figment, services: Arc<Services>) -> Rocket<Build> {
-    rocket::custom(figment)
+pub fn server(config: &Config, services: Arc<Services>) -> Rocket<Build> {
+    let limits = &config.http;
+    let throttles = Throttles::new(
+        limits.orders_per_minute.get(),
+        limits.webhooks_per_second.get(),
+    );
+    rocket::custom(config.figment())
         // First, so that a request's time is all of its time.
         .attach(Measured(services.metrics.clone()))
         .manage(services)
-        .attach(AdHoc::try_on_ignite("metrics token", metrics_token))
+        .manage(throttles)
+        .manage(MetricsToken::new(config.metrics.token.clone()))
         .attach(http::edge())
         .attach(AdHoc::on_ignite("routes", |rocket| async {
             rocket.mount("/", http::api_routes())
         }))
-}
-
-/// A token that cannot be read must not open the door: then the server does not start.
-async fn metrics_token(rocket: Rocket<Build>) -> Result<Rocket<Build>, Rocket<Build>> {
-    let figment = rocket.figment();
-    let settings = match figment.contains("metrics") {
-        true => figment.extract_inner::<MetricsSettings>("metrics"),
-        false => Ok(MetricsSettings::default()),
-    };
-    match settings {
-        Ok(settings) => Ok(rocket.manage(MetricsToken::new(settings.token))),
-        Err(_) => Err(rocket),
-    }
 }

@@ -4,6 +4,7 @@
 //! mend them.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use rocket::figment::Figment;
@@ -173,11 +174,31 @@ impl Default for Orders {
 }
 
 /// The HTTP side.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
     /// The header in which a trusted proxy names the client; off when not given.
     pub client_ip_header: Option<String>,
+    /// How many orders one client address may place with publishable keys in a minute.
+    pub orders_per_minute: NonZeroU32,
+    /// How many checkout sessions an order may get in ten minutes.
+    pub sessions_per_order: NonZeroU32,
+    /// How many webhooks are looked at in a second.
+    pub webhooks_per_second: NonZeroU32,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        const fn limit(limit: u32) -> NonZeroU32 {
+            NonZeroU32::new(limit).expect("no limit is zero")
+        }
+        Http {
+            client_ip_header: None,
+            orders_per_minute: limit(60),
+            sessions_per_order: limit(5),
+            webhooks_per_second: limit(20_000),
+        }
+    }
 }
 
 /// Metrics.

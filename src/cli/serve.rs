@@ -62,7 +62,7 @@ pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::R
     let (told, listening) = oneshot::channel();
     let told = std::sync::Mutex::new(Some(told));
     let in_flight = InFlight::default();
-    let rocket = app::server(config.figment(), services.clone())
+    let rocket = app::server(&config, services.clone())
         .attach(in_flight.clone())
         .attach(AdHoc::on_liftoff("listening", move |rocket| {
             Box::pin(async move {

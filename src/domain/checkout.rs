@@ -6,7 +6,7 @@ use super::access::{Mode, words};
 use super::ids::{CheckoutSessionId, OrderId};
 use super::money::Money;
 use super::observed::ObservedSession;
-use super::time::{HOUR_MS, MINUTE_MS, Timestamp};
+use super::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 
 words! {
     /// When the money of a session is taken.
@@ -59,6 +59,22 @@ pub fn session_expiry(order_expires_at: Timestamp, now: Timestamp) -> Timestamp 
     let earliest = now.plus_ms(MIN_LIFE_MS);
     let latest = now.plus_ms(MAX_LIFE_MS);
     order_expires_at.clamp(earliest, latest)
+}
+
+/// Within how many seconds an order's new sessions are counted.
+pub const SESSION_WINDOW_S: u32 = 600;
+
+/// How many seconds an order that may have `limit` sessions in the window must wait for its next one, if at all.
+/// `recent`: when its newest sessions were created, newest first.
+#[must_use]
+pub fn wait_for_session(recent: &[Timestamp], limit: u32, now: Timestamp) -> Option<u64> {
+    let last = usize::try_from(limit).ok()?.checked_sub(1)?;
+    let window_ms = i64::from(SESSION_WINDOW_S).saturating_mul(SECOND_MS);
+    let free_at = recent.get(last)?.plus_ms(window_ms);
+    // Another process's clock may be ahead; nobody waits longer than a window for that.
+    let wait_ms = free_at.since(now).min(window_ms);
+    let wait_ms = u64::try_from(wait_ms).ok().filter(|wait| *wait > 0)?;
+    Some(wait_ms.div_ceil(1_000))
 }
 
 /// What a created session was asked to be.
@@ -247,6 +263,21 @@ mod tests {
                 .min(Some(Timestamp::from_ms(HOUR_MS)))
                 .max(Some(Timestamp::from_ms(HOUR_MS)))
         );
+    }
+
+    #[test]
+    fn the_session_too_many_waits_until_the_oldest_that_counts_leaves_the_window() {
+        let at = |seconds: i64| Timestamp::from_ms(seconds * SECOND_MS);
+        let recent = [at(400), at(300), at(100)];
+        assert_eq!(wait_for_session(&recent, 4, at(500)), None);
+        assert_eq!(wait_for_session(&recent, 3, at(500)), Some(200));
+        assert_eq!(
+            wait_for_session(&recent, 3, at(699).plus_ms(999)),
+            Some(1),
+            "a part of a second is a second to wait"
+        );
+        assert_eq!(wait_for_session(&recent, 3, at(700)), None);
+        assert_eq!(wait_for_session(&recent, 1, at(-9_000)), Some(600));
     }
 
     #[test]

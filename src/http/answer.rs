@@ -7,6 +7,7 @@ use rocket::response::{self, Responder, Response};
 
 use super::problem::{FieldError, Problem, Refused, fail};
 use super::problem_catalogue::Code;
+use super::throttle::{Decision, Policy};
 use crate::service::{Answer, Refusal, ServiceError};
 
 /// An answer of a use case, as it is sent.
@@ -51,6 +52,27 @@ pub fn service_problem(error: ServiceError) -> Problem {
                 .collect(),
         ),
         ServiceError::Refused { code, detail } => refused(code, detail),
+        ServiceError::Throttled {
+            name,
+            limit,
+            window_s,
+            retry_after_s,
+        } => {
+            let policy = Policy {
+                name,
+                limit,
+                window_s,
+                max_keys: 0,
+            };
+            let decision = Decision {
+                allowed: false,
+                limit,
+                remaining: 0,
+                reset_s: retry_after_s,
+                retry_after_s,
+            };
+            Problem::rate_limited(&policy, &decision)
+        }
         ServiceError::ReferenceTaken(order) => Problem::new(
             Code::ReferenceTaken,
             "Another order of this shop has this reference.",

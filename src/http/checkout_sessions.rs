@@ -77,6 +77,12 @@ impl CheckoutBody {
         (status = 200, description = "The order's open session", body = CheckoutSession),
         (status = 202, description = "The session is being made; ask again", body = CheckoutSession),
         (status = 409, description = "The order cannot be checked out now", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
+        (status = 429, description = "Too many new sessions of this order in ten minutes", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json",
+            headers(
+                ("RateLimit-Policy" = String, description = "What is allowed: the limit `q` in a window of `w` seconds"),
+                ("RateLimit" = String, description = "What is left: `r` more, and `t` seconds until there is more"),
+                ("Retry-After" = u64, description = "When to try again, in seconds"),
+            )),
         (status = 502, description = "The provider refused", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
     ),
     security(("secret_key" = []), ("publishable_key" = [])),

@@ -25,6 +25,7 @@ pub mod request_id;
 pub mod security;
 pub mod strict_json;
 pub mod throttle;
+pub mod throttles;
 pub mod traced;
 pub mod webhooks;
 

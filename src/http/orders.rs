@@ -5,11 +5,12 @@ use std::sync::Arc;
 use rocket::State;
 
 use super::answer::{IdempotencyKey, Reply, service_problem};
-use super::auth::{ApiKey, OrdersRead, StorefrontRead, StorefrontWrite};
+use super::auth::{ApiKey, OrdersRead, StorefrontRead};
 use super::body::Json;
 use super::order_body::OrderBody;
 use super::problem::Problem;
 use super::query::Query;
+use super::throttles::OrderPlacer;
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderFilter, PlacedOrder};
 use crate::domain::page::List;
@@ -27,19 +28,25 @@ use crate::service::Services;
     responses(
         (status = 201, description = "The order was placed", body = PlacedOrder),
         (status = 409, description = "The reference is taken, or the first request with this key is not answered yet", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
+        (status = 429, description = "Too many orders with a publishable key from this address in a minute", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json",
+            headers(
+                ("RateLimit-Policy" = String, description = "What is allowed: the limit `q` in a window of `w` seconds"),
+                ("RateLimit" = String, description = "What is left: `r` more, and `t` seconds until there is more"),
+                ("Retry-After" = u64, description = "When to try again, in seconds"),
+            )),
     ),
     security(("secret_key" = []), ("publishable_key" = [])),
 )]
 #[rocket::post("/v1/orders", data = "<body>")]
 pub async fn create(
-    key: ApiKey<StorefrontWrite>,
+    placer: OrderPlacer,
     idempotency_key: IdempotencyKey,
     services: &State<Arc<Services>>,
     body: Json<OrderBody>,
 ) -> Result<Reply, Problem> {
-    let wanted = body.0.check(key.caller.kind)?;
+    let wanted = body.0.check(placer.0.kind)?;
     let answer = services
-        .place_order(&key.caller, &idempotency_key.0, wanted)
+        .place_order(&placer.0, &idempotency_key.0, wanted)
         .await
         .map_err(service_problem)?;
     Ok(Reply(answer))

@@ -10,6 +10,7 @@ use super::answer::service_problem;
 use super::body::Bytes;
 use super::problem::Problem;
 use super::request_id::RequestId;
+use super::throttles::WebhookCap;
 use crate::service::Services;
 
 /// The headers of a request, for the provider's signature.
@@ -34,12 +35,19 @@ impl<'r> FromRequest<'r> for Headers<'r> {
     responses(
         (status = 200, description = "The event is stored"),
         (status = 400, description = "Not signed by the provider, or no event", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
+        (status = 429, description = "Too many webhooks at once; the provider sends this one again", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json",
+            headers(
+                ("RateLimit-Policy" = String, description = "What is allowed: the limit `q` in a window of `w` seconds"),
+                ("RateLimit" = String, description = "What is left: `r` more, and `t` seconds until there is more"),
+                ("Retry-After" = u64, description = "When to try again, in seconds"),
+            )),
     ),
     security(()),
 )]
 #[rocket::post("/webhooks/<provider>", data = "<body>")]
 pub async fn receive(
     provider: &str,
+    _cap: WebhookCap,
     headers: Headers<'_>,
     request_id: &RequestId,
     services: &State<Arc<Services>>,
@@ -64,6 +72,12 @@ pub async fn receive(
     responses(
         (status = 200, description = "The event is stored"),
         (status = 400, description = "Not signed by the provider, or no event", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
+        (status = 429, description = "Too many webhooks at once; the provider sends this one again", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json",
+            headers(
+                ("RateLimit-Policy" = String, description = "What is allowed: the limit `q` in a window of `w` seconds"),
+                ("RateLimit" = String, description = "What is left: `r` more, and `t` seconds until there is more"),
+                ("Retry-After" = u64, description = "When to try again, in seconds"),
+            )),
     ),
     security(()),
 )]
@@ -71,6 +85,7 @@ pub async fn receive(
 pub async fn receive_for_account(
     provider: &str,
     account: &str,
+    _cap: WebhookCap,
     headers: Headers<'_>,
     request_id: &RequestId,
     services: &State<Arc<Services>>,

@@ -12,7 +12,10 @@ use super::calls::Performed;
 use super::idempotency::{claim, replay, same_request};
 use super::{Answer, Caller, Refusal, ServiceError, Services};
 use crate::domain::call::CallKind;
-use crate::domain::checkout::{Capture, CheckoutSession, SessionStatus, fill_url, session_expiry};
+use crate::domain::checkout::{
+    Capture, CheckoutSession, SESSION_WINDOW_S, SessionStatus, fill_url, session_expiry,
+    wait_for_session,
+};
 use crate::domain::ids::{CallId, CheckoutSessionId, OrderId};
 use crate::domain::order::{CheckoutRefusal, may_check_out};
 use crate::domain::time::Timestamp;
@@ -323,8 +326,28 @@ impl Begin<'_> {
         if !claimed {
             return Ok(Begun::KeyKnown);
         }
+        self.limit(&shop).await?;
         let call = self.insert(&shop, &order).await?;
         Ok(Begun::New(Box::new(call)))
+    }
+
+    /// Refuses a session too many: making sessions tries cards. A refusal takes the caller's key back with
+    /// everything else; repeated requests and live sessions never come here.
+    async fn limit(&self, shop: &ShopTx) -> Result<(), ServiceError> {
+        let limit = self.services.sessions_per_order;
+        let since = self
+            .now
+            .plus_ms(i64::from(SESSION_WINDOW_S).saturating_mul(-1_000));
+        let recent = shop.recent_sessions(self.order, since, limit).await?;
+        match wait_for_session(&recent, limit, self.now) {
+            None => Ok(()),
+            Some(retry_after_s) => Err(ServiceError::Throttled {
+                name: "checkout_sessions",
+                limit,
+                window_s: SESSION_WINDOW_S,
+                retry_after_s,
+            }),
+        }
     }
 
     /// The order has a live session: the caller gets that one.

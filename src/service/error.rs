@@ -23,6 +23,18 @@ pub enum ServiceError {
         /// Why, and what to do.
         detail: String,
     },
+    /// Too much of one thing in a short time; nothing was done.
+    #[error("too many {name} in a short time")]
+    Throttled {
+        /// Of what, a plain token.
+        name: &'static str,
+        /// How many there may be in a window.
+        limit: u32,
+        /// The length of the window, in seconds.
+        window_s: u32,
+        /// When there may be one more, in seconds.
+        retry_after_s: u64,
+    },
     /// Another order has this reference.
     #[error("another order of this shop has this reference")]
     ReferenceTaken(OrderId),

@@ -52,6 +52,8 @@ pub struct Services {
     pub deployment: String,
     /// How long an order may stay unpaid, in milliseconds.
     pub expire_after_ms: i64,
+    /// How many sessions an order may get in [`crate::domain::checkout::SESSION_WINDOW_S`].
+    pub sessions_per_order: u32,
     /// Wakes the workers when there is something to do at once.
     pub wake: Arc<Notify>,
     /// What is counted.

@@ -1,7 +1,10 @@
 //! Checkout sessions.
 
 use entity::checkout_session as row;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 
 use super::rows::{money, parse};
 use super::{ShopStore, ShopTx, StoreError};
@@ -120,6 +123,31 @@ impl ShopTx {
             .one(self.tx.conn())
             .await?;
         row.map(SessionRecord::try_from).transpose()
+    }
+
+    /// When the newest sessions of an order were created, up to `most` of those after `since`, newest first.
+    /// Under the order's lock nobody adds one meanwhile.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn recent_sessions(
+        &self,
+        order: OrderId,
+        since: Timestamp,
+        most: u32,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        let created: Vec<i64> = row::Entity::find()
+            .filter(row::Column::OrderId.eq(order.to_string()))
+            .filter(row::Column::ShopId.eq(self.shop.to_string()))
+            .filter(row::Column::CreatedAt.gt(since.ms()))
+            .order_by_desc(row::Column::CreatedAt)
+            .limit(u64::from(most))
+            .select_only()
+            .column(row::Column::CreatedAt)
+            .into_tuple()
+            .all(self.tx.conn())
+            .await?;
+        Ok(created.into_iter().map(Timestamp::from_ms).collect())
     }
 
     /// Inserts a session. The unique index allows one live session per order.

@@ -5,8 +5,9 @@
 
 mod checkouts;
 mod harness;
-mod recovery;
 mod metrics;
+mod recovery;
 mod smoke;
 mod storm;
+mod throttles;
 mod webhooks;

@@ -199,7 +199,7 @@ async fn queues_are_counted_and_held_for_five_seconds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configured_token_keeps_others_out() {
     let app = TestApp::with(Setup {
-        settings: vec![("metrics.token", "metrics-token-0123456789")],
+        settings: vec![("metrics.token", "metrics-token-0123456789".into())],
         ..Setup::default()
     })
     .await;

@@ -66,7 +66,7 @@ pub struct Setup {
     /// How long a provider call may take, in milliseconds; 10,000 when not given.
     pub timeout_ms: Option<u64>,
     /// Further settings, by their names in `Rocket.toml`.
-    pub settings: Vec<(&'static str, &'static str)>,
+    pub settings: Vec<(&'static str, Value)>,
 }
 
 impl TestApp {
@@ -356,8 +356,8 @@ fn config(
             "secret_keys",
             vec!["1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="],
         ));
-    for setting in &setup.settings {
-        figment = figment.merge(*setting);
+    for (name, value) in &setup.settings {
+        figment = figment.merge((*name, value));
     }
     Config::from_figment(figment).expect("a configuration")
 }
@@ -365,7 +365,7 @@ fn config(
 async fn serve(config: &Config, services: Arc<Services>) -> (String, rocket::Shutdown) {
     let (told, listening) = tokio::sync::oneshot::channel();
     let told = std::sync::Mutex::new(Some(told));
-    let rocket = app::server(config.figment(), services)
+    let rocket = app::server(config, services)
         .attach(AdHoc::on_liftoff("listening", move |rocket| {
             let port = rocket.config().port;
             if let Some(told) = told.lock().expect("not poisoned").take() {
