@@ -235,7 +235,12 @@ pub struct CheckoutSession {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::domain::currency::Currency;
+    use crate::domain::ids::Id;
+    use crate::domain::observed::{Marks, ObservedSessionPayment, ObservedSessionStatus};
 
     #[test]
     fn polls_follow_the_schedule() {
@@ -254,15 +259,159 @@ mod tests {
     #[test]
     fn asks_just_after_the_expiry() {
         let created = Timestamp::from_ms(0);
-        let end = Timestamp::from_ms(HOUR_MS);
-        let now = Timestamp::from_ms(30 * MINUTE_MS + 1);
-        let next = next_poll(SessionStatus::Open, created, end, 7, now);
+        let end = Timestamp::from_ms(45 * MINUTE_MS);
+        let now = Timestamp::from_ms(31 * MINUTE_MS);
+        let next = |now| next_poll(SessionStatus::Open, created, end, 7, now);
         assert_eq!(
-            next,
-            Some(end.plus_ms(10_000))
-                .min(Some(Timestamp::from_ms(HOUR_MS)))
-                .max(Some(Timestamp::from_ms(HOUR_MS)))
+            next(now),
+            Some(end.plus_ms(10_000)),
+            "before the next half-hour"
         );
+        let half_hour = Timestamp::from_ms(HOUR_MS);
+        assert_eq!(
+            next(end.plus_ms(10_000)),
+            Some(half_hour),
+            "and on with the schedule"
+        );
+    }
+
+    #[test]
+    fn what_was_missed_is_one_question() {
+        let created = Timestamp::from_ms(0);
+        let end = Timestamp::from_ms(24 * HOUR_MS);
+        let now = Timestamp::from_ms(3 * HOUR_MS + MINUTE_MS);
+        let next = next_poll(SessionStatus::Open, created, end, 0, now);
+        assert_eq!(next, Some(Timestamp::from_ms(3 * HOUR_MS + 30 * MINUTE_MS)));
+    }
+
+    #[test]
+    fn money_under_way_is_asked_about_hourly_for_a_day_and_then_six_hourly() {
+        let created = Timestamp::from_ms(0);
+        for (age, gap) in [
+            (0, 1),
+            (24 * HOUR_MS - 1, 1),
+            (24 * HOUR_MS, 6),
+            (90 * HOUR_MS, 6),
+        ] {
+            let now = created.plus_ms(age);
+            let next = next_poll(SessionStatus::Processing, created, created, 3, now);
+            assert_eq!(next, Some(now.plus_ms(gap * HOUR_MS)), "at {age}");
+        }
+    }
+
+    #[test]
+    fn only_live_sessions_are_asked_about() {
+        let now = Timestamp::from_ms(0);
+        for (status, live) in [
+            (SessionStatus::Creating, true),
+            (SessionStatus::Open, true),
+            (SessionStatus::Processing, true),
+            (SessionStatus::Complete, false),
+            (SessionStatus::Expired, false),
+            (SessionStatus::Failed, false),
+        ] {
+            assert_eq!(status.is_live(), live, "{status}");
+            let asked = next_poll(status, now, now, 0, now).is_some();
+            // Before the provider has answered there is nothing to ask about: its call is repeated.
+            assert_eq!(asked, live && status != SessionStatus::Creating, "{status}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_next_question_is_always_later(
+            age in 0_i64..100 * HOUR_MS,
+            life in HOUR_MS..24 * HOUR_MS,
+            count in 0_u32..400,
+        ) {
+            let created = Timestamp::from_ms(0);
+            let (end, now) = (created.plus_ms(life), created.plus_ms(age));
+            let next = next_poll(SessionStatus::Open, created, end, count, now);
+            let next = next.expect("open sessions are always asked about again");
+            prop_assert!(next > now);
+            let after_end = end.plus_ms(10_000);
+            prop_assert!(now >= after_end || next <= after_end, "never past the expiry unasked");
+        }
+
+        #[test]
+        fn a_session_can_be_paid_for_at_least_an_hour_and_less_than_a_day(
+            order_end in -100 * HOUR_MS..100 * HOUR_MS,
+        ) {
+            let now = Timestamp::from_ms(0);
+            let end = session_expiry(now.plus_ms(order_end), now).since(now);
+            prop_assert!((HOUR_MS..24 * HOUR_MS).contains(&end));
+            let fits = (HOUR_MS..=24 * HOUR_MS - MINUTE_MS).contains(&order_end);
+            prop_assert!(!fits || end == order_end);
+        }
+    }
+
+    #[test]
+    fn an_answer_must_be_what_was_asked_for() {
+        let session = CheckoutSessionId::from_uuid(uuid::Uuid::from_u128(1));
+        let currency = |code| Currency::from_code(code).expect("a known code");
+        let amount = Money::new(100, currency("EUR"));
+        let wanted = Wanted {
+            session,
+            deployment: "here",
+            amount,
+            mode: Mode::Test,
+        };
+        let right = ObservedSession {
+            provider_id: "cs_test_0".to_owned(),
+            marks: Marks {
+                deployment: Some("here".to_owned()),
+                session: Some(session.to_string()),
+                ..Marks::default()
+            },
+            status: ObservedSessionStatus::Open,
+            payment: ObservedSessionPayment::Unpaid,
+            amount,
+            intent: None,
+            intent_object: None,
+            delayed_payment_failed: false,
+            url: Some("https://pay.example/0".to_owned()),
+            expires_at: None,
+            live: false,
+        };
+        let with = |change: fn(&mut ObservedSession)| {
+            let mut answer = right.clone();
+            change(&mut answer);
+            disagreement(wanted, &answer)
+        };
+        assert_eq!(with(|_| ()), None);
+        let dollars = |answer: &mut ObservedSession| {
+            answer.amount = Money::new(100, Currency::from_code("USD").expect("USD"));
+        };
+        assert_eq!(with(dollars), Some(Disagreement::Currency));
+        let more = |answer: &mut ObservedSession| {
+            answer.amount = Money::new(101, answer.amount.currency());
+        };
+        assert_eq!(with(more), Some(Disagreement::Amount));
+        let not_ours = Some(Disagreement::NotOurs);
+        assert_eq!(with(|answer| answer.live = true), not_ours);
+        assert_eq!(with(|answer| answer.marks.session = None), not_ours);
+        assert_eq!(
+            with(|answer| answer.marks.session = Some("cs_1".to_owned())),
+            not_ours
+        );
+        assert_eq!(
+            with(|answer| answer.marks.deployment = Some("there".to_owned())),
+            not_ours
+        );
+        let live = Wanted {
+            mode: Mode::Live,
+            ..wanted
+        };
+        assert_eq!(disagreement(live, &right), not_ours);
+    }
+
+    #[test]
+    fn placeholders_in_urls_become_ids() {
+        let order = OrderId::from_uuid(uuid::Uuid::from_u128(2));
+        let session = CheckoutSessionId::from_uuid(uuid::Uuid::from_u128(1));
+        let url = "https://shop.example/{ORDER_ID}?s={CHECKOUT_SESSION_ID}&o={ORDER_ID}&x={OTHER}";
+        let filled = format!("https://shop.example/{order}?s={session}&o={order}&x={{OTHER}}");
+        assert_eq!(fill_url(url, order, session), filled);
     }
 
     #[test]

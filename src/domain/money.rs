@@ -246,8 +246,15 @@ impl Serialize for Money {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    #![expect(
+        clippy::arithmetic_side_effects,
+        reason = "the oracle counts in 128 bits, far from their limits"
+    )]
+
     use proptest::prelude::*;
+    use rust_decimal::Decimal;
+
+    use super::*;
 
     fn eur(minor: i64) -> Money {
         Money::new(minor, Currency::from_code("EUR").expect("EUR"))
@@ -297,6 +304,19 @@ mod tests {
             for currency in Currency::all() {
                 let money = Money::new(minor, currency);
                 prop_assert_eq!(Money::parse(&money.to_string(), currency), Ok(money));
+            }
+        }
+
+        /// A decimal library reads what is shown and shows what is read.
+        #[test]
+        fn a_decimal_library_agrees_in_every_currency(minor in 0..i64::MAX) {
+            for currency in Currency::all() {
+                let money = Money::new(minor, currency);
+                let decimal = Decimal::new(minor, u32::from(currency.exponent()));
+                prop_assert_eq!(money.to_string(), decimal.to_string());
+                prop_assert_eq!(money.to_string().parse::<Decimal>(), Ok(decimal));
+                let shortest = decimal.normalize().to_string();
+                prop_assert_eq!(Money::parse(&shortest, currency), Ok(money));
             }
         }
 

@@ -65,3 +65,77 @@ pub fn cut<T, Id>(mut rows: Vec<T>, page: &Page<Id>) -> (Vec<T>, bool) {
     }
     (rows, has_more)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut_at(limit: u64, cursor: Cursor<u8>, rows: &[u8]) -> (Vec<u8>, bool) {
+        cut(rows.to_vec(), &Page { limit, cursor })
+    }
+
+    #[test]
+    fn one_row_more_than_wanted_means_there_are_more() {
+        assert_eq!(cut_at(2, Cursor::Newest, &[9, 8, 7]), (vec![9, 8], true));
+        assert_eq!(
+            cut_at(3, Cursor::Newest, &[9, 8, 7]),
+            (vec![9, 8, 7], false)
+        );
+        assert_eq!(
+            cut_at(3, Cursor::StartingAfter(9), &[8, 7]),
+            (vec![8, 7], false)
+        );
+        assert_eq!(cut_at(1, Cursor::Newest, &[]), (vec![], false));
+        assert_eq!(cut_at(u64::MAX, Cursor::Newest, &[1]), (vec![1], false));
+    }
+
+    /// Rows before a cursor are read upwards from it, so the surplus one is the newest.
+    #[test]
+    fn a_page_before_a_cursor_is_listed_newest_first() {
+        assert_eq!(
+            cut_at(2, Cursor::EndingBefore(5), &[6, 7, 8]),
+            (vec![7, 6], true)
+        );
+        assert_eq!(
+            cut_at(2, Cursor::EndingBefore(5), &[6, 7]),
+            (vec![7, 6], false)
+        );
+    }
+
+    #[test]
+    fn walking_a_list_either_way_meets_every_row_once() {
+        let rows: Vec<u8> = (0..23).rev().collect();
+        for limit in 1..=25_u64 {
+            let read = usize::try_from(limit).expect("small").saturating_add(1);
+            let (mut seen, mut cursor) = (Vec::<u8>::new(), Cursor::Newest);
+            loop {
+                let older = rows.iter().copied().filter(|row| match cursor {
+                    Cursor::StartingAfter(last) => *row < last,
+                    Cursor::Newest | Cursor::EndingBefore(_) => true,
+                });
+                let (page, more) = cut(older.take(read).collect(), &Page { limit, cursor });
+                seen.extend(&page);
+                cursor = Cursor::StartingAfter(*page.last().expect("no page is empty"));
+                if !more {
+                    break;
+                }
+            }
+            assert_eq!(seen, rows, "forwards by {limit}");
+            let (mut seen, mut first) = (vec![0], 0);
+            loop {
+                let newer = rows.iter().rev().copied().filter(|row| *row > first);
+                let page = Page {
+                    limit,
+                    cursor: Cursor::EndingBefore(first),
+                };
+                let (page, more) = cut(newer.take(read).collect(), &page);
+                first = *page.first().expect("no page is empty");
+                seen.splice(0..0, page);
+                if !more {
+                    break;
+                }
+            }
+            assert_eq!(seen, rows, "backwards by {limit}");
+        }
+    }
+}

@@ -150,6 +150,11 @@ fn price_line(
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::arithmetic_side_effects,
+        reason = "a test that overflows fails, which is what it is for"
+    )]
+
     use super::*;
     use crate::domain::catalogue::PricedProduct;
     use proptest::prelude::*;

@@ -21,7 +21,8 @@ pub(super) fn mark(terms: &Terms, facts: &[Fact], closed: bool, payments: &mut [
         let intent = payment.map_or("", |payment| payment.intent.as_str());
         let named = accepted.contains(intent) || wanted_refund.contains(intent);
         let session = payment.and_then(|payment| payment.session);
-        (!named, session.is_none(), session, payment.map(|p| p.id))
+        // The intent, not our id of it, which depends on which was seen first.
+        (!named, session.is_none(), session, intent)
     };
     order.sort_by_key(rank);
     let total = if closed { 0 } else { terms.total.minor() };

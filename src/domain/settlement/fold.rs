@@ -111,6 +111,15 @@ impl PaymentState {
         })
     }
 
+    /// What of the captured money is not gone for good, in minor units: a dispute that is not decided may give
+    /// back what it took.
+    #[must_use]
+    pub fn unsettled_minor(&self) -> i64 {
+        self.captured_minor
+            .saturating_sub(self.refunded_minor)
+            .saturating_sub(self.lost_minor())
+    }
+
     /// What of the captured money is still here, in minor units.
     #[must_use]
     pub fn kept_minor(&self) -> i64 {
@@ -261,7 +270,8 @@ fn disputes(about: &[&Fact], amount_of: impl Fn(&Fact) -> i64) -> Vec<DisputeSta
         .map(|(object, (rank, withdrawn, reinstated))| DisputeState {
             object: object.to_owned(),
             rank,
-            net_withdrawn_minor: withdrawn.saturating_sub(reinstated),
+            // Money given back had been taken, even if nobody has said so yet.
+            net_withdrawn_minor: withdrawn.saturating_sub(reinstated).max(0),
         })
         .collect()
 }

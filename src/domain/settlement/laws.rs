@@ -1,1 +1,292 @@
+//! The laws of the fold, tried on random histories; single cases stand in `examples`, `questions` and `reports`.
+//!
+//! They are what the specification promises: one state for every order of arrival, no fact that changes what
+//! another object proved, and the same answer as a plain model written beside it.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, which is what it is for"
+)]
 
+mod examples;
+pub(crate) mod histories;
+mod model;
+mod questions;
+mod reports;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+use self::histories::{id, plausible, plausible_whole, wild, wild_and_one_more};
+use super::{Fact, FactKind, OrderState, PaymentState, fold};
+use crate::domain::checkout::SessionStatus;
+use crate::domain::order::{OrderStatus, PaymentStatus};
+use crate::domain::settlement::Reason;
+
+/// The states after each fact, the one before any fact first.
+pub(crate) fn path(history: &histories::History) -> Vec<OrderState> {
+    let lengths = 0..=history.facts.len();
+    lengths
+        .map(|known| fold(&history.terms, &history.facts[..known]))
+        .collect()
+}
+
+/// What facts about one payment prove; whether it belongs depends on the others too.
+fn proved(state: &PaymentState) -> PaymentState {
+    PaymentState {
+        belongs: false,
+        ..state.clone()
+    }
+}
+
+fn moves_money_back_or_decides(kind: FactKind) -> bool {
+    match kind {
+        FactKind::Opened
+        | FactKind::Completed
+        | FactKind::SessionExpired
+        | FactKind::Rejected
+        | FactKind::Declined
+        | FactKind::Processing
+        | FactKind::Authorized
+        | FactKind::Failed
+        | FactKind::Voided
+        | FactKind::Expired
+        | FactKind::Captured
+        | FactKind::Fee => false,
+        FactKind::RefundPending
+        | FactKind::RefundSucceeded
+        | FactKind::RefundFailed
+        | FactKind::RefundCancelled
+        | FactKind::DisputeOpened
+        | FactKind::DisputeWarningClosed
+        | FactKind::DisputeWon
+        | FactKind::DisputeLost
+        | FactKind::DisputeWithdrawn
+        | FactKind::DisputeReinstated
+        | FactKind::OrderCancelled
+        | FactKind::OrderExpired
+        | FactKind::PaymentAccepted => true,
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_permutation_with_duplicates_folds_to_one_state(
+        (history, mixed) in wild().prop_flat_map(|history| {
+            let again = proptest::sample::subsequence(history.facts.clone(), 0..=history.facts.len());
+            let mixed = again.prop_flat_map({
+                let facts = history.facts.clone();
+                move |again| Just([facts.clone(), again].concat()).prop_shuffle()
+            });
+            (Just(history), mixed)
+        })
+    ) {
+        let renamed = mixed.into_iter().enumerate().map(|(at, fact)| Fact {
+            id: id(5_000 + at),
+            said: fact.said,
+        });
+        let renamed: Vec<Fact> = renamed.collect();
+        prop_assert_eq!(fold(&history.terms, &renamed), fold(&history.terms, &history.facts));
+    }
+
+    #[test]
+    fn a_second_report_of_a_fact_adds_nothing(history in wild()) {
+        let mut seen = HashSet::new();
+        let mut once = history.facts.clone();
+        once.retain(|fact| {
+            let (object, kind, minor, currency) = fact.said.identity();
+            seen.insert((object.to_owned(), kind, minor, currency))
+        });
+        prop_assert_eq!(fold(&history.terms, &once), fold(&history.terms, &history.facts));
+    }
+
+    #[test]
+    fn it_does_not_matter_which_payment_was_seen_first(
+        (history, order) in wild().prop_flat_map(|history| {
+            let order: Vec<usize> = (0..history.terms.payments.len()).collect();
+            (Just(history), Just(order).prop_shuffle())
+        })
+    ) {
+        let before = fold(&history.terms, &history.facts);
+        let mut terms = history.terms.clone();
+        terms.payments = order.iter().map(|at| history.terms.payments[*at].clone()).collect();
+        for (at, payment) in terms.payments.iter_mut().enumerate() {
+            payment.id = id(at);
+        }
+        let after = fold(&terms, &history.facts);
+        for (at, state) in order.into_iter().zip(&after.payments) {
+            let renamed = PaymentState { id: before.payments[at].id, ..state.clone() };
+            prop_assert_eq!(&renamed, &before.payments[at]);
+        }
+        prop_assert_eq!((after.paid, after.payment_status), (before.paid, before.payment_status));
+        prop_assert_eq!((after.sessions, after.status), (before.sessions, before.status));
+    }
+
+    #[test]
+    fn a_fact_about_one_object_leaves_what_others_proved((history, more) in wild_and_one_more()) {
+        let before = fold(&history.terms, &history.facts);
+        let facts = [history.facts, vec![more.clone()]].concat();
+        let after = fold(&history.terms, &facts);
+        for (at, payment) in history.terms.payments.iter().enumerate() {
+            if more.said.intent.as_ref() != Some(&payment.intent) {
+                prop_assert_eq!(proved(&after.payments[at]), proved(&before.payments[at]));
+            }
+        }
+        for (session, status) in &after.sessions {
+            if more.said.session != Some(*session) {
+                prop_assert_eq!(status, &before.sessions[session]);
+            }
+        }
+    }
+
+    #[test]
+    fn bad_news_about_a_try_never_touches_money_that_came(
+        (history, mut more) in wild_and_one_more(),
+        kind in proptest::sample::select(vec![
+            FactKind::SessionExpired, FactKind::Rejected, FactKind::Declined, FactKind::Processing,
+            FactKind::Authorized, FactKind::Failed, FactKind::Voided, FactKind::Expired,
+        ]),
+    ) {
+        more.said.kind = kind;
+        let before = fold(&history.terms, &history.facts);
+        let facts = [history.facts, vec![more]].concat();
+        let after = fold(&history.terms, &facts);
+        let money = |state: &OrderState| (state.paid, state.refunded, state.disputed);
+        prop_assert_eq!(money(&after), money(&before));
+        prop_assert_eq!(after.counts_as_paid, before.counts_as_paid);
+        prop_assert_eq!(after.status, before.status);
+        let waits = matches!(
+            before.payment_status,
+            PaymentStatus::Unpaid | PaymentStatus::Pending | PaymentStatus::Authorized
+        );
+        if !waits {
+            prop_assert_eq!(after.payment_status, before.payment_status);
+        }
+    }
+
+    #[test]
+    fn captured_money_never_grows_less(history in wild()) {
+        for (before, after) in path(&history).iter().zip(path(&history).iter().skip(1)) {
+            for (old, new) in before.payments.iter().zip(&after.payments) {
+                prop_assert!(old.captured_minor <= new.captured_minor);
+                prop_assert!(old.fee_minor <= new.fee_minor);
+            }
+        }
+    }
+
+    #[test]
+    fn a_paid_order_stays_paid_until_money_goes_back_or_people_decide(
+        mut history in plausible_whole()
+    ) {
+        history.facts.retain(|fact| !moves_money_back_or_decides(fact.said.kind));
+        let states = path(&history);
+        for (before, after) in states.iter().zip(&states[1..]) {
+            prop_assert!(after.counts_as_paid || !before.counts_as_paid);
+        }
+    }
+
+    #[test]
+    fn only_captures_refunds_disputes_and_decisions_move_the_money_of_an_order(history in plausible()) {
+        let states = path(&history);
+        for ((before, after), fact) in states.iter().zip(&states[1..]).zip(&history.facts) {
+            let kind = fact.said.kind;
+            if kind != FactKind::Captured && !moves_money_back_or_decides(kind) {
+                prop_assert_eq!(before.counts_as_paid, after.counts_as_paid, "after {:?}", kind);
+                prop_assert_eq!(before.paid, after.paid, "after {:?}", kind);
+            }
+        }
+    }
+
+    #[test]
+    fn an_order_takes_no_more_than_its_total_unless_people_accept_more(history in wild()) {
+        let state = fold(&history.terms, &history.facts);
+        let has = |kind| history.facts.iter().any(|fact| fact.said.kind == kind);
+        let closed = has(FactKind::OrderCancelled) || has(FactKind::OrderExpired);
+        let total = if closed { 0 } else { history.terms.total.minor() };
+        let accepted = state.payments.iter().any(|payment| payment.accepted);
+        prop_assert!(accepted || state.paid.minor() <= total);
+        for payment in state.payments.iter().filter(|payment| payment.belongs) {
+            prop_assert!(payment.valid || payment.accepted);
+            prop_assert!(payment.captured_minor > 0);
+            prop_assert_eq!(payment.requested.currency(), state.paid.currency());
+        }
+    }
+
+    #[test]
+    fn no_amount_is_ever_negative(history in plausible()) {
+        for state in path(&history) {
+            for amount in [state.authorized, state.paid, state.refunded, state.disputed] {
+                prop_assert!(amount.minor() >= 0, "{:?}", amount);
+            }
+            for payment in state.payments {
+                prop_assert!(payment.net_withdrawn_minor() >= payment.lost_minor());
+                prop_assert!(payment.lost_minor() >= 0);
+                // A refund can be known before the capture it takes back.
+                let seen = payment.captured_minor > 0;
+                prop_assert!(!seen || payment.kept_minor() >= 0, "{:?}", payment);
+            }
+        }
+    }
+
+    #[test]
+    fn the_fold_agrees_with_a_plain_model(history in wild()) {
+        let state = fold(&history.terms, &history.facts);
+        let belonging = history.terms.payments.iter().zip(&state.payments);
+        let belonging = belonging.filter(|(_, state)| state.belongs);
+        let lost = state.payments.iter().filter(|payment| payment.belongs);
+        let said = model::Expected {
+            belonging: belonging.map(|(payment, _)| payment.intent.clone()).collect(),
+            captured: state.paid.minor(),
+            refunded: state.refunded.minor(),
+            lost: lost.map(PaymentState::lost_minor).sum(),
+            payment_status: state.payment_status,
+            status: state.status,
+            counts_as_paid: state.counts_as_paid,
+        };
+        prop_assert_eq!(said, model::expected(&history.terms, &history.facts));
+    }
+
+    #[test]
+    fn questions_are_sorted_and_asked_once(history in wild(), at in any::<Index>()) {
+        let states = path(&history);
+        let state = at.get(&states);
+        prop_assert!(state.reviews.is_sorted_by(|a, b| a < b));
+    }
+}
+
+/// A generator that never reaches a state proves nothing about it.
+#[test]
+fn the_histories_reach_every_state() {
+    let mut runner = TestRunner::deterministic();
+    let mut payment: BTreeMap<PaymentStatus, u32> = BTreeMap::new();
+    let mut order: BTreeSet<OrderStatus> = BTreeSet::new();
+    let mut session: BTreeSet<SessionStatus> = BTreeSet::new();
+    let mut reasons: BTreeSet<Reason> = BTreeSet::new();
+    let mut ranks: BTreeSet<Option<FactKind>> = BTreeSet::new();
+    for _ in 0..1_000 {
+        let history = plausible()
+            .new_tree(&mut runner)
+            .expect("histories have no conditions");
+        let state = fold(&history.current().terms, &history.current().facts);
+        *payment.entry(state.payment_status).or_default() += 1;
+        order.insert(state.status);
+        session.extend(state.sessions.values());
+        reasons.extend(state.reviews.iter().map(|key| key.reason));
+        ranks.extend(state.payments.iter().map(|payment| payment.rank));
+    }
+    for status in PaymentStatus::ALL {
+        let seen = payment.get(status).copied().unwrap_or(0);
+        assert!(seen >= 8, "{status} was reached {seen} times of 1000");
+    }
+    assert_eq!(order, OrderStatus::ALL.iter().copied().collect());
+    assert_eq!(session, SessionStatus::ALL.iter().copied().collect());
+    assert_eq!(ranks.len(), 8, "nothing, and each of the seven ranks");
+    let asked_elsewhere = [Reason::UnmatchedPayment, Reason::ProviderDeclinedRefund];
+    let askable = Reason::ALL
+        .iter()
+        .filter(|reason| !asked_elsewhere.contains(reason));
+    assert_eq!(reasons, askable.copied().collect());
+}

@@ -18,7 +18,7 @@ pub mod facts;
 pub mod fold;
 pub mod labels;
 #[cfg(test)]
-mod laws;
+pub(super) mod laws;
 pub mod reviews;
 
 pub use facts::{Fact, FactDraft, FactKind, drafts_of};

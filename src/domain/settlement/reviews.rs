@@ -59,7 +59,7 @@ pub(super) fn open_questions(
     open
 }
 
-/// Captured or reserved money that is not the order's.
+/// Captured or reserved money that is not the order's, until none of it is in suspense.
 fn money_question(
     terms: &Terms,
     payment: &PaymentTerms,
@@ -69,13 +69,13 @@ fn money_question(
     if state.belongs {
         return None;
     }
-    let here = state.kept_minor() > 0
-        || state.authorized_minor > 0
-        || state.rank == Some(FactKind::Processing);
+    let in_suspense = state.unsettled_minor() > 0;
+    let here =
+        in_suspense || state.authorized_minor > 0 || state.rank == Some(FactKind::Processing);
     if !state.valid {
         let session = terms.session_of(payment);
-        let right_currency =
-            session.is_some_and(|s| s.amount.currency() == payment.requested.currency());
+        let wanted = session.map_or(terms.total, |session| session.amount);
+        let right_currency = wanted.currency() == payment.requested.currency();
         let reason = if right_currency {
             Reason::AmountMismatch
         } else {
@@ -91,7 +91,7 @@ fn money_question(
     } else {
         Reason::DuplicatePayment
     };
-    (state.captured_minor > 0 && state.kept_minor() > 0).then(|| ReviewKey {
+    in_suspense.then(|| ReviewKey {
         reason,
         subject: payment.id.to_string(),
     })
@@ -108,8 +108,17 @@ fn wrong_answer(facts: &[Fact], fact: &Fact) -> Option<ReviewKey> {
         Disagreement::Amount => Reason::AmountMismatch,
         Disagreement::NotOurs => Reason::OutcomeUnknown,
     };
+    // Once it is paid, its money is the question.
     let gone = facts.iter().any(|other| {
-        other.said.session == Some(session) && other.said.kind == FactKind::SessionExpired
+        let kind = other.said.kind;
+        other.said.session == Some(session)
+            && matches!(
+                kind,
+                FactKind::SessionExpired
+                    | FactKind::Completed
+                    | FactKind::Authorized
+                    | FactKind::Captured
+            )
     });
     (!gone).then(|| ReviewKey {
         reason,

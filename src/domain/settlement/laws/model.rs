@@ -1,0 +1,299 @@
+//! What the fold must say, written a second time: straight down, from the specification and the raw facts,
+//! without a look at how the fold does it.
+
+use std::collections::BTreeSet;
+
+use crate::domain::checkout::Capture;
+use crate::domain::money::Money;
+use crate::domain::order::{FulfilmentStatus, OrderStatus, PaymentStatus};
+use crate::domain::settlement::{Fact, FactKind, PaymentTerms, Terms};
+
+/// What follows for an order.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Expected {
+    pub belonging: BTreeSet<String>,
+    pub captured: i64,
+    pub refunded: i64,
+    pub lost: i64,
+    pub payment_status: PaymentStatus,
+    pub status: OrderStatus,
+    pub counts_as_paid: bool,
+}
+
+/// The facts about one intent, with a look-up of amounts in the intent's currency.
+struct About<'a> {
+    payment: &'a PaymentTerms,
+    facts: Vec<&'a Fact>,
+}
+
+impl<'a> About<'a> {
+    fn new(payment: &'a PaymentTerms, facts: &'a [Fact]) -> Self {
+        let facts = facts.iter();
+        let facts = facts.filter(|fact| fact.said.intent.as_ref() == Some(&payment.intent));
+        About {
+            payment,
+            facts: facts.collect(),
+        }
+    }
+
+    fn has(&self, kind: FactKind) -> bool {
+        self.facts.iter().any(|fact| fact.said.kind == kind)
+    }
+
+    fn most(&self, object: Option<&str>, kind: FactKind) -> i64 {
+        let mut most = 0;
+        for fact in &self.facts {
+            let meant = object.is_none_or(|object| fact.said.object == object);
+            if meant && fact.said.kind == kind {
+                let amount = fact.said.amount.map_or(0, |amount| {
+                    let same = amount.currency() == self.payment.requested.currency();
+                    if same { Money::minor(amount) } else { 0 }
+                });
+                most = most.max(amount);
+            }
+        }
+        most
+    }
+
+    fn objects_with(&self, kind: FactKind) -> BTreeSet<&str> {
+        let facts = self.facts.iter().filter(|fact| fact.said.kind == kind);
+        facts.map(|fact| fact.said.object.as_str()).collect()
+    }
+
+    fn captured(&self) -> i64 {
+        self.most(None, FactKind::Captured)
+    }
+
+    fn refunded(&self) -> i64 {
+        let failed = self.objects_with(FactKind::RefundFailed);
+        let cancelled = self.objects_with(FactKind::RefundCancelled);
+        let mut sum = 0;
+        for refund in self.objects_with(FactKind::RefundSucceeded) {
+            if !failed.contains(refund) && !cancelled.contains(refund) {
+                sum += self.most(Some(refund), FactKind::RefundSucceeded);
+            }
+        }
+        sum
+    }
+
+    fn gone_to(&self, dispute: &str) -> i64 {
+        let withdrawn = self.most(Some(dispute), FactKind::DisputeWithdrawn);
+        let reinstated = self.most(Some(dispute), FactKind::DisputeReinstated);
+        (withdrawn - reinstated).max(0)
+    }
+
+    fn lost(&self) -> i64 {
+        let lost = self.objects_with(FactKind::DisputeLost);
+        lost.into_iter().map(|dispute| self.gone_to(dispute)).sum()
+    }
+
+    fn is_disputed(&self) -> bool {
+        let warned = self.objects_with(FactKind::DisputeWarningClosed);
+        let won = self.objects_with(FactKind::DisputeWon);
+        let lost = self.objects_with(FactKind::DisputeLost);
+        let taken = self.objects_with(FactKind::DisputeWithdrawn);
+        taken.into_iter().any(|dispute| {
+            let decided =
+                warned.contains(dispute) || won.contains(dispute) || lost.contains(dispute);
+            !decided && self.gone_to(dispute) > 0
+        })
+    }
+
+    /// Authorized or processing and nothing stronger.
+    fn is_at(&self, kind: FactKind) -> bool {
+        let stronger: &[FactKind] = match kind {
+            FactKind::Processing => &[
+                FactKind::Authorized,
+                FactKind::Failed,
+                FactKind::Voided,
+                FactKind::Expired,
+                FactKind::Captured,
+            ],
+            _ => &[
+                FactKind::Failed,
+                FactKind::Voided,
+                FactKind::Expired,
+                FactKind::Captured,
+            ],
+        };
+        self.has(kind) && !stronger.iter().any(|kind| self.has(*kind))
+    }
+}
+
+pub fn expected(terms: &Terms, facts: &[Fact]) -> Expected {
+    let has = |kind| facts.iter().any(|fact| fact.said.kind == kind);
+    let closed = has(FactKind::OrderCancelled) || has(FactKind::OrderExpired);
+    let abouts: Vec<About> = terms
+        .payments
+        .iter()
+        .map(|p| About::new(p, facts))
+        .collect();
+    let accepted = accepted(terms, facts);
+    let belonging = belonging(terms, facts, closed, &accepted, &abouts);
+    let ours: Vec<&About> = abouts
+        .iter()
+        .filter(|about| belonging.contains(&about.payment.intent))
+        .collect();
+    let captured: i64 = ours.iter().map(|about| about.captured()).sum();
+    let refunded: i64 = ours.iter().map(|about| about.refunded()).sum();
+    let lost: i64 = ours.iter().map(|about| about.lost()).sum();
+    let valid_at = |kind| {
+        let mut valid = abouts.iter().filter(|about| is_valid(terms, about.payment));
+        valid.any(|about| about.is_at(kind))
+    };
+    let total = terms.total.minor();
+    let payment_status = label(&Amounts {
+        total,
+        captured,
+        refunded,
+        lost,
+        disputed: ours.iter().any(|about| about.is_disputed()),
+        authorized: valid_at(FactKind::Authorized),
+        pending: valid_at(FactKind::Processing),
+    });
+    let reopened = ours
+        .iter()
+        .any(|about| accepted.contains(&about.payment.intent));
+    let by_hand = ours.iter().any(|about| {
+        let session = about.payment.session;
+        let mut sessions = terms.sessions.iter().filter(|s| Some(s.id) == session);
+        sessions.any(|session| session.capture == Capture::Manual)
+    });
+    let status = if has(FactKind::OrderCancelled) && !reopened {
+        OrderStatus::Cancelled
+    } else if has(FactKind::OrderExpired) && !reopened {
+        OrderStatus::Expired
+    } else if terms.fulfilment == FulfilmentStatus::Fulfilled && (captured >= total || by_hand) {
+        OrderStatus::Completed
+    } else if terms.fulfilment == FulfilmentStatus::Unfulfilled
+        && captured > 0
+        && refunded >= captured
+    {
+        OrderStatus::Cancelled
+    } else {
+        OrderStatus::Open
+    };
+    let free = total == 0 && !closed;
+    Expected {
+        belonging,
+        captured,
+        refunded,
+        lost,
+        payment_status,
+        status,
+        counts_as_paid: free || (captured >= total && refunded + lost < captured),
+    }
+}
+
+fn is_valid(terms: &Terms, payment: &PaymentTerms) -> bool {
+    let mut sessions = terms.sessions.iter();
+    sessions.any(|session| {
+        Some(session.id) == payment.session
+            && session.amount.minor() == payment.requested.minor()
+            && session.amount.currency() == payment.requested.currency()
+    })
+}
+
+fn accepted(terms: &Terms, facts: &[Fact]) -> BTreeSet<String> {
+    let mut accepted = BTreeSet::new();
+    for fact in facts {
+        if fact.said.kind == FactKind::PaymentAccepted {
+            accepted.insert(fact.said.object.clone());
+        }
+    }
+    for payment in &terms.payments {
+        if payment.requested.currency() != terms.total.currency() {
+            accepted.remove(&payment.intent);
+        }
+    }
+    accepted
+}
+
+fn belonging(
+    terms: &Terms,
+    facts: &[Fact],
+    closed: bool,
+    accepted: &BTreeSet<String>,
+    abouts: &[About],
+) -> BTreeSet<String> {
+    let wished_back = |intent: &str| {
+        facts.iter().any(|fact| {
+            let refund = matches!(
+                fact.said.kind,
+                FactKind::RefundPending
+                    | FactKind::RefundSucceeded
+                    | FactKind::RefundFailed
+                    | FactKind::RefundCancelled
+            );
+            let by_people = fact
+                .said
+                .refund
+                .is_some_and(|id| !terms.policy_refunds.contains(&id));
+            refund && by_people && fact.said.intent.as_deref() == Some(intent)
+        })
+    };
+    let is_named = |intent: &str| accepted.contains(intent) || wished_back(intent);
+    let by_age = |named: bool| {
+        let chosen = abouts
+            .iter()
+            .filter(|about| is_named(&about.payment.intent) == named);
+        let mut chosen: Vec<&About> = chosen.filter(|about| about.captured() > 0).collect();
+        chosen.sort_by_key(|about| {
+            let session = about.payment.session;
+            (session.is_none(), session, about.payment.intent.clone())
+        });
+        chosen
+    };
+    let total = if closed { 0 } else { terms.total.minor() };
+    let mut sum = 0;
+    let mut belonging = BTreeSet::new();
+    for about in by_age(true).into_iter().chain(by_age(false)) {
+        let fits = is_valid(terms, about.payment) && sum + about.captured() <= total;
+        if fits || accepted.contains(&about.payment.intent) {
+            sum += about.captured();
+            belonging.insert(about.payment.intent.clone());
+        }
+    }
+    belonging
+}
+
+/// What the payment status is told from.
+#[derive(Debug, Clone, Copy)]
+pub struct Amounts {
+    pub total: i64,
+    pub captured: i64,
+    pub refunded: i64,
+    pub lost: i64,
+    pub disputed: bool,
+    pub authorized: bool,
+    pub pending: bool,
+}
+
+/// The payment status, line by line.
+pub fn label(seen: &Amounts) -> PaymentStatus {
+    if seen.disputed {
+        return PaymentStatus::Disputed;
+    }
+    if seen.lost > 0 && seen.captured - seen.refunded - seen.lost <= 0 {
+        return PaymentStatus::ChargedBack;
+    }
+    if seen.captured > 0 && seen.refunded >= seen.captured {
+        return PaymentStatus::Refunded;
+    }
+    if seen.refunded + seen.lost > 0 {
+        return PaymentStatus::PartiallyRefunded;
+    }
+    if seen.captured >= seen.total {
+        return PaymentStatus::Paid;
+    }
+    if seen.captured > 0 {
+        return PaymentStatus::PartiallyPaid;
+    }
+    if seen.authorized {
+        return PaymentStatus::Authorized;
+    }
+    if seen.pending {
+        return PaymentStatus::Pending;
+    }
+    PaymentStatus::Unpaid
+}
