@@ -6,11 +6,13 @@ use std::sync::Arc;
 use rocket::fairing::AdHoc;
 use rocket::figment::Figment;
 use rocket::{Build, Rocket};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, MetricsSettings};
 use crate::http;
+use crate::http::metrics::{Measured, MetricsToken};
+use crate::metrics::Metrics;
 use crate::provider::PaymentProvider;
 use crate::provider::stripe::{Stripe, StripeError};
 use crate::service::Services;
@@ -24,10 +26,10 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The database is not usable.
-    #[error("the database cannot be used: {0}")]
+    #[error("the database cannot be used")]
     Store(#[from] StoreError),
     /// The provider's settings are not usable.
-    #[error("the payment provider's settings cannot be used: {0}")]
+    #[error("the settings under TILL_PROVIDERS__STRIPE__ cannot be used")]
     Provider(#[from] StripeError),
     /// Another process has the database.
     #[error(
@@ -81,6 +83,18 @@ impl DatabaseLock {
     }
 }
 
+/// Checks the settings that money depends on, before anything is opened or made. A server with its own
+/// simulator brings its provider's settings along.
+///
+/// # Errors
+/// Settings that are missing or unsafe.
+pub fn check(config: &Config, with_simulator: bool) -> Result<(), StartError> {
+    if !with_simulator {
+        Stripe::new(config.stripe()?)?;
+    }
+    Ok(config.check_secret_keys()?)
+}
+
 /// Opens the database with the schema this program needs.
 ///
 /// # Errors
@@ -114,6 +128,8 @@ pub async fn build_services(
         secrets,
         expire_after_ms: i64::from(config.orders.expire_after_s) * 1_000,
         wake: Arc::new(Notify::new()),
+        metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
+        queues_counted_at: Mutex::default(),
     }))
 }
 
@@ -121,9 +137,25 @@ pub async fn build_services(
 #[must_use]
 pub fn server(figment: Figment, services: Arc<Services>) -> Rocket<Build> {
     rocket::custom(figment)
+        // First, so that a request's time is all of its time.
+        .attach(Measured(services.metrics.clone()))
         .manage(services)
+        .attach(AdHoc::try_on_ignite("metrics token", metrics_token))
         .attach(http::edge())
         .attach(AdHoc::on_ignite("routes", |rocket| async {
             rocket.mount("/", http::api_routes())
         }))
+}
+
+/// A token that cannot be read must not open the door: then the server does not start.
+async fn metrics_token(rocket: Rocket<Build>) -> Result<Rocket<Build>, Rocket<Build>> {
+    let figment = rocket.figment();
+    let settings = match figment.contains("metrics") {
+        true => figment.extract_inner::<MetricsSettings>("metrics"),
+        false => Ok(MetricsSettings::default()),
+    };
+    match settings {
+        Ok(settings) => Ok(rocket.manage(MetricsToken::new(settings.token))),
+        Err(_) => Err(rocket),
+    }
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::provider::stripe::{DEFAULT_BASE_URL, StripeSettings};
 use crate::secrets::SecretKeys;
 use crate::store::DatabaseSettings;
-use crate::store::connect::sqlite_path;
+use crate::store::connect::{check_url, sqlite_path};
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,9 @@ pub struct Config {
     /// `TILL_HTTP__…`
     #[serde(default)]
     pub http: Http,
+    /// `TILL_METRICS__…`
+    #[serde(default)]
+    pub metrics: MetricsSettings,
     /// `TILL_LOG__…`
     #[serde(default)]
     pub log: LogSettings,
@@ -177,6 +180,24 @@ pub struct Http {
     pub client_ip_header: Option<String>,
 }
 
+/// Metrics.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// What a scraper must send as `Authorization: Bearer …`; anybody may read them when not given.
+    #[serde(deserialize_with = "secret_text")]
+    pub token: Option<String>,
+}
+
+/// A secret that is given as anything but text is refused without being repeated.
+fn secret_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(from);
+    text.map_err(|_| serde::de::Error::custom("it is not a text; put a number in quotes"))
+}
+
+/// The fewest characters of a metrics token.
+const MIN_METRICS_TOKEN: usize = 16;
+
 /// Logs.
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -238,6 +259,15 @@ impl Config {
         let mut config: Config = figment
             .extract()
             .map_err(|error| ConfigError::Unreadable(error.to_string()))?;
+        if let Some(token) = &config.metrics.token
+            && (token.len() < MIN_METRICS_TOKEN
+                || !token.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            return Err(ConfigError::Unsafe(format!(
+                "TILL_METRICS__TOKEN must have at least {MIN_METRICS_TOKEN} visible ASCII characters. Make one \
+                 with `openssl rand -hex 24`, or unset it to let anybody who reaches /metrics read it."
+            )));
+        }
         config.figment = figment;
         Ok(config)
     }
@@ -278,24 +308,44 @@ impl Config {
         }
     }
 
+    /// Checks the database's URL, before anything is made beside it.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unsafe`] for what would not last, or is no database Till knows.
+    pub fn check_database(&self) -> Result<(), ConfigError> {
+        check_url(&self.database.url).map_err(|error| ConfigError::Unsafe(error.to_string()))
+    }
+
+    /// Checks the secret keys that are given; on PostgreSQL there must be some.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unsafe`], which says how to make one.
+    pub fn check_secret_keys(&self) -> Result<(), ConfigError> {
+        if !self.secret_keys.0.is_empty() {
+            return SecretKeys::parse(&self.secret_keys.0)
+                .map(drop)
+                .map_err(unsafe_key);
+        }
+        if sqlite_path(&self.database.url).is_some() {
+            return Ok(());
+        }
+        Err(ConfigError::Unsafe(
+            "PostgreSQL needs TILL_SECRET_KEYS: all processes must derive the same tokens. Make one with\n  \
+             export TILL_SECRET_KEYS='[\"1:'$(head -c 32 /dev/urandom | base64)'\"]'\n\
+             and give it to every process."
+                .to_owned(),
+        ))
+    }
+
     /// The secret keys; on SQLite a missing one is made beside the database.
     ///
     /// # Errors
-    /// [`ConfigError::Unsafe`] when there is none on PostgreSQL, or one is unusable.
+    /// As [`Config::check_secret_keys`], or a key file that cannot be used.
     pub fn secret_keys(&self) -> Result<SecretKeys, ConfigError> {
-        let unsafe_key = |why: crate::secrets::SecretKeyError| {
-            ConfigError::Unsafe(format!("TILL_SECRET_KEYS is not usable: {why}"))
-        };
-        if !self.secret_keys.0.is_empty() {
+        self.check_secret_keys()?;
+        let file = sqlite_path(&self.database.url).filter(|_| self.secret_keys.0.is_empty());
+        let Some(database) = file else {
             return SecretKeys::parse(&self.secret_keys.0).map_err(unsafe_key);
-        }
-        let Some(database) = sqlite_path(&self.database.url) else {
-            return Err(ConfigError::Unsafe(
-                "PostgreSQL needs TILL_SECRET_KEYS: all processes must derive the same tokens. Make one with\n  \
-                 export TILL_SECRET_KEYS='[\"1:'$(head -c 32 /dev/urandom | base64)'\"]'\n\
-                 and give it to every process."
-                    .to_owned(),
-            ));
         };
         let file = database.with_extension("key");
         let text = key_file(&file).map_err(|error| ConfigError::KeyFile(file, error))?;
@@ -327,7 +377,7 @@ impl Config {
             );
         }
         let live = api_key.starts_with("sk_live_") || api_key.starts_with("rk_live_");
-        if live && is_loopback(&stripe.base_url) {
+        if live && is_this_machine(&stripe.base_url) {
             return refuse(
                 "A live key must never reach a simulator: TILL_PROVIDERS__STRIPE__BASE_URL points to this \
                  machine while TILL_PROVIDERS__STRIPE__API_KEY is live. Use a test key, or remove the base URL.",
@@ -366,11 +416,22 @@ fn defaults() -> rocket::Config {
     }
 }
 
-fn is_loopback(url: &str) -> bool {
-    let host = url.split("://").nth(1).unwrap_or_default();
-    ["127.", "localhost", "[::1]"]
-        .iter()
-        .any(|local| host.starts_with(local))
+fn unsafe_key(why: crate::secrets::SecretKeyError) -> ConfigError {
+    ConfigError::Unsafe(format!("TILL_SECRET_KEYS is not usable: {why}"))
+}
+
+/// However the address of this machine is spelled.
+fn is_this_machine(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address: Option<std::net::IpAddr> = bare.parse().ok();
+    let name = host.trim_end_matches('.');
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || address.is_some_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
 /// Reads the key file, making it first if there is none; only its owner may read it.

@@ -3,18 +3,20 @@
 //! Set up before Rocket, which keeps a logger it finds. Rocket's and sqlx's own lines are filtered: Rocket
 //! prints bodies, headers and query strings of bad requests, which may hold personal data.
 
+use std::sync::Arc;
+
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, LogSettings};
+use crate::metrics::Metrics;
 
 /// Libraries whose messages may repeat what a request held, whatever level is asked for.
-const SILENCED: [&str; 7] = [
+const SILENCED: [&str; 5] = [
     "rocket=off",
     "rocket_http=off",
-    "till::_=off",
-    "_=off",
     "sqlx=off",
     "sea_orm=off",
     "hyper=off",
@@ -28,7 +30,9 @@ pub fn start(settings: &LogSettings) {
             filter = filter.add_directive(directive);
         }
     }
-    let registry = tracing_subscriber::registry().with(filter);
+    // What Rocket's generated code says of a handler's guards goes to a module named `_` beside the handler.
+    let ours = FilterFn::new(|line| !line.target().ends_with("::_"));
+    let registry = tracing_subscriber::registry().with(filter).with(ours);
     let started = match settings.format {
         LogFormat::Json => {
             let layer = tracing_subscriber::fmt::layer().json();
@@ -51,5 +55,14 @@ pub fn start(settings: &LogSettings) {
             .unwrap_or_default();
         // The message may hold what a request held; the place is enough to find it.
         tracing::error!(panic.location = %place, "a task panicked at {place}");
+    }));
+}
+
+/// Counts every panic of this process from now on, wherever it is caught.
+pub fn count_panics(metrics: Arc<Metrics>) {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        metrics.panics.count([]);
+        before(panic);
     }));
 }

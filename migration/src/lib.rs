@@ -1,6 +1,6 @@
 //! Till's schema, for SQLite and PostgreSQL.
 //!
-//! A migration is SQL with a few words that differ between the engines (see [`dialect`]); it runs in one
+//! A migration is SQL with a few words that differ between the engines (see the module `dialect`); it runs in one
 //! transaction on both, so a failure half-way leaves nothing behind. A released migration is never edited.
 
 pub use sea_orm_migration::prelude::*;

@@ -76,11 +76,9 @@ async fn prepare(running: &Running) -> anyhow::Result<Shop> {
 
 fn sample_catalogue() -> anyhow::Result<Vec<NewProduct>> {
     let (eur, jpy) = (Currency::from_code("EUR")?, Currency::from_code("JPY")?);
-    let product = |sku: &str, name: &str, cents: i64, yen: i64| NewProduct {
-        sku: sku.to_owned(),
-        name: name.to_owned(),
-        description: None,
-        prices: vec![Money::new(cents, eur), Money::new(yen, jpy)],
+    let product = |sku: &str, name: &str, cents: i64, yen: i64| {
+        let prices = vec![Money::new(cents, eur), Money::new(yen, jpy)];
+        NewProduct::new(sku, name, prices)
     };
     Ok(vec![
         product("mug", "Mug", 1_250, 1_500),

@@ -11,21 +11,34 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::access::{KeyKind, Scopes};
 use crate::domain::ids::ApiKeyId;
+use crate::domain::text;
 use crate::service::{ServiceError, keys};
 
 pub(super) async fn shop(config: &Config, command: ShopCommand) -> anyhow::Result<ExitCode> {
-    let ShopCommand::Create { name, mode, json } = command;
-    let name = crate::domain::text::plain(&name, 200)
-        .map_err(|why| WrongUse(format!("the shop's name {why}")))?;
+    let ShopCommand::Create {
+        name,
+        mode,
+        allowed_origins,
+        json,
+    } = command;
+    for origin in &allowed_origins {
+        if text::url(origin).is_err() || text::origin(origin) != origin {
+            let why = format!("`{origin}` is not an origin; write it like https://shop.example");
+            return Err(WrongUse(why).into());
+        }
+    }
+    let name = text::plain(&name, 200).map_err(|why| WrongUse(format!("the shop's name {why}")))?;
     let store = open_store(config, Clock::system()).await?;
-    let shop = match keys::create_shop(&store, &name, mode.into()).await {
+    let shop = match keys::create_shop(&store, &name, mode.into(), &allowed_origins).await {
         Err(ServiceError::Invalid(_)) => {
             let text = format!("there is a shop `{name}` already; give the new one another name");
             return Err(WrongUse(text).into());
         }
         other => other?,
     };
-    let value = json!({"id": shop.id, "name": shop.name, "mode": shop.mode});
+    let value = json!({
+        "id": shop.id, "name": shop.name, "mode": shop.mode, "allowed_origins": shop.allowed_origins,
+    });
     print(json, &value, || {
         format!(
             "Made the {} shop `{}` ({}).\nNext: till key create --kind secret --shop '{}'",

@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 done, 1 something failed, 2 wrong use or configuration.
 
+mod catalogue;
+mod catalogue_file;
 mod demo;
 mod manage;
 mod migrate;
@@ -48,6 +50,11 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Manage what a shop sells
+    Catalogue {
+        #[command(subcommand)]
+        command: CatalogueCommand,
     },
     /// Run the payment provider simulator by itself
     Simulator(SimulatorArgs),
@@ -109,6 +116,10 @@ enum ShopCommand {
         /// Whether its money is real
         #[arg(long, value_enum)]
         mode: ModeArg,
+        /// An origin that browsers may send customers back to in live mode, such as https://shop.example; may
+        /// be given several times
+        #[arg(long = "allowed-origin", value_name = "ORIGIN")]
+        allowed_origins: Vec<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -142,6 +153,31 @@ enum KeyCommand {
     Revoke {
         /// The key's id, key_…
         id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CatalogueCommand {
+    /// Create and change products from a file, all or none; exits 1 with every error when it is not good
+    #[command(
+        after_help = "JSON: an array of products as `PUT /v1/products/{sku}` takes them, each with its sku. \
+        A product is replaced as a whole.\n\
+        CSV: a header line sku,name,currency,price[,stock], then one row per price. Names, prices and, with \
+        its column, the stock (empty: no limit) are replaced; the rest of a product stays as it is.\n\
+        Products the file does not name are left alone."
+    )]
+    Import {
+        /// The file, .csv or .json
+        file: std::path::PathBuf,
+        /// The shop, by name
+        #[arg(long)]
+        shop: Option<String>,
+        /// Say what would be created and changed, and write nothing
+        #[arg(long)]
+        dry_run: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -208,6 +244,9 @@ pub fn run() -> ExitCode {
     // One TLS provider for everything that speaks TLS; a second call would only say there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
+    // Reads FAILPOINTS; held until the process ends.
+    #[cfg(feature = "failpoints")]
+    let _failpoints = fail::FailScenario::setup();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -221,7 +260,10 @@ pub fn run() -> ExitCode {
             eprintln!("error: {error:#}");
             let wrong_use = error.is::<WrongUse>()
                 || error.is::<ConfigError>()
-                || matches!(error.downcast_ref(), Some(StartError::Config(_)));
+                || matches!(
+                    error.downcast_ref(),
+                    Some(StartError::Config(_) | StartError::Provider(_))
+                );
             ExitCode::from(if wrong_use { 2 } else { 1 })
         }
     }
@@ -233,6 +275,9 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut config = Config::load()?;
+    if !matches!(command, Command::Demo(_) | Command::Simulator(_)) {
+        config.check_database()?;
+    }
     let tool = !matches!(command, Command::Serve(_) | Command::Worker);
     if tool && std::env::var_os("TILL_LOG__LEVEL").is_none() {
         // A tool's own words should stand alone; what goes wrong is still shown.
@@ -246,6 +291,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(args) => migrate::migrate(&config, args.command).await,
         Command::Shop { command } => manage::shop(&config, command).await,
         Command::Key { command } => manage::key(&config, command).await,
+        Command::Catalogue { command } => catalogue::catalogue(&config, command).await,
         Command::Simulator(args) => simulator::simulator(args).await,
         Command::Openapi => Ok(ExitCode::SUCCESS),
     }

@@ -14,6 +14,7 @@ use crate::http::in_flight::InFlight;
 use crate::service::Services;
 use crate::simulator::{Simulator, SimulatorConfig};
 use crate::store::connect::sqlite_path;
+use crate::telemetry;
 use crate::worker::Workers;
 
 /// The key the simulator is called with when none is configured.
@@ -44,6 +45,7 @@ pub(super) async fn serve(config: Config, with_simulator: bool) -> anyhow::Resul
 
 /// Starts everything; returns once requests are answered.
 pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::Result<Running> {
+    app::check(&config, with_simulator)?;
     let lock = DatabaseLock::take(&config.database.url)?;
     let clock = Clock::system();
     let store = app::open_store(&config, clock.clone()).await?;
@@ -55,6 +57,7 @@ pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::R
         false => None,
     };
     let services = app::build_services(&config, store, clock).await?;
+    telemetry::count_panics(services.metrics.clone());
     let workers = config.worker.enabled.then(|| Workers::start(&services));
     let (told, listening) = oneshot::channel();
     let told = std::sync::Mutex::new(Some(told));
@@ -198,6 +201,7 @@ async fn start_simulator(config: &mut Config) -> anyhow::Result<Simulator> {
     }
     let database = sqlite_path(&config.database.url).unwrap_or_else(|| PathBuf::from("till.db"));
     let simulator = Simulator::start(SimulatorConfig {
+        port: usual_simulator_port(),
         state_file: Some(database.with_extension("simulator.json")),
         webhook_secret: stripe.webhook_secrets.0.first().cloned(),
         ..SimulatorConfig::default()
@@ -208,7 +212,17 @@ async fn start_simulator(config: &mut Config) -> anyhow::Result<Simulator> {
     Ok(simulator)
 }
 
+/// The same port at every start when it is free, so that pages opened before a restart still work after it.
+fn usual_simulator_port() -> u16 {
+    const USUAL: u16 = 12_111;
+    match std::net::TcpListener::bind(("127.0.0.1", USUAL)) {
+        Ok(_) => USUAL,
+        Err(_) => 0,
+    }
+}
+
 pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
+    app::check(&config, false)?;
     let lock = DatabaseLock::take(&config.database.url)?;
     let clock = Clock::system();
     let store = app::open_store(&config, clock.clone()).await?;
@@ -216,6 +230,7 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
         store.release_leases().await?;
     }
     let services = app::build_services(&config, store, clock).await?;
+    telemetry::count_panics(services.metrics.clone());
     let workers = Workers::start(&services);
     tracing::info!("the worker runs");
     until_told_to_stop().await?;

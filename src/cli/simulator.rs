@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::SimulatorArgs;
-use crate::simulator::{Simulator, SimulatorConfig};
+use crate::simulator::{Simulator, SimulatorConfig, SimulatorError};
 
 pub(super) async fn simulator(args: SimulatorArgs) -> anyhow::Result<ExitCode> {
     let simulator = Simulator::start(SimulatorConfig {
@@ -14,7 +14,13 @@ pub(super) async fn simulator(args: SimulatorArgs) -> anyhow::Result<ExitCode> {
         seed: args.seed,
         ..SimulatorConfig::default()
     })
-    .await?;
+    .await
+    .map_err(|error| match error {
+        SimulatorError::Listen(_) => {
+            anyhow::anyhow!("{error}; choose another port with --port, or stop what uses it")
+        }
+        other => other.into(),
+    })?;
     println!("The simulator listens on {}", simulator.base_url());
     match args.webhook_url {
         Some(url) => println!("Its webhooks go to {url}"),

@@ -21,6 +21,10 @@ pub struct Marks {
 
 /// One object of a provider, as it was when the provider spoke.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives for one settlement; a box would only be unpacked everywhere"
+)]
 pub enum Observed {
     /// A hosted checkout session.
     Session(ObservedSession),

@@ -8,6 +8,18 @@ pub type TextError = String;
 /// # Errors
 /// An empty or too long text, or one with NUL or other control characters.
 pub fn plain(text: &str, max: usize) -> Result<String, TextError> {
+    bounded(text, max, char::is_control)
+}
+
+/// A text as [`plain`], which may have line breaks and tabs.
+///
+/// # Errors
+/// As [`plain`].
+pub fn prose(text: &str, max: usize) -> Result<String, TextError> {
+    bounded(text, max, |c| c.is_control() && !"\n\r\t".contains(c))
+}
+
+fn bounded(text: &str, max: usize, refused: fn(char) -> bool) -> Result<String, TextError> {
     let count = text.chars().count();
     if count == 0 || text.trim().is_empty() {
         return Err("must not be empty".to_owned());
@@ -15,7 +27,7 @@ pub fn plain(text: &str, max: usize) -> Result<String, TextError> {
     if count > max {
         return Err(format!("must have at most {max} characters"));
     }
-    if text.chars().any(char::is_control) {
+    if text.chars().any(refused) {
         return Err("must not contain control characters".to_owned());
     }
     if is_card_number(text) {

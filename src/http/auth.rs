@@ -30,6 +30,8 @@ pub struct OrdersRead;
 pub struct StorefrontRead;
 /// Secret keys that may place orders, and publishable keys.
 pub struct StorefrontWrite;
+/// Secret keys that may write the catalogue.
+pub struct CatalogueWrite;
 
 impl Right for OrdersRead {
     const SCOPE: Scope = Scope::OrdersRead;
@@ -44,6 +46,11 @@ impl Right for StorefrontRead {
 impl Right for StorefrontWrite {
     const SCOPE: Scope = Scope::OrdersWrite;
     const PUBLISHABLE: bool = true;
+}
+
+impl Right for CatalogueWrite {
+    const SCOPE: Scope = Scope::CatalogueWrite;
+    const PUBLISHABLE: bool = false;
 }
 
 /// A caller whose key is valid and has the right `R`.

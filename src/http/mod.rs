@@ -12,12 +12,14 @@ pub mod checkout_sessions;
 pub mod cors;
 pub mod health;
 pub mod in_flight;
+pub mod metrics;
 pub mod openapi;
 pub mod order_body;
 pub mod orders;
 pub mod problem;
 pub mod problem_catalogue;
 pub mod problem_page;
+pub mod products;
 pub mod query;
 pub mod request_id;
 pub mod security;
@@ -55,10 +57,14 @@ pub fn api_routes() -> Vec<rocket::Route> {
         orders::get,
         checkout_sessions::create,
         checkout_sessions::get,
+        products::put,
+        products::list,
+        products::get,
         webhooks::receive,
         webhooks::receive_for_account,
         health::live,
         health::ready,
+        metrics::scrape,
         openapi::document,
     ])
 }

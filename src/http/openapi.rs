@@ -5,7 +5,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemBody;
-use super::{checkout_sessions, health, orders, webhooks};
+use super::{checkout_sessions, health, metrics, orders, products, webhooks};
 
 /// The document's source.
 #[derive(OpenApi)]
@@ -19,15 +19,17 @@ use super::{checkout_sessions, health, orders, webhooks};
     paths(
         orders::create, orders::list, orders::get,
         checkout_sessions::create, checkout_sessions::get,
+        products::put, products::list, products::get,
         webhooks::receive, webhooks::receive_for_account,
-        health::live, health::ready, document,
+        health::live, health::ready, metrics::scrape, document,
     ),
     components(schemas(ProblemBody)),
     tags(
         (name = "Orders", description = "What was ordered and where its money stands"),
         (name = "Checkout", description = "Pages customers pay on"),
+        (name = "Products", description = "What the shop sells and for how much"),
         (name = "Webhooks in", description = "What providers report"),
-        (name = "Health", description = "Whether Till can do its work"),
+        (name = "Health", description = "Whether Till can do its work, and how much it does"),
         (name = "Documents", description = "This document"),
     ),
     modifiers(&Keys, &Refusals),

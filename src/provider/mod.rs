@@ -2,7 +2,7 @@
 //!
 //! An adapter knows a provider's wire and nothing of Till's database. It builds the exact bytes of a call
 //! before the call is made (they are stored first), sends them, and says what is *known* afterwards: an answer
-//! that was lost is [`Outcome::Unknown`], never a failure.
+//! that was lost is [`CallResult::Unknown`], never a failure.
 
 pub mod stripe;
 
@@ -119,6 +119,18 @@ pub enum CallResult {
     Declined(Decline),
     /// Nothing is proved: it may or may not have been done. Repeat with the same key, or look it up.
     Unknown(Ambiguity),
+}
+
+impl CallResult {
+    /// The word stored with the try.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            CallResult::Succeeded(_) => "succeeded",
+            CallResult::Declined(_) => "declined",
+            CallResult::Unknown(why) => why.as_str(),
+        }
+    }
 }
 
 /// A definitive refusal.

@@ -2,15 +2,14 @@
 //!
 //! Used by the request that wrote the call and by the recovery loop alike, so both do the same.
 
-use std::time::Instant;
-
+use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::call::{CallKind, CallStatus, may_resend, retry_delay_ms};
 use crate::domain::checkout::{Wanted, disagreement};
 use crate::domain::ids::CheckoutSessionId;
 use crate::domain::observed::Observed;
 use crate::domain::settlement::{FactDraft, FactKind};
-use crate::provider::{Ambiguity, CallResult, Decline, Outcome, Reference};
+use crate::provider::{CallResult, Decline, Outcome, Reference};
 use crate::store::StoreError;
 use crate::store::calls::{AttemptNote, ClaimedCall};
 use crate::store::checkouts::SessionRecord;
@@ -39,15 +38,11 @@ impl Services {
         if !may_resend(call.created_at, self.clock.now()) {
             return self.give_up(call, &session).await;
         }
-        let started = Instant::now();
-        let outcome = self
-            .provider
-            .send(&call.request, &call.idempotency_key)
-            .await;
-        let took = started.elapsed().as_millis();
-        let note = note_of(&outcome, i64::try_from(took).unwrap_or(i64::MAX));
+        let (outcome, took) = self.send_counted(&call).await;
+        let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+        let note = note_of(&outcome, took_ms);
         let retry_after_ms = outcome.retry_after_ms;
-        fail::fail_point!("call_answered");
+        fail::fail_point!("call_answered", |_| std::process::abort());
         let settled = match outcome.result {
             CallResult::Succeeded(observed) => {
                 self.succeeded(call, note, &session, *observed).await
@@ -164,7 +159,7 @@ impl Services {
             return Ok(false);
         };
         let reference = Reference::Session(provider_id.clone());
-        let Ok(observed) = self.provider.fetch(&reference).await else {
+        let Ok(observed) = self.fetch_counted(&reference).await else {
             return Ok(false);
         };
         let trace = crate::domain::access::Trace::system();
@@ -178,7 +173,7 @@ impl Services {
         if let Err(error) = self.refresh_session(session).await {
             tracing::warn!(
                 checkout_session.id = %session.id,
-                error = &error as &dyn std::error::Error,
+                error = %chain(&error),
                 "could not ask about checkout session `{}`; the polling loop will",
                 session.id
             );
@@ -195,15 +190,10 @@ fn abandoned() -> Decline {
 }
 
 fn note_of(outcome: &Outcome, duration_ms: i64) -> AttemptNote {
-    let word = match &outcome.result {
-        CallResult::Succeeded(_) => "succeeded",
-        CallResult::Declined(_) => "declined",
-        CallResult::Unknown(why) => Ambiguity::as_str(*why),
-    };
     AttemptNote {
         duration_ms,
         http_status: outcome.http_status,
-        outcome: word.to_owned(),
+        outcome: outcome.result.as_str().to_owned(),
         provider_request_id: outcome.provider_request_id.clone(),
     }
 }

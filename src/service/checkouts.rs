@@ -148,7 +148,7 @@ impl Services {
         if let Some(stored) = &known.answer {
             return answer_of(stored, session, true);
         }
-        let give_up = tokio::time::Instant::now() + WAIT_FOR_FIRST;
+        let began = tokio::time::Instant::now();
         loop {
             let record = self.session_record(caller, session).await?;
             if record.status != SessionStatus::Creating {
@@ -167,7 +167,7 @@ impl Services {
                     ..self.open_answer(&record, 202)
                 });
             }
-            if tokio::time::Instant::now() >= give_up {
+            if began.elapsed() >= WAIT_FOR_FIRST {
                 return Err(ServiceError::refused(
                     Refusal::InProgress,
                     "The first request with this Idempotency-Key is still being carried out; repeat this \

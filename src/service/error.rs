@@ -102,3 +102,16 @@ impl Failure for ServiceError {
         }
     }
 }
+
+/// An error with everything that caused it, in one line for a log.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -3,8 +3,12 @@
 use serde::Serialize;
 
 use super::{Answer, Caller, Refusal, ServiceError, Services};
+use crate::domain::time::DAY_MS;
 use crate::secrets;
 use crate::store::idempotency::{KeyClaim, KnownKey, StoredAnswer};
+
+/// How long answers to repeated requests are kept, in milliseconds.
+const KEEP_KEYS_MS: i64 = 30 * DAY_MS;
 
 /// What a key is used for: the route, its path and the normalised request.
 ///
@@ -27,12 +31,13 @@ pub fn claim<T: Serialize>(
 }
 
 impl Services {
-    /// Forgets the answers to requests made before a time.
+    /// Forgets the answers to requests that are older than answers are kept.
     ///
     /// # Errors
     /// The store's.
-    pub async fn forget_old(&self, before_ms: i64) -> Result<u64, ServiceError> {
-        Ok(self.store.forget_keys(before_ms).await?)
+    pub async fn forget_old(&self) -> Result<u64, ServiceError> {
+        let before = self.clock.now().plus_ms(-KEEP_KEYS_MS);
+        Ok(self.store.forget_keys(before.ms()).await?)
     }
 }
 

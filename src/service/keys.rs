@@ -33,9 +33,10 @@ pub async fn create_shop(
     store: &Store,
     name: &str,
     mode: Mode,
+    allowed_origins: &[String],
 ) -> Result<ShopRecord, ServiceError> {
     let created = store
-        .write(|tx| async move { tx.insert_shop(name, mode).await })
+        .write(|tx| async move { tx.insert_shop(name, mode, allowed_origins).await })
         .await;
     match created {
         Err(StoreError::Conflict(Constraint::ShopName)) => Err(ServiceError::Invalid(vec![(
@@ -58,7 +59,7 @@ pub async fn find_shop(store: &Store, name: Option<&str>) -> Result<ShopRecord, 
     if name.is_some_and(|name| name != DEFAULT_SHOP) {
         return Err(ServiceError::NotFound);
     }
-    match create_shop(store, DEFAULT_SHOP, Mode::Test).await {
+    match create_shop(store, DEFAULT_SHOP, Mode::Test, &[]).await {
         // Another process made it in the meantime.
         Err(ServiceError::Invalid(_)) => {
             let shop = store.shop_by_name(DEFAULT_SHOP).await?;

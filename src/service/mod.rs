@@ -15,19 +15,21 @@ pub mod error;
 pub mod events;
 pub mod idempotency;
 pub mod keys;
+mod observe;
 pub mod orders;
 pub mod recovery;
 pub mod webhooks;
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 pub use error::{Refusal, ServiceError};
 
 use crate::clock::Clock;
 use crate::domain::access::{KeyKind, Mode, Scopes, Trace};
 use crate::domain::ids::{ApiKeyId, OrderId, ShopId};
+use crate::metrics::Metrics;
 use crate::provider::PaymentProvider;
 use crate::secrets::SecretKeys;
 use crate::store::Store;
@@ -52,6 +54,10 @@ pub struct Services {
     pub expire_after_ms: i64,
     /// Wakes the workers when there is something to do at once.
     pub wake: Arc<Notify>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// When the queues were last counted for the metrics, in epoch milliseconds.
+    pub queues_counted_at: Mutex<Option<i64>>,
 }
 
 /// Who calls: an API key that was checked, in one request.

@@ -47,6 +47,7 @@ impl Services {
         };
         match self.store.place_order(&command).await? {
             Placed::New(placed) => {
+                self.metrics.orders_placed.count([]);
                 self.wake.notify_waiters();
                 self.answer(caller, *placed, command.token_key, false)
             }

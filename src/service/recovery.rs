@@ -5,6 +5,7 @@
 
 use futures::stream::{self, StreamExt};
 
+use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
 use crate::domain::time::MINUTE_MS;
@@ -12,7 +13,7 @@ use crate::provider::{FetchError, Reference};
 use crate::store::StoreError;
 use crate::store::inbox::ClaimedEvent;
 use crate::store::polling::ClaimedSession;
-use crate::store::settle::Source;
+use crate::store::settle::{Settled, Source};
 
 /// How much one round claims. All of it is begun at once: what waited for its turn could outlive its lease, and
 /// another process would send it at the same time.
@@ -39,7 +40,7 @@ impl Services {
                     ),
                     Err(error) => tracing::error!(
                         provider_call.id = %id,
-                        error = &error as &dyn std::error::Error,
+                        error = %chain(&error),
                         "call `{id}` could not be carried out; it stays due"
                     ),
                 }
@@ -61,7 +62,7 @@ impl Services {
                 if let Err(error) = self.poll(claimed).await {
                     tracing::error!(
                         checkout_session.id = %id,
-                        error = &error as &dyn std::error::Error,
+                        error = %chain(&error),
                         "could not settle checkout session `{id}`; it is asked about again"
                     );
                 }
@@ -74,7 +75,7 @@ impl Services {
         let Some(provider_id) = claimed.session.provider_session_id.clone() else {
             return Ok(self.store.poll_failed(&claimed, MINUTE_MS).await?);
         };
-        match self.provider.fetch(&Reference::Session(provider_id)).await {
+        match self.fetch_counted(&Reference::Session(provider_id)).await {
             Ok(observed) => {
                 let mut command =
                     self.settle_command(Source::Poll(claimed.clone()), Trace::system());
@@ -90,7 +91,7 @@ impl Services {
             Err(error) => {
                 tracing::warn!(
                     checkout_session.id = %claimed.session.id,
-                    error = &error as &dyn std::error::Error,
+                    error = %chain(&error),
                     "the provider did not show checkout session `{}`",
                     claimed.session.id
                 );
@@ -121,7 +122,7 @@ impl Services {
                 let Some(error) = failed else { return };
                 tracing::error!(
                     provider_event.id = %id,
-                    error = &error as &dyn std::error::Error,
+                    error = %chain(&error),
                     "event `{id}` could not be applied; it is tried again"
                 );
                 // If even that fails the lease ends by itself and the event is due again.
@@ -144,7 +145,9 @@ impl Services {
         };
         let mut command = self.settle_command(Source::Retry(event.clone()), Trace::system());
         command.observed.push(observed);
-        self.store.settle(&command).await?;
+        if let Settled::Applied { .. } = self.store.settle(&command).await? {
+            self.note_lag(notice.created.unwrap_or(event.received_at));
+        }
         Ok(())
     }
 
@@ -167,18 +170,20 @@ impl Services {
                 }
             }
         };
-        match self.provider.fetch(&reference).await {
+        match self.fetch_counted(&reference).await {
             Ok(observed) => {
                 let source = Source::Refetch(event.clone());
                 let mut command = self.settle_command(source, Trace::system());
                 command.observed.push(observed);
-                self.store.settle(&command).await?;
+                if let Settled::Applied { .. } = self.store.settle(&command).await? {
+                    self.note_lag(event.received_at);
+                }
                 Ok(())
             }
             Err(error) => {
                 tracing::warn!(
                     provider_event.id = %event.id,
-                    error = &error as &dyn std::error::Error,
+                    error = %chain(&error),
                     "the object behind event `{}` could not be fetched",
                     event.id
                 );

@@ -1,5 +1,6 @@
 //! Webhooks: verified, stored and applied in one transaction; acknowledged only when it is durable.
 
+use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
 use crate::provider::Notice;
@@ -19,11 +20,24 @@ impl Services {
         body: Vec<u8>,
         request_id: &str,
     ) -> Result<Settled, ServiceError> {
+        let received = self.receive(signature, body, request_id).await;
+        self.count_webhook(&received);
+        received
+    }
+
+    async fn receive(
+        &self,
+        signature: Option<&str>,
+        body: Vec<u8>,
+        request_id: &str,
+    ) -> Result<Settled, ServiceError> {
         let now = self.clock.now();
         let verified = self
             .provider
             .verify(signature, &body, now)
             .map_err(ServiceError::Signature)?;
+        let secret = verified.secret_index.to_string();
+        self.metrics.webhook_secret_used.count([secret.into()]);
         let notice = self
             .provider
             .parse_event(&body)
@@ -72,6 +86,7 @@ impl Services {
             request_id: Some(request_id.to_owned()),
             actor: "system".to_owned(),
         };
+        let began = notice.created.unwrap_or_else(|| self.clock.now());
         let mut command = self.settle_command(Source::Webhook(event.clone()), trace);
         command.observed.extend(notice.observed);
         let settled = match self.store.settle(&command).await {
@@ -81,7 +96,7 @@ impl Services {
             Err(error) => {
                 tracing::error!(
                     provider_event.id = %event.id,
-                    error = &error as &dyn std::error::Error,
+                    error = %chain(&error),
                     "event `{}` could not be applied; it is kept and tried again",
                     event.id
                 );
@@ -100,6 +115,9 @@ impl Services {
             "received event `{}`",
             event.id
         );
+        if matches!(settled, Settled::Applied { .. }) {
+            self.note_lag(began);
+        }
         if matches!(settled, Settled::Quarantined | Settled::Applied { .. }) {
             self.wake.notify_waiters();
         }

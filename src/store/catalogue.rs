@@ -1,27 +1,34 @@
 //! Products and prices.
 
+use std::collections::HashMap;
+
 use entity::{price, product};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Value,
+};
 
-use super::rows::{money, sql};
-use super::{ShopTx, StoreError};
-use crate::domain::catalogue::{PriceList, PricedProduct};
+use super::rows::{money, parse, sql};
+use super::{Engine, ShopStore, ShopTx, StoreError};
+pub use crate::domain::catalogue::NewProduct;
+use crate::domain::catalogue::{PriceList, PricedProduct, Product, Stock};
 use crate::domain::currency::Currency;
 use crate::domain::ids::{PriceId, ProductId};
 use crate::domain::money::Money;
+use crate::domain::page::{Cursor, Page, cut};
+use crate::domain::time::Timestamp;
 
-/// A product to be stored under its SKU.
+/// Rows a statement reads or writes: far below either engine's limit on values.
+const BATCH: usize = 500;
+
+/// What putting a product did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewProduct {
-    /// The SKU.
-    pub sku: String,
-    /// What a line says.
-    pub name: String,
-    /// More about it.
-    pub description: Option<String>,
-    /// Its prices, at most one a currency.
-    pub prices: Vec<Money>,
+pub struct PutProduct {
+    /// The product as it is now.
+    pub product: Product,
+    /// Whether there was none with this SKU.
+    pub created: bool,
 }
 
 impl ShopTx {
@@ -57,32 +64,105 @@ impl ShopTx {
         Ok(PriceList::new(products))
     }
 
-    /// Creates or replaces a product with its prices.
+    /// The products with these SKUs as they are stored, locked for the rest of the transaction.
     ///
     /// # Errors
     /// The database's.
-    pub async fn put_product(&self, wanted: &NewProduct) -> Result<(), StoreError> {
+    pub async fn stored_products(
+        &self,
+        skus: &[&str],
+    ) -> Result<HashMap<String, NewProduct>, StoreError> {
+        let mut stored = HashMap::with_capacity(skus.len());
+        for batch in skus.chunks(BATCH) {
+            let query = product::Entity::find()
+                .filter(product::Column::ShopId.eq(self.shop.to_string()))
+                .filter(product::Column::Sku.is_in(batch.iter().copied()))
+                .order_by_asc(product::Column::Sku);
+            let query = match self.tx.engine {
+                // The write transaction is the lock.
+                Engine::Sqlite => query,
+                Engine::Postgres => query.lock_exclusive(),
+            };
+            let rows = query.all(self.tx.conn()).await?;
+            let mut prices = prices_of(self.tx.conn(), &rows).await?;
+            for row in rows {
+                let known = NewProduct {
+                    prices: prices.remove(&row.id).unwrap_or_default(),
+                    sku: row.sku.clone(),
+                    name: row.name,
+                    description: row.description,
+                    tax_category: row.tax_category,
+                    active: row.active,
+                    on_hand: row.on_hand,
+                };
+                stored.insert(row.sku, known);
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Creates or replaces products with their prices. No SKU may be there twice.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn put_products(&self, wanted: &[NewProduct]) -> Result<(), StoreError> {
+        let mut sorted: Vec<&NewProduct> = wanted.iter().collect();
+        // Two writers that take the rows in one order wait for each other instead of colliding.
+        sorted.sort_by(|a, b| a.sku.cmp(&b.sku));
+        for batch in sorted.chunks(BATCH) {
+            self.put_batch(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates or replaces one product with its prices.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn put_product(&self, wanted: &NewProduct) -> Result<PutProduct, StoreError> {
+        let mut put = self.put_batch(&[wanted]).await?;
+        let (row, created) = put.pop().ok_or_else(vanished)?;
+        let prices = wanted.prices.clone();
+        Ok(PutProduct {
+            product: public(row, prices)?,
+            created,
+        })
+    }
+
+    /// Returns each row, and whether it is new.
+    async fn put_batch(
+        &self,
+        wanted: &[&NewProduct],
+    ) -> Result<Vec<(product::Model, bool)>, StoreError> {
         let (shop, now) = (self.shop.to_string(), self.tx.clock.now().ms());
-        let fresh: ProductId = self.tx.clock.id();
-        let row = product::ActiveModel {
-            id: Set(fresh.to_string()),
-            shop_id: Set(shop.clone()),
-            sku: Set(wanted.sku.clone()),
-            name: Set(wanted.name.clone()),
-            description: Set(wanted.description.clone()),
-            tax_category: Set("standard".to_owned()),
-            active: Set(true),
-            on_hand: Set(None),
-            created_at: Set(now),
-            updated_at: Set(now),
-        };
-        product::Entity::insert(row)
+        let fresh: Vec<String> = wanted
+            .iter()
+            .map(|_| self.tx.clock.id::<ProductId>().to_string())
+            .collect();
+        let rows = wanted
+            .iter()
+            .zip(&fresh)
+            .map(|(wanted, id)| product::ActiveModel {
+                id: Set(id.clone()),
+                shop_id: Set(shop.clone()),
+                sku: Set(wanted.sku.clone()),
+                name: Set(wanted.name.clone()),
+                description: Set(wanted.description.clone()),
+                tax_category: Set(wanted.tax_category.clone()),
+                active: Set(wanted.active),
+                on_hand: Set(wanted.on_hand),
+                created_at: Set(now),
+                updated_at: Set(now),
+            });
+        product::Entity::insert_many(rows)
             .on_conflict(
                 OnConflict::columns([product::Column::ShopId, product::Column::Sku])
                     .update_columns([
                         product::Column::Name,
                         product::Column::Description,
+                        product::Column::TaxCategory,
                         product::Column::Active,
+                        product::Column::OnHand,
                         product::Column::UpdatedAt,
                     ])
                     .to_owned(),
@@ -91,25 +171,135 @@ impl ShopTx {
             .await?;
         let stored = product::Entity::find()
             .filter(product::Column::ShopId.eq(&shop))
-            .filter(product::Column::Sku.eq(&wanted.sku))
-            .one(self.tx.conn())
-            .await?
-            .ok_or_else(|| StoreError::Corrupt("a product that was just stored".to_owned()))?;
+            .filter(product::Column::Sku.is_in(wanted.iter().map(|wanted| wanted.sku.as_str())))
+            .all(self.tx.conn())
+            .await?;
+        let mut stored: HashMap<String, product::Model> = stored
+            .into_iter()
+            .map(|row| (row.sku.clone(), row))
+            .collect();
         price::Entity::delete_many()
-            .filter(price::Column::ProductId.eq(&stored.id))
+            .filter(price::Column::ProductId.is_in(stored.values().map(|row| row.id.as_str())))
             .exec(self.tx.conn())
             .await?;
-        let prices = wanted.prices.iter().map(|amount| price::ActiveModel {
-            id: Set(self.tx.clock.id::<PriceId>().to_string()),
-            shop_id: Set(shop.clone()),
-            product_id: Set(stored.id.clone()),
-            currency: Set(amount.currency().code().to_owned()),
-            amount_minor: Set(amount.minor()),
-            created_at: Set(now),
-        });
-        price::Entity::insert_many(prices)
-            .exec_without_returning(self.tx.conn())
-            .await?;
-        Ok(())
+        let mut prices = Vec::new();
+        let mut put = Vec::with_capacity(wanted.len());
+        for (wanted, fresh) in wanted.iter().zip(&fresh) {
+            let row = stored.remove(&wanted.sku).ok_or_else(vanished)?;
+            for amount in &wanted.prices {
+                prices.push(price::ActiveModel {
+                    id: Set(self.tx.clock.id::<PriceId>().to_string()),
+                    shop_id: Set(shop.clone()),
+                    product_id: Set(row.id.clone()),
+                    currency: Set(amount.currency().code().to_owned()),
+                    amount_minor: Set(amount.minor()),
+                    created_at: Set(now),
+                });
+            }
+            let created = row.id == *fresh;
+            put.push((row, created));
+        }
+        for batch in prices.chunks(BATCH) {
+            price::Entity::insert_many(batch.iter().cloned())
+                .exec_without_returning(self.tx.conn())
+                .await?;
+        }
+        Ok(put)
     }
+}
+
+impl ShopStore<'_> {
+    /// The product with this SKU.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn product(&self, sku: &str) -> Result<Option<Product>, StoreError> {
+        let rows = product::Entity::find()
+            .filter(product::Column::ShopId.eq(self.shop.to_string()))
+            .filter(product::Column::Sku.eq(sku))
+            .all(&self.store.reader)
+            .await?;
+        Ok(self.with_prices(rows).await?.pop())
+    }
+
+    /// A page of products, newest first, and whether there are more.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn products(
+        &self,
+        page: &Page<ProductId>,
+        only_active: bool,
+    ) -> Result<(Vec<Product>, bool), StoreError> {
+        let mut query = product::Entity::find()
+            .filter(product::Column::ShopId.eq(self.shop.to_string()))
+            .limit(page.limit.saturating_add(1));
+        if only_active {
+            query = query.filter(product::Column::Active.eq(true));
+        }
+        query = match page.cursor {
+            Cursor::Newest => query.order_by_desc(product::Column::Id),
+            Cursor::StartingAfter(id) => query
+                .filter(product::Column::Id.lt(id.to_string()))
+                .order_by_desc(product::Column::Id),
+            Cursor::EndingBefore(id) => query
+                .filter(product::Column::Id.gt(id.to_string()))
+                .order_by_asc(product::Column::Id),
+        };
+        let (rows, has_more) = cut(query.all(&self.store.reader).await?, page);
+        Ok((self.with_prices(rows).await?, has_more))
+    }
+
+    async fn with_prices(&self, rows: Vec<product::Model>) -> Result<Vec<Product>, StoreError> {
+        let mut prices = prices_of(&self.store.reader, &rows).await?;
+        rows.into_iter()
+            .map(|row| {
+                let prices = prices.remove(&row.id).unwrap_or_default();
+                public(row, prices)
+            })
+            .collect()
+    }
+}
+
+/// The prices of these products, each product's sorted by currency.
+async fn prices_of<C: ConnectionTrait>(
+    connection: &C,
+    products: &[product::Model],
+) -> Result<HashMap<String, Vec<Money>>, StoreError> {
+    let mut prices: HashMap<String, Vec<Money>> = HashMap::with_capacity(products.len());
+    if products.is_empty() {
+        return Ok(prices);
+    }
+    let rows = price::Entity::find()
+        .filter(price::Column::ProductId.is_in(products.iter().map(|row| row.id.as_str())))
+        .order_by_asc(price::Column::Currency)
+        .all(connection)
+        .await?;
+    for row in rows {
+        let amount = money(row.amount_minor, &row.currency)?;
+        prices.entry(row.product_id).or_default().push(amount);
+    }
+    Ok(prices)
+}
+
+fn public(row: product::Model, prices: Vec<Money>) -> Result<Product, StoreError> {
+    Ok(Product {
+        id: parse("product.id", &row.id)?,
+        object: "product",
+        sku: row.sku,
+        name: row.name,
+        description: row.description,
+        prices: prices
+            .into_iter()
+            .map(|amount| (amount.currency(), amount))
+            .collect(),
+        tax_category: row.tax_category,
+        active: row.active,
+        stock: row.on_hand.map(|on_hand| Stock { on_hand }),
+        created_at: Timestamp::from_ms(row.created_at),
+    })
+}
+
+fn vanished() -> StoreError {
+    StoreError::Corrupt("a product that was just stored is not there".to_owned())
 }

@@ -44,29 +44,38 @@ pub fn sqlite_path(url: &str) -> Option<PathBuf> {
     Some(Path::new(path).to_path_buf())
 }
 
-/// Opens the connections and checks their settings.
-pub(super) async fn open(settings: &DatabaseSettings) -> Result<Connections, StoreError> {
-    if let Some(path) = sqlite_path(&settings.url) {
-        return open_sqlite(&path, settings).await;
+/// Whether a URL names a database that lasts, of an engine Till knows.
+///
+/// # Errors
+/// [`StoreError::Setting`], which says what to give instead.
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    let refuse = |text: &str| Err(StoreError::Setting(text.to_owned()));
+    if let Some(path) = sqlite_path(url) {
+        if path.as_os_str().is_empty() || path.to_string_lossy().contains(":memory:") {
+            return refuse(
+                "an in-memory database loses every order when the process ends; \
+                 give TILL_DATABASE__URL a file, such as sqlite://till.db",
+            );
+        }
+        return Ok(());
     }
     let known = ["postgres://", "postgresql://"];
-    if known.iter().any(|scheme| settings.url.starts_with(scheme)) {
-        return open_postgres(settings).await;
+    if known.iter().any(|scheme| url.starts_with(scheme)) {
+        return Ok(());
     }
-    Err(StoreError::Setting(
-        "TILL_DATABASE__URL must begin with sqlite:// or postgres://".to_owned(),
-    ))
+    refuse("TILL_DATABASE__URL must begin with sqlite:// or postgres://")
+}
+
+/// Opens the connections and checks their settings.
+pub(super) async fn open(settings: &DatabaseSettings) -> Result<Connections, StoreError> {
+    check_url(&settings.url)?;
+    match sqlite_path(&settings.url) {
+        Some(path) => open_sqlite(&path, settings).await,
+        None => open_postgres(settings).await,
+    }
 }
 
 async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connections, StoreError> {
-    let in_memory = path.as_os_str().is_empty() || path.to_string_lossy().contains(":memory:");
-    if in_memory {
-        return Err(StoreError::Setting(
-            "an in-memory database loses every order when the process ends; \
-             give TILL_DATABASE__URL a file, such as sqlite://till.db"
-                .to_owned(),
-        ));
-    }
     let mut writer = ConnectOptions::new(format!("sqlite://{}?mode=rwc", path.display()));
     quiet(&mut writer);
     writer.map_sqlx_sqlite_opts(|options| {

@@ -203,7 +203,6 @@ impl ShopStore<'_> {
             )
             .await?;
         for line in loaded.into_iter().flatten() {
-            let line = line_item::Model::from(line);
             lines.entry(line.order_id.clone()).or_default().push(line);
         }
         let orders = rows

@@ -94,7 +94,12 @@ impl Tx {
     ///
     /// # Errors
     /// [`super::Constraint::ShopName`] when the name is taken.
-    pub async fn insert_shop(&self, name: &str, mode: Mode) -> Result<ShopRecord, StoreError> {
+    pub async fn insert_shop(
+        &self,
+        name: &str,
+        mode: Mode,
+        allowed_origins: &[String],
+    ) -> Result<ShopRecord, StoreError> {
         let id: ShopId = self.clock.id();
         let row = shop::ActiveModel {
             id: Set(id.to_string()),
@@ -102,7 +107,7 @@ impl Tx {
             mode: Set(mode.to_string()),
             next_number: Set(1001),
             event_position: Set(0),
-            allowed_origins: Set("[]".to_owned()),
+            allowed_origins: Set(super::rows::to_json(&allowed_origins)),
             created_at: Set(self.clock.now().ms()),
         };
         shop::Entity::insert(row)
@@ -112,7 +117,7 @@ impl Tx {
             id,
             name: name.to_owned(),
             mode,
-            allowed_origins: Vec::new(),
+            allowed_origins: allowed_origins.to_vec(),
         })
     }
 }

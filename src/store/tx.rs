@@ -45,14 +45,15 @@ impl Store {
         Work: Fn(Tx) -> Running,
         Running: Future<Output = Result<T, E>>,
     {
-        let mut run = 1;
+        let mut run: u32 = 1;
         loop {
             match self.write_once(&work).await {
                 Err(error) if run < MAX_RUNS && collided(&error) => {
                     // Grows from 4 ms; the jitter keeps two rivals from meeting again.
                     let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0] % 8);
-                    tokio::time::sleep(Duration::from_millis((2 << run) + spread)).await;
-                    run += 1;
+                    tokio::time::sleep(Duration::from_millis(spread.saturating_add(2 << run)))
+                        .await;
+                    run = run.saturating_add(1);
                 }
                 outcome => return outcome,
             }

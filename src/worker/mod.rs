@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::time::{DAY_MS, HOUR_MS};
+use crate::service::error::chain;
 use crate::service::{ServiceError, Services};
 
 /// How long the loops rest when nothing is due.
@@ -18,10 +18,7 @@ const REST: Duration = Duration::from_millis(500);
 /// How long a loop rests after the database failed it.
 const REST_AFTER_ERROR: Duration = Duration::from_secs(2);
 /// How often old things are forgotten.
-const SWEEP_EVERY_MS: i64 = HOUR_MS;
-/// How long answers to repeated requests are kept, in milliseconds.
-const KEEP_KEYS_MS: i64 = 30 * DAY_MS;
-
+const SWEEP_EVERY_MS: i64 = 60 * 60 * 1_000;
 /// The running loops.
 pub struct Workers {
     tasks: JoinSet<()>,
@@ -87,7 +84,7 @@ async fn keep_doing(job: Job, services: Arc<Services>, stop: CancellationToken) 
             Err(error) => {
                 tracing::error!(
                     job = ?job,
-                    error = &error as &dyn std::error::Error,
+                    error = %chain(&error),
                     "the {job:?} loop could not do its round; it goes on"
                 );
                 REST_AFTER_ERROR
@@ -107,10 +104,9 @@ async fn keep_sweeping(services: Arc<Services>, stop: CancellationToken) {
         let now = services.clock.now().ms();
         if now.saturating_sub(last_ms) >= SWEEP_EVERY_MS {
             last_ms = now;
-            let before = now.saturating_sub(KEEP_KEYS_MS);
-            if let Err(error) = services.forget_old(before).await {
+            if let Err(error) = services.forget_old().await {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %chain(&error),
                     "old idempotency keys could not be forgotten; the next sweep will"
                 );
             }

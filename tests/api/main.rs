@@ -6,6 +6,7 @@
 mod checkouts;
 mod harness;
 mod recovery;
+mod metrics;
 mod smoke;
 mod storm;
 mod webhooks;

@@ -1,1 +1,13 @@
-fn main() {}
+//! The real binary, as an operator runs it: the demo, the tools, unsafe settings, `kill -9` and the graceful end.
+//!
+//! Every test has a folder of its own, an environment without anybody's settings, and ports the system chose.
+//! `TILL_TEST_DATABASE` is `sqlite` (the default) or the URL of a PostgreSQL server whose user may create
+//! databases: then every test has a database of its own there.
+
+mod commands;
+mod crash;
+mod demo;
+mod harness;
+mod serve;
+mod shutdown;
+mod unsafe_settings;

@@ -65,6 +65,8 @@ pub struct Setup {
     pub provider_url: Option<String>,
     /// How long a provider call may take, in milliseconds; 10,000 when not given.
     pub timeout_ms: Option<u64>,
+    /// Further settings, by their names in `Rocket.toml`.
+    pub settings: Vec<(&'static str, &'static str)>,
 }
 
 impl TestApp {
@@ -96,7 +98,7 @@ impl TestApp {
             .provider_url
             .clone()
             .unwrap_or_else(|| simulator_url.clone());
-        let config = config(&database, &provider_url, &webhook_secret, setup.timeout_ms);
+        let config = config(&database, &provider_url, &webhook_secret, &setup);
         let clock = Clock::system();
         let store = app::open_store(&config, clock.clone())
             .await
@@ -165,7 +167,9 @@ impl TestApp {
     /// Another shop, with the same catalogue.
     pub async fn another_shop(&self, name: &str, mode: Mode) -> ShopRecord {
         let store = &self.services.store;
-        let shop = keys::create_shop(store, name, mode).await.expect("a shop");
+        let shop = keys::create_shop(store, name, mode, &[])
+            .await
+            .expect("a shop");
         sample_catalogue(store, &shop).await;
         shop
     }
@@ -335,20 +339,26 @@ fn config(
     database: &TestDatabase,
     provider_url: &str,
     webhook_secret: &str,
-    timeout_ms: Option<u64>,
+    setup: &Setup,
 ) -> Config {
-    let figment = Config::base()
+    let mut figment = Config::base()
         .merge(("port", 0))
         .merge(("database.url", database.url()))
         .merge(("database.max_connections", 6))
         .merge(("providers.stripe.api_key", "sk_test_harness"))
         .merge(("providers.stripe.base_url", provider_url))
         .merge(("providers.stripe.webhook_secrets", vec![webhook_secret]))
-        .merge(("providers.stripe.timeout_ms", timeout_ms.unwrap_or(10_000)))
+        .merge((
+            "providers.stripe.timeout_ms",
+            setup.timeout_ms.unwrap_or(10_000),
+        ))
         .merge((
             "secret_keys",
             vec!["1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="],
         ));
+    for setting in &setup.settings {
+        figment = figment.merge(*setting);
+    }
     Config::from_figment(figment).expect("a configuration")
 }
 
@@ -375,11 +385,9 @@ async fn serve(config: &Config, services: Arc<Services>) -> (String, rocket::Shu
 async fn sample_catalogue(store: &Store, shop: &ShopRecord) {
     let eur = Currency::from_code("EUR").expect("EUR");
     let jpy = Currency::from_code("JPY").expect("JPY");
-    let product = |sku: &str, name: &str, cents: i64, yen: i64| NewProduct {
-        sku: sku.to_owned(),
-        name: name.to_owned(),
-        description: None,
-        prices: vec![Money::new(cents, eur), Money::new(yen, jpy)],
+    let product = |sku: &str, name: &str, cents: i64, yen: i64| {
+        let prices = vec![Money::new(cents, eur), Money::new(yen, jpy)];
+        NewProduct::new(sku, name, prices)
     };
     let products = [
         product("mug", "Mug", 1_250, 1_500),

@@ -1,0 +1,223 @@
+//! A folder and a database for one test, the processes started in them, and HTTP to talk to them.
+
+pub mod client;
+pub mod process;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, ConnectionTrait, Database};
+use tokio::process::Command;
+
+pub use client::Client;
+pub use process::{Finished, Process};
+
+/// How long a command that should end by itself may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The secret that signs webhooks between a simulator and a server started apart.
+pub const WEBHOOK_SECRET: &str = "whsec_between_two_processes";
+
+/// Derives tokens on PostgreSQL; on SQLite the server makes its own.
+const SECRET_KEY: &str = r#"["1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]"#;
+
+/// The folder and the database of one test; both go when it ends.
+pub struct Sandbox {
+    /// Where every process is started.
+    pub folder: PathBuf,
+    postgres: Option<Postgres>,
+}
+
+struct Postgres {
+    server: String,
+    name: String,
+}
+
+/// The PostgreSQL server of this run, or none on SQLite.
+pub fn postgres_server() -> Option<String> {
+    let chosen = std::env::var("TILL_TEST_DATABASE").unwrap_or_default();
+    chosen.starts_with("postgres").then_some(chosen)
+}
+
+impl Sandbox {
+    /// An empty folder and, on PostgreSQL, an empty database.
+    pub async fn new() -> Sandbox {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let unique = uuid::Uuid::new_v4().simple().to_string();
+        let folder = std::env::temp_dir().join(format!("till-e2e-{unique}"));
+        std::fs::create_dir(&folder).expect("a folder");
+        let postgres = postgres_server().map(|server| Postgres {
+            server,
+            name: format!("till_e2e_{unique}"),
+        });
+        if let Some(Postgres { server, name }) = &postgres {
+            execute(server, &format!("CREATE DATABASE {name}")).await;
+        }
+        Sandbox { folder, postgres }
+    }
+
+    /// The database's URL.
+    pub fn database_url(&self) -> String {
+        match &self.postgres {
+            None => "sqlite://till.db".to_owned(),
+            Some(Postgres { server, name }) => {
+                let (base, _) = server.rsplit_once('/').expect("a URL with a database name");
+                format!("{base}/{name}")
+            }
+        }
+    }
+
+    /// `till …` with nobody's settings but the database, on any free port.
+    pub fn till(&self, arguments: &[&str]) -> Command {
+        let mut command = self.bare(arguments);
+        command.env("TILL_DATABASE__URL", self.database_url());
+        if self.postgres.is_some() {
+            command.env("TILL_SECRET_KEYS", SECRET_KEY);
+        }
+        command
+    }
+
+    /// `till …` without any setting at all, on any free port.
+    pub fn bare(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_till"));
+        command
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("ROCKET_PORT", "0");
+        command
+    }
+
+    /// Runs a command that ends by itself.
+    pub async fn run(&self, arguments: &[&str]) -> Finished {
+        Process::start(self.till(arguments)).finish(PATIENCE).await
+    }
+
+    /// Starts a server whose provider is the simulator at `simulator`, and waits until it listens.
+    pub async fn serve_for(&self, simulator: &str, port: u16, more: &[(&str, &str)]) -> Server {
+        let mut command = self.till(&["serve"]);
+        command
+            .env("ROCKET_PORT", port.to_string())
+            .env("TILL_PROVIDERS__STRIPE__API_KEY", "sk_test_apart")
+            .env("TILL_PROVIDERS__STRIPE__BASE_URL", simulator)
+            .env(
+                "TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS",
+                format!("[\"{WEBHOOK_SECRET}\"]"),
+            );
+        for (name, value) in more {
+            command.env(name, value);
+        }
+        Server::listening(Process::start(command)).await
+    }
+
+    /// Starts a server with its own simulator beside it, and waits until both listen.
+    pub async fn serve_with_simulator(&self) -> (Server, String) {
+        let process = Process::start(self.till(&["serve", "--with-simulator"]));
+        let mut server = Server::listening(process).await;
+        let line = server.process.line("The simulator listens on ").await;
+        (server, line)
+    }
+
+    /// Starts a simulator of its own, whose webhooks go to a server on `port`.
+    pub async fn simulator_for(&self, port: u16) -> (Process, String) {
+        let webhooks = format!("http://127.0.0.1:{port}/webhooks/stripe");
+        let mut process = Process::start(self.till(&[
+            "simulator",
+            "--port",
+            "0",
+            "--state",
+            "provider.json",
+            "--webhook-url",
+            &webhooks,
+            "--webhook-secret",
+            WEBHOOK_SECRET,
+        ]));
+        let url = process.line("The simulator listens on ").await;
+        (process, url)
+    }
+
+    /// A secret key, made beside whatever is running.
+    pub async fn secret_key(&self) -> String {
+        let made = self
+            .run(&["key", "create", "--kind", "secret", "--json"])
+            .await
+            .success();
+        made.json()["key"].as_str().expect("a key").to_owned()
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // A process that is just dying may still write its last file.
+        for _ in 0..10 {
+            if std::fs::remove_dir_all(&self.folder).is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let Some(Postgres { server, name }) = self.postgres.take() else {
+            return;
+        };
+        // A runtime cannot be blocked on from inside itself, so the database goes from a thread of its own.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+            runtime
+                .expect("a runtime")
+                .block_on(execute(&server, &drop));
+        });
+        assert!(
+            dropped.join().is_ok() || std::thread::panicking(),
+            "the database stays"
+        );
+    }
+}
+
+async fn execute(url: &str, sql: &str) {
+    let mut options = ConnectOptions::new(url.to_owned());
+    options.max_connections(1).sqlx_logging(false);
+    let connection = Database::connect(options).await.expect("a connection");
+    connection.execute_unprepared(sql).await.expect(sql);
+    connection.close().await.expect("closes");
+}
+
+/// A server that listens.
+pub struct Server {
+    /// Its process.
+    pub process: Process,
+    /// Where it listens.
+    pub url: String,
+}
+
+impl Server {
+    async fn listening(mut process: Process) -> Server {
+        let url = process.line("Till listens on ").await;
+        Server { process, url }
+    }
+
+    /// Somebody with this key.
+    pub fn client(&self, key: &str) -> Client {
+        Client::new(&self.url, Some(key))
+    }
+}
+
+/// A port nobody listens on now.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Waits until a condition holds; never sleeps longer than it must.
+pub async fn eventually<F: AsyncFnMut() -> bool>(what: &str, seconds: u64, mut holds: F) {
+    let give_up = tokio::time::Instant::now() + Duration::from_secs(seconds);
+    while !holds().await {
+        assert!(
+            tokio::time::Instant::now() < give_up,
+            "never came true: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,82 @@
+//! The server: with its simulator it takes a payment, and a restart loses nothing.
+
+use std::time::Duration;
+
+use crate::harness::client::{checkout_body, checkout_path};
+use crate::harness::{Client, Process, Sandbox, postgres_server};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_paid_and_a_restart_keeps_everything() {
+    let sandbox = Sandbox::new().await;
+    let (server, simulator) = sandbox.serve_with_simulator().await;
+    let key = sandbox.secret_key().await;
+    let shop = server.client(&key);
+    let provider = Client::new(&simulator, None);
+    let paid = shop.place_order().await;
+    provider.pay(&shop.check_out(&paid).await).await;
+    shop.until_paid(&paid).await;
+    let waiting = shop.place_order().await;
+    let session = shop.check_out(&waiting).await;
+    server.process.terminate();
+    server
+        .process
+        .finish(Duration::from_secs(10))
+        .await
+        .success();
+
+    let (server, simulator) = sandbox.serve_with_simulator().await;
+    let shop = server.client(&key);
+    let provider = Client::new(&simulator, None);
+    assert_eq!(shop.order(&paid).await["amount_paid"], "25.00");
+    assert_eq!(shop.order(&waiting).await["payment_status"], "unpaid");
+    // The provider remembers the session, and so does the order: it is the same one, and it can be paid.
+    let again = shop.post(&checkout_path(&waiting), &checkout_body()).await;
+    assert_eq!(again.expect(200)["id"], session["id"]);
+    provider.pay(&session).await;
+    shop.until_paid(&waiting).await;
+    assert_eq!(provider.effects("checkout.session.created").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_port_is_explained() {
+    let sandbox = Sandbox::new().await;
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = taken.local_addr().expect("an address").port();
+    let mut command = sandbox.till(&["serve", "--with-simulator"]);
+    command.env("ROCKET_PORT", port.to_string());
+    let ended = Process::start(command)
+        .finish(Duration::from_secs(10))
+        .await;
+    ended
+        .exit(1)
+        .complains_of(&["cannot listen", "ROCKET_PORT"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_sqlite_file_has_one_server_and_one_postgresql_has_many() {
+    let sandbox = Sandbox::new().await;
+    let (first, _) = sandbox.serve_with_simulator().await;
+    if postgres_server().is_some() {
+        let (second, _) = sandbox.serve_with_simulator().await;
+        let key = sandbox.secret_key().await;
+        let order = first.client(&key).place_order().await;
+        assert_eq!(second.client(&key).order(&order).await["total"], "25.00");
+        return;
+    }
+    for command in [
+        &["serve", "--with-simulator"][..],
+        &["worker"],
+        &["migrate", "up"],
+    ] {
+        let mut till = sandbox.till(command);
+        till.env("TILL_PROVIDERS__STRIPE__API_KEY", "sk_test_second")
+            .env("TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS", "whsec_second");
+        let ended = Process::start(till).finish(Duration::from_secs(10)).await;
+        ended
+            .exit(1)
+            .complains_of(&["till.db", "stop it first", "TILL_DATABASE__URL"]);
+    }
+    first.process.kill().await;
+    // A killed server leaves no lock behind.
+    sandbox.serve_with_simulator().await;
+}
