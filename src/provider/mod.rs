@@ -153,6 +153,8 @@ pub enum Ambiguity {
     Connection,
     /// A 5xx answer.
     ServerError,
+    /// A 5xx answer the provider keeps for the key: every repeat will get the same.
+    StoredError,
     /// The answer was cut, too large, or not what the API promises.
     BadAnswer,
     /// A redirect, which is never followed.
@@ -174,6 +176,7 @@ impl Ambiguity {
             Ambiguity::Timeout => "timeout",
             Ambiguity::Connection => "connection",
             Ambiguity::ServerError => "server_error",
+            Ambiguity::StoredError => "stored_error",
             Ambiguity::BadAnswer => "bad_answer",
             Ambiguity::Redirect => "redirect",
             Ambiguity::InUse => "in_use",

@@ -48,6 +48,11 @@ impl Services {
                 self.succeeded(call, note, &session, *observed).await
             }
             CallResult::Declined(decline) => self.declined(call, note, &session, &decline).await,
+            // The key is used up and nobody has the URL: a new session is safe, and if this one exists and is
+            // paid after all, its marks lead to the order.
+            CallResult::Unknown(Ambiguity::StoredError) if call.kind == CallKind::SessionCreate => {
+                self.declined(call, note, &session, &abandoned()).await
+            }
             CallResult::Unknown(_) => {
                 let wait = retry_delay_ms(call.attempt).max(retry_after_ms.unwrap_or(0));
                 let kept = self.store.call_unknown(&call, wait, &note).await;
@@ -139,11 +144,7 @@ impl Services {
             outcome: "abandoned".to_owned(),
             provider_request_id: None,
         };
-        let decline = Decline {
-            code: "abandoned".to_owned(),
-            message: String::new(),
-        };
-        match self.declined(call, note, session, &decline).await {
+        match self.declined(call, note, session, &abandoned()).await {
             Err(StoreError::LeaseLost) => Ok(Performed::Superseded),
             other => Ok(other?),
         }
@@ -177,6 +178,14 @@ impl Services {
                 session.id
             );
         }
+    }
+}
+
+/// A creation that is given up without a definitive answer.
+fn abandoned() -> Decline {
+    Decline {
+        code: "abandoned".to_owned(),
+        message: String::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::actor::{checkout_body, fresh_key, two_mugs};
-use crate::harness::{Actor, Answer, Setup, TestApp, eventually};
+use crate::harness::{Actor, Answer, Payable, Setup, TestApp, eventually};
 
 fn path_of(order: &str) -> String {
     format!("/v1/orders/{order}/checkout_sessions")
@@ -517,6 +517,48 @@ async fn an_unknown_creation_that_was_paid_meanwhile_is_finished_as_complete() {
     .await;
     assert_eq!(shop.session(open.str("id")).await["status"], "complete");
     assert_eq!(app.effects("checkout.session.created").await.len(), 1);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_whose_error_the_provider_keeps_is_given_up_and_settles_if_it_is_paid() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let order = placed(&shop).await;
+    let key = fresh_key();
+    app.fault(json!({"on": "checkout.session.create", "do": "status:500_after_commit"}))
+        .await;
+    let open = shop
+        .post_with_key(&path_of(&order), &key, &checkout_body())
+        .await;
+    let open = open.expect(202);
+    app.advance(3).await;
+    app.work().await;
+    assert_eq!(shop.session(open.str("id")).await["status"], "failed");
+    let again = shop
+        .post_with_key(&path_of(&order), &key, &checkout_body())
+        .await;
+    again.problem(502, "provider_rejected");
+    let second = shop.check_out(&order).await.expect(201);
+
+    // The given-up session exists all the same, and somebody pays it.
+    let made = app.effects("checkout.session.created").await;
+    assert_eq!(made.len(), 2);
+    let given_up = Payable {
+        order: order.clone(),
+        session: open.str("id").to_owned(),
+        at_provider: made[0]["object_id"].as_str().expect("an id").to_owned(),
+    };
+    app.pay(&given_up).await;
+    let event = app
+        .provider_event("checkout.session.completed", &given_up)
+        .await;
+    app.deliver(&event).await.expect(200);
+    assert_eq!(shop.order(&order).await["payment_status"], "paid");
+    assert_eq!(shop.session(&given_up.session).await["status"], "complete");
+    app.work().await;
+    assert_eq!(shop.session(second.str("id")).await["status"], "expired");
+    assert_eq!(app.effects("checkout.session.expired").await.len(), 1);
     app.finish().await;
 }
 

@@ -31,6 +31,7 @@ const MAX_KEY_BYTES: usize = 255;
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// A request as it will be sent.
@@ -166,6 +167,7 @@ impl Exchange {
         };
         let json = header(headers, &CONTENT_TYPE).is_some_and(is_json);
         let should_retry = header(headers, &SHOULD_RETRY) == Some("true");
+        let replayed = header(headers, &REPLAYED) == Some("true");
         let body = if outcome::needs_body(status) {
             read_body(response).await
         } else {
@@ -175,6 +177,7 @@ impl Exchange {
             status,
             json,
             should_retry,
+            replayed,
             body,
         };
         Exchange {

@@ -20,6 +20,8 @@ pub struct Answer {
     pub json: bool,
     /// Stripe asks for another try whatever the status says.
     pub should_retry: bool,
+    /// It is the stored answer to an earlier request with the same key.
+    pub replayed: bool,
     /// The whole body, or why there is none.
     pub body: Result<Vec<u8>, Ambiguity>,
 }
@@ -98,6 +100,7 @@ pub fn judge(wanted: &Wanted, answer: Answer) -> Verdict {
         409 => Verdict::Unknown(Ambiguity::InUse),
         429 => Verdict::Unknown(Ambiguity::RateLimited),
         // A stored 500 that is replayed proves no more than the first one: the work may have been done.
+        500..=599 if answer.replayed => Verdict::Unknown(Ambiguity::StoredError),
         424 | 500..=599 => Verdict::Unknown(Ambiguity::ServerError),
         status if !needs_body(status) => Verdict::Unknown(Ambiguity::BadAnswer),
         400..=499 if answer.should_retry => Verdict::Unknown(Ambiguity::ServerError),

@@ -9,6 +9,7 @@ fn answer(status: u16, body: &str) -> Answer {
         status,
         json: true,
         should_retry: false,
+        replayed: false,
         body: Ok(body.as_bytes().to_vec()),
     }
 }
@@ -142,6 +143,7 @@ fn refusals_that_prove_nothing_are_unknown() {
     }
     let again = Answer {
         should_retry: true,
+        replayed: false,
         ..answer(402, &error("card_error", None).to_string())
     };
     assert_eq!(unknown(judge(&Wanted::Session(None), again)), ServerError);
