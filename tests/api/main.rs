@@ -4,4 +4,7 @@
 //! databases; `tests/run` starts one.
 
 mod harness;
+mod migrations;
+mod pay_page;
 mod smoke;
+mod store;
