@@ -96,8 +96,11 @@ impl Store {
                 Err(error) if run < MAX_RUNS && collided(&error) => {
                     // Grows from 4 ms; the jitter keeps two rivals from meeting again.
                     let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0] % 8);
-                    tokio::time::sleep(Duration::from_millis((2 << run) + spread)).await;
-                    run += 1;
+                    let pause = 2_u64
+                        .saturating_pow(run.saturating_add(1))
+                        .saturating_add(spread);
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                    run = run.saturating_add(1);
                 }
                 outcome => return outcome,
             }
