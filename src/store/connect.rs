@@ -183,3 +183,77 @@ fn require(setting: &str, actual: &str, wanted: &str) -> Result<(), StoreError> 
          remove what overrides it and start again"
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sqlite_runs_with_the_settings_money_needs() {
+        let name = format!("till-connect-{}", uuid::Uuid::new_v4().simple());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        let settings = DatabaseSettings {
+            url: format!("sqlite://{}", folder.join("till.db").display()),
+            max_connections: 2,
+        };
+        let opened = open(&settings).await.expect("opens");
+        for (pragma, wanted) in [
+            ("journal_mode", "wal"),
+            ("synchronous", "2"),
+            ("foreign_keys", "1"),
+            ("busy_timeout", "5000"),
+        ] {
+            let sql = format!("PRAGMA {pragma}");
+            let actual = read_setting(&opened.writer, DbBackend::Sqlite, &sql).await;
+            assert_eq!(actual.expect(pragma), wanted, "{pragma}");
+        }
+        let create = "CREATE TABLE t (a INTEGER)";
+        let refused = opened.reader.execute_unprepared(create).await;
+        assert!(refused.is_err(), "a reader must not write");
+        opened
+            .writer
+            .execute_unprepared(create)
+            .await
+            .expect("the writer writes");
+        opened.reader.close().await.expect("closes");
+        opened.writer.close().await.expect("closes");
+        std::fs::remove_dir_all(folder).expect("the folder goes");
+    }
+
+    #[test]
+    fn a_wrong_setting_is_refused_with_both_values() {
+        assert!(require("synchronous", "2", "2").is_ok());
+        let refusal = require("synchronous", "1", "2")
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            refusal.contains("synchronous = 1") && refusal.contains("needs 2"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn only_databases_that_last_are_accepted() {
+        for url in [
+            "sqlite://till.db",
+            "sqlite:till.db",
+            "postgres://x/y",
+            "postgresql://x/y",
+        ] {
+            assert!(check_url(url).is_ok(), "{url}");
+        }
+        for url in [
+            "",
+            "sqlite:",
+            "sqlite://",
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "sqlite://file::memory:?cache=shared",
+            "mysql://x/y",
+            "till.db",
+        ] {
+            assert!(check_url(url).is_err(), "{url}");
+        }
+    }
+}

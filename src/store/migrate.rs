@@ -34,7 +34,7 @@ impl Store {
         }
         self.write(|tx| async move {
             lock(&tx).await?;
-            Migrator::up(tx.conn(), None).await?;
+            Migrator::up(tx.transaction(), None).await?;
             Ok::<_, StoreError>(())
         })
         .await?;
@@ -49,7 +49,7 @@ impl Store {
         self.refuse_newer().await?;
         self.write(|tx| async move {
             lock(&tx).await?;
-            Migrator::down(tx.conn(), Some(steps)).await?;
+            Migrator::down(tx.transaction(), Some(steps)).await?;
             Ok::<_, StoreError>(())
         })
         .await?;

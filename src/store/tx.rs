@@ -1,14 +1,16 @@
 //! Transactions. [`Store::write`] is the only way to change anything.
 //!
 //! A closure may run more than once (a deadlock, a busy file), so it touches only the transaction and returns
-//! values. An error ends the transaction: on PostgreSQL an ignored failure would make COMMIT store nothing.
+//! values. A failed statement ends the transaction even when the closure goes on: PostgreSQL would answer its
+//! COMMIT with success and store nothing, SQLite would store the half that worked.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::{
-    DatabaseTransaction, IsolationLevel, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
+    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use super::Store;
@@ -22,14 +24,57 @@ const MAX_RUNS: u32 = 6;
 /// A running transaction. Clones are handles on the same one.
 #[derive(Clone)]
 pub struct Tx {
-    inner: Arc<DatabaseTransaction>,
+    inner: Arc<TxConnection>,
     pub(super) engine: Engine,
     pub(super) clock: Clock,
 }
 
 impl Tx {
-    pub(super) fn conn(&self) -> &DatabaseTransaction {
+    pub(super) fn conn(&self) -> &TxConnection {
         &self.inner
+    }
+
+    /// The bare transaction, for the migrator.
+    pub(super) fn transaction(&self) -> &DatabaseTransaction {
+        &self.inner.transaction
+    }
+}
+
+/// A transaction's connection, which remembers whether a statement failed.
+pub(super) struct TxConnection {
+    transaction: DatabaseTransaction,
+    failed: AtomicBool,
+}
+
+impl TxConnection {
+    fn note<T>(&self, outcome: Result<T, DbErr>) -> Result<T, DbErr> {
+        if outcome.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for TxConnection {
+    fn get_database_backend(&self) -> DbBackend {
+        self.transaction.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.note(self.transaction.execute_raw(statement).await)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.note(self.transaction.execute_unprepared(sql).await)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.note(self.transaction.query_one_raw(statement).await)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.note(self.transaction.query_all_raw(statement).await)
     }
 }
 
@@ -51,8 +96,10 @@ impl Store {
                 Err(error) if run < MAX_RUNS && collided(&error) => {
                     // Grows from 4 ms; the jitter keeps two rivals from meeting again.
                     let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0] % 8);
-                    tokio::time::sleep(Duration::from_millis(spread.saturating_add(2 << run)))
-                        .await;
+                    let pause = 2_u64
+                        .saturating_pow(run.saturating_add(1))
+                        .saturating_add(spread);
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
                     run = run.saturating_add(1);
                 }
                 outcome => return outcome,
@@ -66,18 +113,27 @@ impl Store {
         Work: Fn(Tx) -> Running,
         Running: Future<Output = Result<T, E>>,
     {
-        let inner = Arc::new(self.begin().await?);
+        let inner = Arc::new(TxConnection {
+            transaction: self.begin().await?,
+            failed: AtomicBool::new(false),
+        });
         let tx = Tx {
             inner: inner.clone(),
             engine: self.engine,
             clock: self.clock.clone(),
         };
         let outcome = work(tx).await;
-        let Ok(transaction) = Arc::try_unwrap(inner) else {
+        let Ok(connection) = Arc::try_unwrap(inner) else {
             let detail = "a transaction's handle outlived it; nothing was written";
             return Err(StoreError::Corrupt(detail.to_owned()).into());
         };
+        let (transaction, failed) = (connection.transaction, connection.failed.into_inner());
         match outcome {
+            Ok(_) if failed => {
+                let _ = transaction.rollback().await;
+                let detail = "a failed statement was ignored; nothing was written";
+                Err(StoreError::Corrupt(detail.to_owned()).into())
+            }
             Ok(value) => {
                 transaction.commit().await.map_err(StoreError::from)?;
                 Ok(value)

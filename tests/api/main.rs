@@ -6,8 +6,11 @@
 mod checkouts;
 mod harness;
 mod metrics;
+mod migrations;
+mod pay_page;
 mod recovery;
 mod smoke;
+mod store;
 mod storm;
 mod throttles;
 mod webhooks;
