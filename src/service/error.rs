@@ -23,9 +23,9 @@ pub enum ServiceError {
         /// Why, and what to do.
         detail: String,
     },
-    /// Another order has this reference.
+    /// Another order has this reference; which one, for callers that may know.
     #[error("another order of this shop has this reference")]
-    ReferenceTaken(OrderId),
+    ReferenceTaken(Option<OrderId>),
     /// The webhook was not signed by the provider.
     #[error("the webhook is not believed")]
     Signature(#[source] crate::provider::SignatureError),

@@ -3,5 +3,14 @@
 //! `TILL_TEST_DATABASE` is `sqlite` (the default) or the URL of a PostgreSQL server whose user may create
 //! databases; `tests/run` starts one.
 
+mod architecture;
+mod bad_input;
+mod edge;
 mod harness;
+mod idempotency;
+mod keys;
+mod lists;
+mod openapi;
+mod orders;
 mod smoke;
+mod tenancy;
