@@ -73,11 +73,14 @@ pub fn service_problem(error: ServiceError) -> Problem {
             };
             Problem::rate_limited(&policy, &decision)
         }
-        ServiceError::ReferenceTaken(order) => Problem::new(
-            Code::ReferenceTaken,
-            "Another order of this shop has this reference.",
-        )
-        .order_id(order.to_string()),
+        ServiceError::ReferenceTaken(order) => {
+            let detail = "Another order of this shop has this reference.";
+            let problem = Problem::new(Code::ReferenceTaken, detail);
+            match order {
+                Some(order) => problem.order_id(order.to_string()),
+                None => problem,
+            }
+        }
         ServiceError::Signature(reason) => Problem::new(Code::InvalidSignature, reason.to_string()),
         ServiceError::MalformedEvent(reason) => {
             Problem::new(Code::MalformedEvent, reason.to_string())

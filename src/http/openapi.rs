@@ -23,7 +23,7 @@ use super::{checkout_sessions, health, metrics, orders, products, webhooks};
         webhooks::receive, webhooks::receive_for_account,
         health::live, health::ready, metrics::scrape, document,
     ),
-    components(schemas(ProblemBody)),
+    components(schemas(ProblemBody, crate::domain::settlement::Reason)),
     tags(
         (name = "Orders", description = "What was ordered and where its money stands"),
         (name = "Checkout", description = "Pages customers pay on"),

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::problem::{FieldError, Problem};
+use super::strict_json;
 use crate::domain::access::KeyKind;
 use crate::domain::currency::Currency;
 use crate::domain::money::{MAX_TOTAL_MINOR, Money};
@@ -264,6 +265,13 @@ fn metadata(given: BTreeMap<String, String>, faults: &mut Faults) -> BTreeMap<St
         faults.add("/metadata", "must have at most 50 keys");
     }
     for (key, value) in given.iter().take(50) {
+        if text::is_card_number(key) {
+            faults.add(
+                "/metadata",
+                "a key looks like a card number, which Till must never receive",
+            );
+            continue;
+        }
         let short = (1..=40).contains(&key.chars().count());
         if !short || key.chars().any(char::is_control) {
             faults.add(
@@ -272,7 +280,7 @@ fn metadata(given: BTreeMap<String, String>, faults: &mut Faults) -> BTreeMap<St
             );
             continue;
         }
-        let place = format!("/metadata/{}", key.replace('~', "~0").replace('/', "~1"));
+        let place = strict_json::pointer("/metadata", key);
         if !value.is_empty() {
             faults.keep(&place, text::plain(value, 500));
         }

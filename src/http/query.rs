@@ -6,36 +6,45 @@ use rocket::Request;
 use rocket::request::{FromRequest, Outcome};
 
 use super::problem::{FieldError, Problem};
+use super::strict_json;
 use crate::domain::page::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Page};
 use crate::domain::time::Timestamp;
 
-/// The query of a request, undecoded; a handler reads what it knows and refuses the rest.
-pub struct Query(Vec<(String, String)>);
+/// The query of a request, decoded once; a handler reads what it knows and refuses the rest.
+pub struct Query(Vec<Pair>);
+
+/// A parameter's name, and its value unless that is no text.
+type Pair = (String, Option<String>);
 
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for Query {
     type Error = std::convert::Infallible;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
-        let mut pairs = Vec::new();
-        if let Some(query) = request.uri().query() {
-            for segment in query.segments() {
-                // Segments are raw: percent and plus are decoded here, once.
-                let decode = |text: &str| {
-                    rocket::http::RawStr::new(text)
-                        .url_decode_lossy()
-                        .into_owned()
-                };
-                pairs.push((decode(segment.0), decode(segment.1)));
-            }
-        }
+        let raw = request.uri().query().map(|query| query.raw_segments());
+        let pairs = raw
+            .into_iter()
+            .flatten()
+            .filter(|segment| !segment.is_empty())
+            .map(|segment| {
+                let (name, value) = segment.split_at_byte(b'=');
+                let value = value.url_decode().ok().filter(|value| is_text(value));
+                let value = value.map(std::borrow::Cow::into_owned);
+                (name.url_decode_lossy().into_owned(), value)
+            })
+            .collect();
         Outcome::Success(Query(pairs))
     }
 }
 
+/// Nothing we look for holds a control character, and PostgreSQL takes no NUL.
+fn is_text(value: &str) -> bool {
+    !value.chars().any(char::is_control)
+}
+
 /// Reads the parameters of a query one by one and collects what is wrong.
 pub struct Reader {
-    pairs: Vec<(String, String)>,
+    pairs: Vec<Pair>,
     faults: Vec<FieldError>,
 }
 
@@ -56,14 +65,9 @@ impl Query {
     }
 }
 
-/// A pointer to a parameter; a name that is long or odd is not repeated.
+/// A pointer to a parameter; an odd name is not repeated.
 fn pointer(name: &str) -> String {
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if plain && name.len() <= 40 {
-        format!("/{name}")
-    } else {
-        String::new()
-    }
+    strict_json::pointer("", name)
 }
 
 impl Reader {
@@ -72,7 +76,10 @@ impl Reader {
         let at = self.pairs.iter().position(|(given, _)| given == name)?;
         let value = self.pairs.remove(at).1;
         self.pairs.retain(|(given, _)| given != name);
-        Some(value)
+        if value.is_none() {
+            self.fault(name, "must be text in UTF-8 without control characters");
+        }
+        value
     }
 
     /// A parameter of a closed list or an id.

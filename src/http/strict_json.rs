@@ -15,8 +15,8 @@ use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor,
 };
 
-pub use fault::Fault;
 use fault::Segment;
+pub use fault::{Fault, pointer};
 
 /// How deep objects and arrays may nest.
 pub const MAX_DEPTH: usize = 32;

@@ -35,9 +35,9 @@ pub enum ServiceError {
         /// When there may be one more, in seconds.
         retry_after_s: u64,
     },
-    /// Another order has this reference.
+    /// Another order has this reference; which one, for callers that may know.
     #[error("another order of this shop has this reference")]
-    ReferenceTaken(OrderId),
+    ReferenceTaken(Option<OrderId>),
     /// The webhook was not signed by the provider.
     #[error("the webhook is not believed")]
     Signature(#[source] crate::provider::SignatureError),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::idempotency::{claim, same_request};
 use super::{Answer, Caller, Refusal, ServiceError, Services};
+use crate::domain::access::KeyKind;
 use crate::domain::ids::OrderId;
 use crate::domain::order::{NewOrder, Order, OrderFilter, PlacedOrder};
 use crate::domain::page::{List, Page};
@@ -55,7 +56,11 @@ impl Services {
                 same_request(&command.key, &known)?;
                 self.replay_order(caller, &known).await
             }
-            Placed::ReferenceTaken(order) => Err(ServiceError::ReferenceTaken(order)),
+            Placed::ReferenceTaken(order) => {
+                // A browser may have guessed the reference; the order is not its to know.
+                let named = (caller.kind == KeyKind::Secret).then_some(order);
+                Err(ServiceError::ReferenceTaken(named))
+            }
             Placed::Refused(PricingError::UnknownSku { line }) => {
                 let pointer = format!("/line_items/{line}/sku");
                 let detail = PricingError::UnknownSku { line }.to_string();

@@ -183,7 +183,7 @@ impl ShopStore<'_> {
     ) -> Result<(Vec<Order>, bool), StoreError> {
         let mut query = order::Entity::find()
             .filter(order::Column::ShopId.eq(self.shop.to_string()))
-            .filter(self.conditions(filter))
+            .filter(Self::conditions(filter))
             .limit(page.limit.saturating_add(1));
         query = match page.cursor {
             Cursor::Newest => query.order_by(order::Column::Id, Direction::Desc),
@@ -212,7 +212,7 @@ impl ShopStore<'_> {
         Ok((orders, has_more))
     }
 
-    fn conditions(&self, filter: &OrderFilter) -> Condition {
+    fn conditions(filter: &OrderFilter) -> Condition {
         let word = |word: &Option<&'static str>| word.map(str::to_owned);
         let equal = [
             (
@@ -239,11 +239,8 @@ impl ShopStore<'_> {
         let before = filter.created_before;
         all = all.add_option(before.map(|before| order::Column::CreatedAt.lt(before.ms())));
         let email = filter.email.as_ref().map(|email| {
-            let lowered = match self.store.engine {
-                // SQLite's lower() knows ASCII only; both sides go through the same function.
-                Engine::Sqlite => email.to_ascii_lowercase(),
-                Engine::Postgres => email.to_lowercase(),
-            };
+            // lower() of SQLite, and of PostgreSQL under the column's collation, knows ASCII only.
+            let lowered = email.to_ascii_lowercase();
             Expr::expr(Func::lower(Expr::col(order::Column::CustomerEmail))).eq(lowered)
         });
         all.add_option(email)

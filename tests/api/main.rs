@@ -3,14 +3,23 @@
 //! `TILL_TEST_DATABASE` is `sqlite` (the default) or the URL of a PostgreSQL server whose user may create
 //! databases; `tests/run` starts one.
 
+mod architecture;
+mod bad_input;
 mod checkouts;
+mod edge;
 mod harness;
+mod idempotency;
+mod keys;
+mod lists;
 mod metrics;
 mod migrations;
+mod openapi;
+mod orders;
 mod pay_page;
 mod recovery;
 mod smoke;
 mod store;
 mod storm;
+mod tenancy;
 mod throttles;
 mod webhooks;

@@ -51,18 +51,15 @@ impl Fault {
 
     /// Where, as a JSON pointer. It ends early at a name that is too odd to repeat.
     pub fn pointer(&self) -> String {
-        let mut pointer = String::new();
+        let mut whole = String::new();
         for segment in self.path.iter().rev() {
             match segment {
-                Segment::Index(index) => pointer.push_str(&format!("/{index}")),
-                Segment::Key(name) if is_plain(name) => {
-                    pointer.push('/');
-                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                }
+                Segment::Index(index) => whole.push_str(&format!("/{index}")),
+                Segment::Key(name) if is_plain(name) => whole = pointer(&whole, name),
                 Segment::Key(_) => break,
             }
         }
-        pointer
+        whole
     }
 
     pub(super) fn within(mut self, segment: Segment) -> Self {
@@ -82,6 +79,15 @@ impl Fault {
     /// The same for a text that is about a key.
     pub(super) fn screened_against_text(self, value: &str) -> Self {
         self.screened_against(&Node::Text(value.into()))
+    }
+}
+
+/// The pointer to a field of the object at `parent`, or to the object when the name is too odd to repeat.
+pub fn pointer(parent: &str, name: &str) -> String {
+    if is_plain(name) {
+        format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
+    } else {
+        parent.to_owned()
     }
 }
 

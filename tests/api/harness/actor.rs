@@ -104,6 +104,13 @@ impl Actor {
         }
     }
 
+    /// The id of this actor's key.
+    pub fn key_id(&self) -> till::domain::ids::ApiKeyId {
+        let text = self.key.as_deref().expect("an actor with a key");
+        let id = text.split('_').nth(2).expect("a key holds its id");
+        format!("key_{id}").parse().expect("an id")
+    }
+
     /// A request with this actor's key.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self
@@ -136,6 +143,15 @@ impl Actor {
             .request(Method::POST, path)
             .header("Idempotency-Key", key);
         self.send(request.json(body)).await
+    }
+
+    /// POST of a text as it is, said to be JSON.
+    pub async fn post_text(&self, path: &str, key: &str, body: impl Into<reqwest::Body>) -> Answer {
+        let request = self
+            .request(Method::POST, path)
+            .header("Idempotency-Key", key);
+        let request = request.header("Content-Type", "application/json");
+        self.send(request.body(body)).await
     }
 
     /// Places an order of two mugs (25.00 EUR).
