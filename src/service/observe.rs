@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
+use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::observed::Observed;
 use crate::domain::time::Timestamp;
@@ -30,7 +31,7 @@ impl Services {
                 Err(error) => {
                     *counted_at = None;
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = chain(&error),
                         "the queues could not be counted; the metrics go without them"
                     );
                     Vec::new()
