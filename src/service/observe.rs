@@ -31,7 +31,7 @@ impl Services {
                 Err(error) => {
                     *counted_at = None;
                     tracing::warn!(
-                        error = chain(&error),
+                        error = %chain(&error),
                         "the queues could not be counted; the metrics go without them"
                     );
                     Vec::new()
