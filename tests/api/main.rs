@@ -3,5 +3,6 @@
 //! `TILL_TEST_DATABASE` is `sqlite` (the default) or the URL of a PostgreSQL server whose user may create
 //! databases; `tests/run` starts one.
 
+mod catalogue;
 mod harness;
 mod smoke;
