@@ -5,6 +5,7 @@
 
 mod architecture;
 mod bad_input;
+mod catalogue;
 mod checkouts;
 mod edge;
 mod harness;
