@@ -5,7 +5,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemBody;
-use super::{checkout_sessions, health, metrics, orders, webhooks};
+use super::{checkout_sessions, docs, health, metrics, orders, webhooks};
 
 /// The document's source.
 #[derive(OpenApi)]
@@ -20,7 +20,7 @@ use super::{checkout_sessions, health, metrics, orders, webhooks};
         orders::create, orders::list, orders::get,
         checkout_sessions::create, checkout_sessions::get,
         webhooks::receive, webhooks::receive_for_account,
-        health::live, health::ready, metrics::scrape, document,
+        health::live, health::ready, metrics::scrape, document, docs::read,
     ),
     components(schemas(ProblemBody)),
     tags(
@@ -28,7 +28,7 @@ use super::{checkout_sessions, health, metrics, orders, webhooks};
         (name = "Checkout", description = "Pages customers pay on"),
         (name = "Webhooks in", description = "What providers report"),
         (name = "Health", description = "Whether Till can do its work, and how much it does"),
-        (name = "Documents", description = "This document"),
+        (name = "Documents", description = "This document, for programs and for people"),
     ),
     modifiers(&Keys, &Refusals),
 )]

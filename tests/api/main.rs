@@ -3,6 +3,7 @@
 //! `TILL_TEST_DATABASE` is `sqlite` (the default) or the URL of a PostgreSQL server whose user may create
 //! databases; `tests/run` starts one.
 
+mod docs;
 mod harness;
 mod metrics;
 mod smoke;
