@@ -61,6 +61,10 @@ impl<'d> Schemas<'d> {
             if found.is_null() || found.get("enum").is_some() {
                 return format!("text{null}");
             }
+            // Only what has fields has a place of its own on the page.
+            if self.list(found).is_empty() {
+                return format!("{}{null}", self.kind(found));
+            }
             let name = escape(name);
             return format!("<a href=\"#schema-{name}\">{name}</a>{null}");
         }
