@@ -24,7 +24,12 @@ use crate::service::Services;
 #[utoipa::path(
     post, path = "/v1/orders", tag = "Orders", operation_id = "create_order",
     params(("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters")),
-    request_body = OrderBody,
+    request_body(content = OrderBody, example = json!({
+        "currency": "EUR",
+        "reference": "web-1001",
+        "customer": {"email": "ada@example.com", "name": "Ada"},
+        "line_items": [{"sku": "mug", "quantity": 2}],
+    })),
     responses(
         (status = 201, description = "The order was placed", body = PlacedOrder),
         (status = 409, description = "The reference is taken, or the first request with this key is not answered yet", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),

@@ -7,6 +7,7 @@ mod architecture;
 mod bad_input;
 mod catalogue;
 mod checkouts;
+mod docs;
 mod edge;
 mod harness;
 mod idempotency;
