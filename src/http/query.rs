@@ -7,6 +7,7 @@ use rocket::request::{FromRequest, Outcome};
 
 use super::problem::{FieldError, Problem};
 use crate::domain::page::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Page};
+use crate::domain::search::Search;
 use crate::domain::time::Timestamp;
 
 /// The query of a request, undecoded; a handler reads what it knows and refuses the rest.
@@ -96,6 +97,18 @@ impl Reader {
             );
         }
         value
+    }
+
+    /// Words to search for.
+    pub fn search(&mut self, name: &str) -> Option<Search> {
+        let text = self.text(name)?;
+        match Search::parse(&text) {
+            Ok(search) => Some(search),
+            Err(why) => {
+                self.fault(name, &why.to_string());
+                None
+            }
+        }
     }
 
     /// A yes or no; no when not given.

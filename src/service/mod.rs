@@ -17,6 +17,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod orders;
 pub mod recovery;
+pub mod search;
 pub mod webhooks;
 
 use std::sync::Arc;

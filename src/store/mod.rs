@@ -30,6 +30,7 @@ pub mod payments;
 pub mod place_order;
 pub mod polling;
 mod rows;
+pub mod search;
 pub mod settle;
 pub mod shops;
 mod tx;

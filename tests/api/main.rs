@@ -4,5 +4,6 @@
 //! databases; `tests/run` starts one.
 
 mod harness;
+mod search;
 mod smoke;
 mod throttles;
