@@ -19,6 +19,7 @@ mod openapi;
 mod orders;
 mod pay_page;
 mod recovery;
+mod search;
 mod smoke;
 mod store;
 mod storm;
