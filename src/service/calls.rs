@@ -9,7 +9,7 @@ use crate::domain::checkout::{Wanted, disagreement};
 use crate::domain::ids::CheckoutSessionId;
 use crate::domain::observed::Observed;
 use crate::domain::settlement::{FactDraft, FactKind};
-use crate::provider::{CallResult, Decline, Outcome, Reference};
+use crate::provider::{Ambiguity, CallResult, Decline, Outcome, Reference};
 use crate::store::StoreError;
 use crate::store::calls::{AttemptNote, ClaimedCall};
 use crate::store::checkouts::SessionRecord;
