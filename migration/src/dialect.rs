@@ -7,6 +7,7 @@
 //! | `{bool}` | INTEGER (0 or 1) | BOOLEAN |
 //! | `{bytes}` | BLOB | BYTEA |
 //! | `{strict}` | STRICT | nothing: PostgreSQL always is |
+//! | `{clustered}` | STRICT, and the primary key is the table | nothing: PostgreSQL has no such tables |
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DatabaseBackend;
@@ -71,6 +72,7 @@ fn translate(backend: DatabaseBackend, statement: &str) -> String {
             ("{bool}", "INTEGER"),
             ("{bytes}", "BLOB"),
             ("{strict}", "STRICT"),
+            ("{clustered}", "STRICT, WITHOUT ROWID"),
         ]
     } else {
         [
@@ -79,6 +81,7 @@ fn translate(backend: DatabaseBackend, statement: &str) -> String {
             ("{bool}", "BOOLEAN"),
             ("{bytes}", "BYTEA"),
             ("{strict}", ""),
+            ("{clustered}", ""),
         ]
     };
     let mut sql = statement.to_owned();

@@ -22,6 +22,7 @@ pub mod order;
 pub mod page;
 pub mod payment;
 pub mod pricing;
+pub mod search;
 pub mod settlement;
 pub mod text;
 pub mod time;

@@ -316,4 +316,6 @@ pub struct OrderFilter {
     pub created_after: Option<Timestamp>,
     /// Only placed before this time.
     pub created_before: Option<Timestamp>,
+    /// Only found by this search.
+    pub search: Option<super::search::Search>,
 }

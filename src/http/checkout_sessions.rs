@@ -71,7 +71,10 @@ impl CheckoutBody {
         ("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters"),
         ("Order-Token" = Option<String>, Header, description = "The order's `client_token`; needed with a publishable key"),
     ),
-    request_body = CheckoutBody,
+    request_body(content = CheckoutBody, example = json!({
+        "success_url": "https://shop.example/thanks?order={ORDER_ID}",
+        "cancel_url": "https://shop.example/cart",
+    })),
     responses(
         (status = 201, description = "A new session", body = CheckoutSession),
         (status = 200, description = "The order's open session", body = CheckoutSession),

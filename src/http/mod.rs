@@ -10,6 +10,7 @@ pub mod body;
 pub mod catchers;
 pub mod checkout_sessions;
 pub mod cors;
+pub mod docs;
 pub mod health;
 pub mod in_flight;
 pub mod metrics;
@@ -38,6 +39,7 @@ pub fn edge() -> AdHoc {
     AdHoc::on_ignite("HTTP edge", |rocket| async {
         rocket
             .manage(AllowedMethods::default())
+            .manage(docs::Docs::default())
             .attach(catchers::ServerErrors)
             .attach(security::Gate)
             .attach(request_id::RequestIds)
@@ -67,6 +69,7 @@ pub fn api_routes() -> Vec<rocket::Route> {
         health::ready,
         metrics::scrape,
         openapi::document,
+        docs::read,
     ])
 }
 

@@ -5,7 +5,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemBody;
-use super::{checkout_sessions, health, metrics, orders, products, webhooks};
+use super::{checkout_sessions, docs, health, metrics, orders, products, webhooks};
 
 /// The document's source.
 #[derive(OpenApi)]
@@ -21,7 +21,7 @@ use super::{checkout_sessions, health, metrics, orders, products, webhooks};
         checkout_sessions::create, checkout_sessions::get,
         products::put, products::list, products::get,
         webhooks::receive, webhooks::receive_for_account,
-        health::live, health::ready, metrics::scrape, document,
+        health::live, health::ready, metrics::scrape, document, docs::read,
     ),
     components(schemas(ProblemBody, crate::domain::settlement::Reason)),
     tags(
@@ -30,7 +30,7 @@ use super::{checkout_sessions, health, metrics, orders, products, webhooks};
         (name = "Products", description = "What the shop sells and for how much"),
         (name = "Webhooks in", description = "What providers report"),
         (name = "Health", description = "Whether Till can do its work, and how much it does"),
-        (name = "Documents", description = "This document"),
+        (name = "Documents", description = "This document, for programs and for people"),
     ),
     modifiers(&Keys, &Refusals),
 )]

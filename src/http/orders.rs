@@ -24,7 +24,12 @@ use crate::service::Services;
 #[utoipa::path(
     post, path = "/v1/orders", tag = "Orders", operation_id = "create_order",
     params(("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters")),
-    request_body = OrderBody,
+    request_body(content = OrderBody, example = json!({
+        "currency": "EUR",
+        "reference": "web-1001",
+        "customer": {"email": "ada@example.com", "name": "Ada"},
+        "line_items": [{"sku": "mug", "quantity": 2}],
+    })),
     responses(
         (status = 201, description = "The order was placed", body = PlacedOrder),
         (status = 409, description = "The reference is taken, or the first request with this key is not answered yet", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
@@ -89,6 +94,13 @@ pub async fn get(
         ("reference" = Option<String>, Query, description = "Only with this reference"),
         ("created_after" = Option<String>, Query, description = "Only placed after this time"),
         ("created_before" = Option<String>, Query, description = "Only placed before this time"),
+        ("q" = Option<String>, Query,
+            description = "Only with all of these words: each the order's id, number, total, reference, e-mail \
+                           address (or the part before its @), a word of the customer's or a line's name, a SKU, \
+                           or an id at the provider, or, from three characters on, the beginning of one; in any \
+                           letter case. An order is found within moments of a change. Up to 200 characters and 8 \
+                           words; without a word it finds every order.",
+            max_length = 200, pattern = r"^\s*(\S+\s+){0,7}\S*\s*$"),
         ("limit" = Option<u64>, Query, description = "How many, 1 to 100; 10 when not given", minimum = 1, maximum = 100),
         ("starting_after" = Option<String>, Query, description = "Only older than this order"),
         ("ending_before" = Option<String>, Query, description = "Only newer than this order"),
@@ -115,6 +127,7 @@ pub async fn list(
         reference: query.text("reference"),
         created_after: query.time("created_after"),
         created_before: query.time("created_before"),
+        search: query.search("q"),
     };
     query.finish()?;
     let orders = services.orders(&key.caller, &filter, &page).await;

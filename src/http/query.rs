@@ -8,6 +8,7 @@ use rocket::request::{FromRequest, Outcome};
 use super::problem::{FieldError, Problem};
 use super::strict_json;
 use crate::domain::page::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Page};
+use crate::domain::search::Search;
 use crate::domain::time::Timestamp;
 
 /// The query of a request, decoded once; a handler reads what it knows and refuses the rest.
@@ -103,6 +104,18 @@ impl Reader {
             );
         }
         value
+    }
+
+    /// Words to search for.
+    pub fn search(&mut self, name: &str) -> Option<Search> {
+        let text = self.text(name)?;
+        match Search::parse(&text) {
+            Ok(search) => Some(search),
+            Err(why) => {
+                self.fault(name, &why.to_string());
+                None
+            }
+        }
     }
 
     /// A yes or no; no when not given.

@@ -18,6 +18,7 @@ pub mod keys;
 mod observe;
 pub mod orders;
 pub mod recovery;
+pub mod search;
 pub mod webhooks;
 
 use std::sync::Arc;

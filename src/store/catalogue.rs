@@ -106,9 +106,13 @@ impl ShopTx {
     /// # Errors
     /// The database's.
     pub async fn put_products(&self, wanted: &[NewProduct]) -> Result<(), StoreError> {
-        let mut sorted: Vec<&NewProduct> = wanted.iter().collect();
+        // Ids follow the order given, which is the order lists show them in.
+        let mut sorted: Vec<_> = wanted
+            .iter()
+            .map(|wanted| (wanted, self.tx.clock.id::<ProductId>().to_string()))
+            .collect();
         // Two writers that take the rows in one order wait for each other instead of colliding.
-        sorted.sort_by(|a, b| a.sku.cmp(&b.sku));
+        sorted.sort_by(|(a, _), (b, _)| a.sku.cmp(&b.sku));
         for batch in sorted.chunks(BATCH) {
             self.put_batch(batch).await?;
         }
@@ -120,7 +124,8 @@ impl ShopTx {
     /// # Errors
     /// The database's.
     pub async fn put_product(&self, wanted: &NewProduct) -> Result<PutProduct, StoreError> {
-        let mut put = self.put_batch(&[wanted]).await?;
+        let fresh = self.tx.clock.id::<ProductId>().to_string();
+        let mut put = self.put_batch(&[(wanted, fresh)]).await?;
         let (row, created) = put.pop().ok_or_else(vanished)?;
         let prices = wanted.prices.clone();
         Ok(PutProduct {
@@ -129,31 +134,24 @@ impl ShopTx {
         })
     }
 
-    /// Returns each row, and whether it is new.
+    /// Stores products, each under its fresh id when its SKU is new. Returns each row, and whether it is new.
     async fn put_batch(
         &self,
-        wanted: &[&NewProduct],
+        wanted: &[(&NewProduct, String)],
     ) -> Result<Vec<(product::Model, bool)>, StoreError> {
         let (shop, now) = (self.shop.to_string(), self.tx.clock.now().ms());
-        let fresh: Vec<String> = wanted
-            .iter()
-            .map(|_| self.tx.clock.id::<ProductId>().to_string())
-            .collect();
-        let rows = wanted
-            .iter()
-            .zip(&fresh)
-            .map(|(wanted, id)| product::ActiveModel {
-                id: Set(id.clone()),
-                shop_id: Set(shop.clone()),
-                sku: Set(wanted.sku.clone()),
-                name: Set(wanted.name.clone()),
-                description: Set(wanted.description.clone()),
-                tax_category: Set(wanted.tax_category.clone()),
-                active: Set(wanted.active),
-                on_hand: Set(wanted.on_hand),
-                created_at: Set(now),
-                updated_at: Set(now),
-            });
+        let rows = wanted.iter().map(|(wanted, id)| product::ActiveModel {
+            id: Set(id.clone()),
+            shop_id: Set(shop.clone()),
+            sku: Set(wanted.sku.clone()),
+            name: Set(wanted.name.clone()),
+            description: Set(wanted.description.clone()),
+            tax_category: Set(wanted.tax_category.clone()),
+            active: Set(wanted.active),
+            on_hand: Set(wanted.on_hand),
+            created_at: Set(now),
+            updated_at: Set(now),
+        });
         product::Entity::insert_many(rows)
             .on_conflict(
                 OnConflict::columns([product::Column::ShopId, product::Column::Sku])
@@ -171,7 +169,9 @@ impl ShopTx {
             .await?;
         let stored = product::Entity::find()
             .filter(product::Column::ShopId.eq(&shop))
-            .filter(product::Column::Sku.is_in(wanted.iter().map(|wanted| wanted.sku.as_str())))
+            .filter(
+                product::Column::Sku.is_in(wanted.iter().map(|(wanted, _)| wanted.sku.as_str())),
+            )
             .all(self.tx.conn())
             .await?;
         let mut stored: HashMap<String, product::Model> = stored
@@ -184,7 +184,7 @@ impl ShopTx {
             .await?;
         let mut prices = Vec::new();
         let mut put = Vec::with_capacity(wanted.len());
-        for (wanted, fresh) in wanted.iter().zip(&fresh) {
+        for (wanted, fresh) in wanted {
             let row = stored.remove(&wanted.sku).ok_or_else(vanished)?;
             for amount in &wanted.prices {
                 prices.push(price::ActiveModel {

@@ -31,6 +31,7 @@ pub mod place_order;
 pub mod polling;
 pub mod queues;
 mod rows;
+pub mod search;
 pub mod settle;
 pub mod shops;
 mod tx;

@@ -10,6 +10,7 @@ use sea_orm::{
 };
 
 use super::rows::{json, money, parse};
+use super::search::matching;
 use super::{Engine, ShopStore, ShopTx, StoreError};
 use crate::domain::access::Mode;
 use crate::domain::ids::{LineItemId, OrderId};
@@ -243,6 +244,10 @@ impl ShopStore<'_> {
             let lowered = email.to_ascii_lowercase();
             Expr::expr(Func::lower(Expr::col(order::Column::CustomerEmail))).eq(lowered)
         });
+        let words = filter.search.iter().flat_map(|search| &search.words);
+        for word in words {
+            all = all.add(order::Column::Id.in_subquery(matching(self.shop, word)));
+        }
         all.add_option(email)
     }
 }

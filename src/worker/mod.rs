@@ -71,7 +71,10 @@ async fn round(job: Job, services: &Services) -> Result<u64, ServiceError> {
         Job::Calls => services.send_due_calls().await?,
         Job::Sessions => services.poll_due_sessions().await?,
         Job::Events => services.retry_due_events().await?,
-        Job::Feed => return services.place_events().await,
+        Job::Feed => {
+            let placed = services.place_events().await?;
+            return Ok(placed.saturating_add(services.index_orders().await?));
+        }
     };
     Ok(u64::try_from(done).unwrap_or(u64::MAX))
 }

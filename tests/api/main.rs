@@ -5,7 +5,9 @@
 
 mod architecture;
 mod bad_input;
+mod catalogue;
 mod checkouts;
+mod docs;
 mod edge;
 mod harness;
 mod idempotency;
@@ -17,6 +19,7 @@ mod openapi;
 mod orders;
 mod pay_page;
 mod recovery;
+mod search;
 mod smoke;
 mod store;
 mod storm;

@@ -309,6 +309,11 @@ impl TestApp {
                 "events without a place in the feed",
             ),
             (
+                "SELECT COUNT(*) FROM shop LEFT JOIN search_cursor ON shop_id = shop.id \
+                 WHERE event_position > COALESCE(position, 0)",
+                "shops whose search is behind their feed",
+            ),
+            (
                 "SELECT COUNT(*) FROM (SELECT 1 FROM ledger_entry e JOIN ledger_account a \
                  ON a.id = e.ledger_account_id GROUP BY a.currency \
                  HAVING SUM(e.debit_minor) <> SUM(e.credit_minor)) unbalanced",

@@ -1,0 +1,209 @@
+//! The search terms of orders: filled behind the feed, read by the list of orders.
+//!
+//! Each shop has a cursor on its feed. A round takes the next events and writes the terms of their orders, so
+//! nothing slows the placing of an order, nothing is missed after a crash, and a shop whose cursor is gone is
+//! indexed anew. Terms are the only copy of personal data outside the order's own row. They are read under a
+//! lock of the order: who erases a person changes the order first, and then finds every term.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entity::{checkout_session, event, line_item, order, order_term, payment, search_cursor};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict, Query, SelectStatement};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+
+use super::rows::{money, parse, sql};
+use super::{Engine, Store, StoreError, Tx};
+use crate::domain::ids::ShopId;
+use crate::domain::search::{Terms, Word};
+
+/// How many events one transaction takes: each order has some twenty terms, and a transaction is short.
+const EVENTS_AT_ONCE: u64 = 50;
+/// How many rows one statement inserts.
+const ROWS_AT_ONCE: usize = 500;
+
+/// The orders of a shop that have a word among their terms: one range of the primary key.
+#[must_use]
+pub fn matching(shop: ShopId, word: &Word) -> SelectStatement {
+    let term = order_term::Column::Term;
+    let mut query = Query::select();
+    query
+        .column(order_term::Column::OrderId)
+        .from(order_term::Entity)
+        .and_where(order_term::Column::ShopId.eq(shop.to_string()));
+    match word {
+        Word::Whole(word) => query.and_where(term.eq(word)),
+        Word::Prefix { from, before } => {
+            query.and_where(term.gte(from));
+            query.and_where_option(before.as_ref().map(|before| term.lt(before)))
+        }
+    };
+    query
+}
+
+impl Store {
+    /// Shops whose search is behind their feed.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn shops_with_unindexed_events(&self) -> Result<Vec<ShopId>, StoreError> {
+        let text = "SELECT shop.id FROM shop LEFT JOIN search_cursor ON search_cursor.shop_id = shop.id \
+                    WHERE shop.event_position > COALESCE(search_cursor.position, 0)";
+        let rows = self
+            .reader
+            .query_all_raw(sql(self.engine, text, []))
+            .await?;
+        rows.iter()
+            .map(|row| parse("shop.id", &row.try_get_by_index::<String>(0)?))
+            .collect()
+    }
+
+    /// Writes the terms of the orders of a shop's next events and moves its cursor past them. Returns how many
+    /// events; none when another process is at it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn index_orders(&self, shop: ShopId) -> Result<u64, StoreError> {
+        self.write(|tx| async move {
+            let shop = shop.to_string();
+            let Some(cursor) = lock_cursor(&tx, &shop).await? else {
+                return Ok(0);
+            };
+            let events: Vec<(String, Option<i64>)> = event::Entity::find()
+                .filter(event::Column::ShopId.eq(&shop))
+                .filter(event::Column::Position.gt(cursor))
+                .order_by_asc(event::Column::Position)
+                .limit(EVENTS_AT_ONCE)
+                .select_only()
+                .column(event::Column::OrderId)
+                .column(event::Column::Position)
+                .into_tuple()
+                .all(tx.conn())
+                .await?;
+            let Some((_, Some(last))) = events.last() else {
+                return Ok(0);
+            };
+            let orders: BTreeSet<&String> = events.iter().map(|(order, _)| order).collect();
+            insert(&tx, &shop, terms_of(&tx, &shop, &orders).await?).await?;
+            search_cursor::Entity::update_many()
+                .col_expr(search_cursor::Column::Position, Expr::value(*last))
+                .filter(search_cursor::Column::ShopId.eq(&shop))
+                .exec(tx.conn())
+                .await?;
+            Ok(u64::try_from(events.len()).unwrap_or(0))
+        })
+        .await
+    }
+}
+
+/// Where a shop's search stands, locked; none when another process has it.
+async fn lock_cursor(tx: &Tx, shop: &str) -> Result<Option<i64>, StoreError> {
+    let first = search_cursor::ActiveModel {
+        shop_id: Set(shop.to_owned()),
+        position: Set(0),
+    };
+    search_cursor::Entity::insert(first)
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_without_returning(tx.conn())
+        .await?;
+    let query = search_cursor::Entity::find_by_id(shop);
+    let query = match tx.engine {
+        // The write transaction is the lock.
+        Engine::Sqlite => query,
+        Engine::Postgres => query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked),
+    };
+    let row = query.one(tx.conn()).await?;
+    Ok(row.map(|row| row.position))
+}
+
+/// The terms of some orders, each with its order, in the order of the primary key.
+async fn terms_of(
+    tx: &Tx,
+    shop: &str,
+    ids: &BTreeSet<&String>,
+) -> Result<BTreeSet<(String, String)>, StoreError> {
+    let ids = || ids.iter().copied();
+    let query = order::Entity::find()
+        .filter(order::Column::ShopId.eq(shop))
+        .filter(order::Column::Id.is_in(ids()))
+        .order_by_asc(order::Column::Id);
+    let query = match tx.engine {
+        Engine::Sqlite => query,
+        Engine::Postgres => query.lock_shared(),
+    };
+    let mut terms: BTreeMap<String, Terms> = BTreeMap::new();
+    for row in query.all(tx.conn()).await? {
+        terms.entry(row.id.clone()).or_default().add_order(&row);
+    }
+    let sessions = checkout_session::Entity::find()
+        .filter(checkout_session::Column::OrderId.is_in(ids()))
+        .all(tx.conn())
+        .await?;
+    for row in sessions {
+        let of = terms.entry(row.order_id).or_default();
+        of.add(&row.id);
+        of.add(row.provider_session_id.as_deref().unwrap_or_default());
+    }
+    let payments = payment::Entity::find()
+        .filter(payment::Column::OrderId.is_in(ids()))
+        .all(tx.conn())
+        .await?;
+    for row in payments {
+        let of = terms.entry(row.order_id).or_default();
+        of.add(&row.id);
+        of.add(&row.provider_payment_id);
+        of.add(row.provider_charge_id.as_deref().unwrap_or_default());
+    }
+    let lines = line_item::Entity::find()
+        .filter(line_item::Column::OrderId.is_in(ids()))
+        .order_by_asc(line_item::Column::Position)
+        .all(tx.conn())
+        .await?;
+    for row in &lines {
+        let of = terms.entry(row.order_id.clone()).or_default();
+        of.add(row.sku.as_deref().unwrap_or_default());
+    }
+    for row in lines {
+        terms.entry(row.order_id).or_default().add_name(&row.name);
+    }
+    let pairs = terms.into_iter().flat_map(|(order, terms)| {
+        terms
+            .into_iter()
+            .map(move |term| (term, order.clone()))
+            .collect::<Vec<_>>()
+    });
+    Ok(pairs.collect())
+}
+
+impl Terms {
+    /// What the order's own row says. A row that says an amount wrongly is found by everything else.
+    fn add_order(&mut self, row: &order::Model) {
+        self.add(&row.id);
+        self.add(&row.number.to_string());
+        self.add(row.reference.as_deref().unwrap_or_default());
+        self.add_email(row.customer_email.as_deref().unwrap_or_default());
+        self.add_name(row.customer_name.as_deref().unwrap_or_default());
+        if let Ok(total) = money(row.total_minor, &row.currency) {
+            self.add(&total.to_string());
+        }
+    }
+}
+
+/// Inserts terms in one order everywhere, so that two processes never wait for each other in a circle.
+async fn insert(tx: &Tx, shop: &str, terms: BTreeSet<(String, String)>) -> Result<(), StoreError> {
+    let rows: Vec<(String, String)> = terms.into_iter().collect();
+    for rows in rows.chunks(ROWS_AT_ONCE) {
+        let rows = rows.iter().map(|(term, order)| order_term::ActiveModel {
+            shop_id: Set(shop.to_owned()),
+            term: Set(term.clone()),
+            order_id: Set(order.clone()),
+        });
+        order_term::Entity::insert_many(rows)
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(tx.conn())
+            .await?;
+    }
+    Ok(())
+}
