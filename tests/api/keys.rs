@@ -14,13 +14,13 @@ use crate::harness::{Actor, Answer, TestApp, eventually};
 pub struct V1Route {
     /// The method.
     pub method: &'static str,
-    /// The path, with `<id>` for the object it is about.
+    /// The path, with `<id>` or `<sku>` for the object it is about.
     pub path: &'static str,
     /// The scope a secret key needs.
     pub scope: Scope,
     /// Whether publishable keys may call it.
     pub publishable: bool,
-    /// The prefix of the ids in the path.
+    /// What the path names: the prefix of its ids, or `sku`.
     pub id: Option<&'static str>,
 }
 
@@ -65,18 +65,45 @@ pub const V1: &[V1Route] = &[
         true,
         Some("cs"),
     ),
+    route(
+        "PUT",
+        "/v1/products/<sku>",
+        Scope::CatalogueWrite,
+        false,
+        Some("sku"),
+    ),
+    route(
+        "GET",
+        "/v1/products/<sku>",
+        Scope::OrdersRead,
+        true,
+        Some("sku"),
+    ),
+    route("GET", "/v1/products", Scope::OrdersRead, true, None),
 ];
 
 impl V1Route {
+    /// The path of one object.
+    pub fn path_of(&self, id: &str) -> String {
+        self.path.replace("<id>", id).replace("<sku>", id)
+    }
+
+    /// Whether a publishable key needs the order's token.
+    pub fn needs_token(&self) -> bool {
+        matches!(self.id, Some("ord" | "cs"))
+    }
+
     /// Calls it with a body it takes and, when it needs one, this id.
     pub async fn call(&self, actor: &Actor, id: &str, token: Option<&str>) -> Answer {
         let body = if self.path.ends_with("checkout_sessions") {
             checkout_body()
+        } else if self.id == Some("sku") {
+            json!({"name": "Mug", "prices": {"EUR": "0.50"}})
         } else {
             two_mugs()
         };
         let method = Method::from_bytes(self.method.as_bytes()).expect("a method");
-        let mut request = actor.request(method, &self.path.replace("<id>", id));
+        let mut request = actor.request(method, &self.path_of(id));
         if self.method != "GET" {
             request = request.header("Idempotency-Key", fresh_key()).json(&body);
         }
@@ -150,10 +177,10 @@ async fn without_a_valid_key_every_route_answers_401_and_does_not_say_why() {
     let mut told: Option<String> = None;
     for header in headers {
         for route in V1 {
-            let path = route.path.replace("<id>", &order);
+            let path = route.path_of(&order);
             let method = Method::from_bytes(route.method.as_bytes()).expect("a method");
             let mut request = nobody.request(method, &path).header("Idempotency-Key", "k");
-            if route.method == "POST" {
+            if route.method != "GET" {
                 request = request.json(&two_mugs());
             }
             if let Some(header) = &header {
@@ -240,10 +267,10 @@ async fn a_publishable_key_reaches_what_browsers_need_and_nothing_else() {
     let (id, token) = (placed.str("id"), placed.str("client_token"));
     let session = merchant.check_out(id).await.expect(201);
     for route in V1 {
-        let id = if route.id == Some("cs") {
-            session.str("id")
-        } else {
-            id
+        let id = match route.id {
+            Some("cs") => session.str("id"),
+            Some("sku") => "mug",
+            _ => id,
         };
         let with_token = route.call(&browser, id, Some(token)).await;
         if route.publishable {
@@ -253,7 +280,7 @@ async fn a_publishable_key_reaches_what_browsers_need_and_nothing_else() {
                 route.path,
                 with_token.text
             );
-            if route.id.is_some() {
+            if route.needs_token() {
                 route
                     .call(&browser, id, None)
                     .await

@@ -42,7 +42,7 @@ async fn a_transaction_that_ends_in_an_error_leaves_nothing() {
     let (database, store) = open().await;
     let outcome: Result<(), StoreError> = store
         .write(|tx| async move {
-            tx.insert_shop("half", Mode::Test).await?;
+            tx.insert_shop("half", Mode::Test, &[]).await?;
             Err(StoreError::Corrupt("a change of mind".to_owned()))
         })
         .await;
@@ -53,7 +53,7 @@ async fn a_transaction_that_ends_in_an_error_leaves_nothing() {
     assert!(shop_names(&store).await.is_empty());
     // The connection is whole: the next transaction commits.
     store
-        .write(|tx| async move { tx.insert_shop("whole", Mode::Test).await })
+        .write(|tx| async move { tx.insert_shop("whole", Mode::Test, &[]).await })
         .await
         .expect("commits");
     assert_eq!(shop_names(&store).await, ["whole"]);
@@ -64,13 +64,13 @@ async fn a_transaction_that_ends_in_an_error_leaves_nothing() {
 async fn an_ignored_failure_never_commits_half_or_pretends_to() {
     let (database, store) = open().await;
     store
-        .write(|tx| async move { tx.insert_shop("taken", Mode::Test).await })
+        .write(|tx| async move { tx.insert_shop("taken", Mode::Test, &[]).await })
         .await
         .expect("commits");
     let outcome: Result<&str, StoreError> = store
         .write(|tx| async move {
-            tx.insert_shop("first", Mode::Test).await?;
-            let refused = tx.insert_shop("taken", Mode::Test).await;
+            tx.insert_shop("first", Mode::Test, &[]).await?;
+            let refused = tx.insert_shop("taken", Mode::Test, &[]).await;
             assert!(
                 matches!(refused, Err(StoreError::Conflict(Constraint::ShopName))),
                 "{refused:?}"
@@ -93,7 +93,7 @@ async fn a_collision_runs_the_whole_closure_again_on_a_clean_slate() {
     store
         .write(|tx| async move {
             // A row left over from the run before would be refused.
-            tx.insert_shop("once", Mode::Test).await?;
+            tx.insert_shop("once", Mode::Test, &[]).await?;
             match runs.fetch_add(1, Ordering::SeqCst) {
                 0 | 1 => Err(collision()),
                 _ => Ok(()),
@@ -127,7 +127,7 @@ async fn other_errors_are_not_repeated() {
         let _ = store
             .write(|tx| async move {
                 runs.fetch_add(1, Ordering::SeqCst);
-                tx.insert_shop(name, Mode::Test).await
+                tx.insert_shop(name, Mode::Test, &[]).await
             })
             .await;
     }
@@ -209,7 +209,7 @@ async fn a_busy_file_is_waited_for() {
             tokio::time::sleep(Duration::from_millis(held)).await;
             rival.execute_unprepared("COMMIT").await.expect("released");
         };
-        let write = store.write(|tx| async move { tx.insert_shop(name, Mode::Test).await });
+        let write = store.write(|tx| async move { tx.insert_shop(name, Mode::Test, &[]).await });
         let (written, ()) = tokio::join!(write, release);
         written.expect(name);
     }
@@ -229,7 +229,7 @@ async fn a_hundred_writers_of_one_row_all_get_through() {
                 let name = format!("shop {}", at % 10);
                 let name = &name;
                 store
-                    .write(|tx| async move { tx.insert_shop(name, Mode::Test).await })
+                    .write(|tx| async move { tx.insert_shop(name, Mode::Test, &[]).await })
                     .await
             })
         })

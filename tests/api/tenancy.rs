@@ -1,10 +1,12 @@
 //! Two shops: what belongs to the other one is not there. Every route is called with a foreign, an absent and
 //! many malformed ids, and the answers must be the same to the byte.
 
+use reqwest::Method;
+use serde_json::json;
 use till::domain::access::{KeyKind, Mode, Scopes};
 
 use crate::harness::{Answer, TestApp};
-use crate::keys::V1;
+use crate::keys::{V1, V1Route};
 
 /// Everything of an answer but what is the request's own.
 fn essence(answer: &Answer) -> (u16, String, Vec<(String, String)>) {
@@ -30,12 +32,17 @@ async fn a_foreign_an_absent_and_a_malformed_id_are_one_and_the_same() {
     let session = other.check_out(theirs.str("id")).await.expect(201);
     let mine = merchant.place_order().await;
     let browser = app.storefront().await;
-    for route in V1.iter().filter(|route| route.id.is_some()) {
+    let cup = json!({"name": "Cup", "prices": {"EUR": "7.00"}});
+    let put = other.request(Method::PUT, "/v1/products/their_cup");
+    other.send(put.json(&cup)).await.expect(201);
+    // A PUT makes what is absent; it has a test of its own.
+    let about_one = |route: &&V1Route| route.id.is_some() && route.method != "PUT";
+    for route in V1.iter().filter(about_one) {
         let prefix = route.id.expect("it takes an id");
-        let foreign = if prefix == "cs" {
-            session.str("id")
-        } else {
-            theirs.str("id")
+        let foreign = match prefix {
+            "cs" => session.str("id"),
+            "sku" => "their_cup",
+            _ => theirs.str("id"),
         };
         // The other shop sees it: it is there.
         assert!(
@@ -142,7 +149,6 @@ async fn a_list_shows_the_shops_own_orders_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_sells_from_its_own_catalogue_only() {
-    use serde_json::json;
     let app = TestApp::quiet().await;
     let store = &app.services.store;
     let bare = till::service::keys::create_shop(store, "bare", Mode::Test, &[])
@@ -157,5 +163,21 @@ async fn a_shop_sells_from_its_own_catalogue_only() {
             .problem(422, "invalid_request");
         assert_eq!(refused.pointers(), ["/line_items/0/sku"]);
     }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_of_the_same_sku_in_another_shop_is_another_product() {
+    let app = TestApp::quiet().await;
+    let merchant = app.merchant().await;
+    let other = app.another_shop("other", Mode::Test).await;
+    let other = app.actor(&other, KeyKind::Secret, Scopes::all()).await;
+    let before = other.get("/v1/products/mug").await.expect(200).text;
+    let put = merchant.request(Method::PUT, "/v1/products/mug");
+    let cheap = json!({"name": "Cheap", "prices": {"EUR": "0.01"}});
+    merchant.send(put.json(&cheap)).await.expect(200);
+    assert_eq!(other.get("/v1/products/mug").await.expect(200).text, before);
+    assert_eq!(other.place_order().await.str("total"), "25.00");
+    assert_eq!(merchant.place_order().await.str("total"), "0.02");
     app.finish().await;
 }
