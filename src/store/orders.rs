@@ -184,7 +184,7 @@ impl ShopStore<'_> {
     ) -> Result<(Vec<Order>, bool), StoreError> {
         let mut query = order::Entity::find()
             .filter(order::Column::ShopId.eq(self.shop.to_string()))
-            .filter(Self::conditions(filter))
+            .filter(self.conditions(filter))
             .limit(page.limit.saturating_add(1));
         query = match page.cursor {
             Cursor::Newest => query.order_by(order::Column::Id, Direction::Desc),
@@ -213,7 +213,7 @@ impl ShopStore<'_> {
         Ok((orders, has_more))
     }
 
-    fn conditions(filter: &OrderFilter) -> Condition {
+    fn conditions(&self, filter: &OrderFilter) -> Condition {
         let word = |word: &Option<&'static str>| word.map(str::to_owned);
         let equal = [
             (

@@ -33,6 +33,9 @@ async fn paid(app: &TestApp) -> (Payable, Value) {
     (payable, event)
 }
 
+/// Makes the signature header for a body.
+type MakeHeader = Box<dyn Fn(&[u8]) -> String>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_turns_an_order_paid_with_its_ledger_and_its_events() {
     let app = TestApp::quiet().await;
@@ -100,7 +103,7 @@ async fn exactly_what_stripes_libraries_accept_is_believed() {
     };
     let good = |body: &[u8]| hex(&secret, now, body);
     let wrong = "0".repeat(64);
-    let accepted: Vec<(&str, Box<dyn Fn(&[u8]) -> String>)> = vec![
+    let accepted: Vec<(&str, MakeHeader)> = vec![
         ("plain", Box::new(|b| format!("t={now},v1={}", good(b)))),
         (
             "second_v1",
