@@ -116,7 +116,7 @@ enum ShopCommand {
         /// Whether its money is real
         #[arg(long, value_enum)]
         mode: ModeArg,
-        /// An origin that browsers may send customers back to in live mode, such as https://shop.example; may
+        /// An origin that browsers may send customers back to in live mode, such as `https://shop.example`; may
         /// be given several times
         #[arg(long = "allowed-origin", value_name = "ORIGIN")]
         allowed_origins: Vec<String>,

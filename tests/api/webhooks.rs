@@ -34,7 +34,7 @@ async fn paid(app: &TestApp) -> (Payable, Value) {
 }
 
 /// Makes the signature header for a body.
-type MakeHeader = Box<dyn Fn(&[u8]) -> String>;
+type MakeHeader<'a> = Box<dyn Fn(&[u8]) -> String + 'a>;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_turns_an_order_paid_with_its_ledger_and_its_events() {
