@@ -10,7 +10,7 @@ use super::body::Json;
 use super::order_body::OrderBody;
 use super::problem::Problem;
 use super::query::Query;
-use super::throttles::OrderPlacer;
+use super::throttles::{OrderPlacer, Throttles};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderFilter, PlacedOrder};
 use crate::domain::page::List;
@@ -47,11 +47,13 @@ pub async fn create(
     placer: OrderPlacer,
     idempotency_key: IdempotencyKey,
     services: &State<Arc<Services>>,
+    throttles: &State<Throttles>,
     body: Json<OrderBody>,
 ) -> Result<Reply, Problem> {
-    let wanted = body.0.check(placer.0.kind)?;
+    let wanted = body.0.check(placer.caller.kind)?;
+    placer.count(throttles, services.clock.now().ms())?;
     let answer = services
-        .place_order(&placer.0, &idempotency_key.0, wanted)
+        .place_order(&placer.caller, &idempotency_key.0, wanted)
         .await
         .map_err(service_problem)?;
     Ok(Reply(answer))

@@ -1,7 +1,8 @@
 //! Which requests are throttled, and by what: orders of browsers by the client's address, webhooks by one cap
 //! for all.
 //!
-//! Both are checked before the body is read. The address is Rocket's `client_ip()`: the socket's, or what the
+//! The cap is checked before the body is read; an order counts once its body is found valid, so that mistakes
+//! are answered as mistakes. The address is Rocket's `client_ip()`: the socket's, or what the
 //! configured proxy header names; no other header is believed. Each process counts for itself. The third
 //! limit, new checkout sessions of one order, is the service's: it counts rows, so all processes share it.
 
@@ -48,8 +49,30 @@ impl Throttles {
     }
 }
 
-/// A caller that may place an order now: with a publishable key, within the limit of its address.
-pub struct OrderPlacer(pub Caller);
+/// A caller that may place orders, and the address its orders are counted by.
+pub struct OrderPlacer {
+    /// Who calls.
+    pub caller: Caller,
+    address: IpAddr,
+}
+
+impl OrderPlacer {
+    /// Counts an order of a browser; a secret key's are not counted.
+    ///
+    /// # Errors
+    /// 429 when its address has placed too many.
+    pub fn count(&self, throttles: &Throttles, now_ms: i64) -> Result<(), Problem> {
+        if self.caller.kind == KeyKind::Secret {
+            return Ok(());
+        }
+        let decision = throttles.orders.hit(&self.address, now_ms);
+        if decision.allowed {
+            Ok(())
+        } else {
+            Err(Problem::rate_limited(throttles.orders.policy(), &decision))
+        }
+    }
+}
 
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for OrderPlacer {
@@ -57,13 +80,10 @@ impl<'r> FromRequest<'r> for OrderPlacer {
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
         let key = try_outcome!(ApiKey::<StorefrontWrite>::from_request(request).await);
-        if key.caller.kind == KeyKind::Publishable {
-            let hit = count(request, |throttles| &throttles.orders, &client(request));
-            if let Err(problem) = hit {
-                return fail(request, problem);
-            }
-        }
-        Outcome::Success(OrderPlacer(key.caller))
+        Outcome::Success(OrderPlacer {
+            caller: key.caller,
+            address: client(request),
+        })
     }
 }
 

@@ -349,7 +349,7 @@ impl Place {
         };
         let mut module = module.to_vec();
         let layer = inner.unwrap_or_else(|| module.first().cloned().unwrap_or_default());
-        let test = module.iter().any(|part| part == "tests");
+        let test = module.iter().any(|part| part == "tests" || part == "laws");
         if module.len() == 1 && matches!(module[0].as_str(), "lib" | "main")
             || module.last().is_some_and(|last| last == "mod")
         {

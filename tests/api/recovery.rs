@@ -36,11 +36,7 @@ async fn an_order_whose_webhooks_are_all_lost_is_paid_by_the_first_poll() {
     let shop = app.merchant().await;
     let payable = shop.payable().await;
     app.pay(&payable).await;
-    assert_eq!(
-        app.work().await,
-        1,
-        "only the order's event is to be placed"
-    );
+    app.work().await;
     assert!(
         app.requests("checkout.session.retrieve").await.is_empty(),
         "too early to ask"

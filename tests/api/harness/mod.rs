@@ -186,7 +186,7 @@ impl TestApp {
     /// Does what is due, until nothing is. Returns how much was done.
     pub async fn work(&self) -> u64 {
         let mut all = 0;
-        for _ in 0..100 {
+        for _ in 0..1_000 {
             let done = worker::run_once(&self.services)
                 .await
                 .expect("the workers' round");

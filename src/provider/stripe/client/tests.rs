@@ -175,7 +175,7 @@ async fn a_refusal_of_stripes_is_definitive_and_a_busy_key_is_not() {
             "500 Oops",
             "Idempotent-Replayed: true\r\n",
             "api_error",
-            Ambiguity::ServerError,
+            Ambiguity::StoredError,
         ),
         ("424 Failed", "", "api_error", Ambiguity::ServerError),
     ] {
