@@ -90,15 +90,17 @@ async fn a_body_that_is_cut_is_told_from_one_that_is_whole() {
         );
         assert_raw(&raw(&[head.as_bytes()], true).await, Code::BodyTruncated);
     }
-    let whole = format!("{JSON_HEAD}Content-Length: 14\r\n\r\n{{\"quantity\":1}}");
+    // Not half-closed: a server that sees the end of the stream before it has answered may hang up instead.
+    let whole =
+        format!("{JSON_HEAD}Connection: close\r\nContent-Length: 14\r\n\r\n{{\"quantity\":1}}");
     assert!(
-        raw(&[whole.as_bytes()], true)
+        raw(&[whole.as_bytes()], false)
             .await
             .starts_with("HTTP/1.1 200 ")
     );
-    let short = "POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+    let short = "POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
     assert!(
-        raw(&[short.as_bytes()], true)
+        raw(&[short.as_bytes()], false)
             .await
             .starts_with("HTTP/1.1 200 ")
     );
