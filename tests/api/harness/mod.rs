@@ -119,6 +119,8 @@ impl TestApp {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
+            // The server closes a connection that was idle for 5 s, maybe just as a request is sent on it.
+            .pool_idle_timeout(Duration::from_secs(2))
             .timeout(Duration::from_secs(60))
             .build()
             .expect("an HTTP client");
