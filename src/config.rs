@@ -3,10 +3,13 @@
 //! Secrets come by environment or file only. Unsafe settings refuse to start, with a sentence that says how to
 //! mend them.
 
+pub mod variables;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use rocket::figment;
 use rocket::figment::Figment;
 use rocket::figment::providers::{Env, Format, Toml};
 use serde::Deserialize;
@@ -254,6 +257,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Unreadable`] with what is wrong and where.
     pub fn load() -> Result<Config, ConfigError> {
+        require_named_file()?;
         let profile = rocket::Config::figment().profile().clone();
         let figment = Figment::from(defaults())
             .merge(Toml::file(Env::var_or("ROCKET_CONFIG", "Rocket.toml")).nested())
@@ -277,9 +281,8 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn from_figment(figment: Figment) -> Result<Config, ConfigError> {
-        let mut config: Config = figment
-            .extract()
-            .map_err(|error| ConfigError::Unreadable(error.to_string()))?;
+        let mut config: Config = figment.extract().map_err(unreadable)?;
+        let _: rocket::Config = figment.extract().map_err(unreadable)?;
         if let Some(token) = &config.metrics.token
             && (token.len() < MIN_METRICS_TOKEN
                 || !token.bytes().all(|byte| byte.is_ascii_graphic()))
@@ -318,6 +321,15 @@ impl Config {
             self.figment = self.figment.merge(("port", 0));
         }
         self
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn address(&self) -> std::net::SocketAddr {
+        let usual = rocket::Config::release_default();
+        let address = self.figment.extract_inner("address");
+        let port = self.figment.extract_inner("port");
+        std::net::SocketAddr::new(address.unwrap_or(usual.address), port.unwrap_or(usual.port))
     }
 
     /// The database.
@@ -364,17 +376,23 @@ impl Config {
     /// As [`Config::check_secret_keys`], or a key file that cannot be used.
     pub fn secret_keys(&self) -> Result<SecretKeys, ConfigError> {
         self.check_secret_keys()?;
-        let file = sqlite_path(&self.database.url).filter(|_| self.secret_keys.0.is_empty());
-        let Some(database) = file else {
+        let Some(file) = self.secret_key_file() else {
             return SecretKeys::parse(&self.secret_keys.0).map_err(unsafe_key);
         };
-        let file = database.with_extension("key");
         let text = key_file(&file).map_err(|error| ConfigError::KeyFile(file, error))?;
         let lines: Vec<&str> = text
             .lines()
             .filter(|line| !line.trim().is_empty())
             .collect();
         SecretKeys::parse(&lines).map_err(unsafe_key)
+    }
+
+    /// The file the secret keys are in, when they are not given: there is one on SQLite only.
+    #[must_use]
+    pub fn secret_key_file(&self) -> Option<PathBuf> {
+        let database = sqlite_path(&self.database.url)?;
+        let given = !self.secret_keys.0.is_empty();
+        (!given).then(|| database.with_extension("key"))
     }
 
     /// Stripe's settings, checked.
@@ -417,6 +435,96 @@ impl Config {
             timeout: std::time::Duration::from_millis(stripe.timeout_ms),
             connect_timeout: std::time::Duration::from_millis(stripe.connect_timeout_ms),
         })
+    }
+}
+
+/// A variable that looks like one of Till's and is none would be a setting that silently does nothing.
+///
+/// # Errors
+/// [`ConfigError::Unsafe`] with the names that are meant.
+pub fn refuse_unknown_variables() -> Result<(), ConfigError> {
+    let unknown = variables::unknown();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let lines = unknown.into_iter().map(|(name, meant)| match meant {
+        Some(meant) => format!("Till does not know the variable {name}; did you mean {meant}?"),
+        None => format!(
+            "Till does not know the variable {name}: unset it. The README and Rocket.toml list what it knows."
+        ),
+    });
+    Err(ConfigError::Unsafe(lines.collect::<Vec<_>>().join("\n")))
+}
+
+/// Figment takes a file that is not there for an empty one; a file that somebody named must be there.
+fn require_named_file() -> Result<(), ConfigError> {
+    let Some(named) = std::env::var_os("ROCKET_CONFIG").map(PathBuf::from) else {
+        return Ok(());
+    };
+    let here = std::env::current_dir().unwrap_or_default();
+    // As figment does: a relative name is also looked for in the folders above.
+    let found = match named.is_absolute() {
+        true => named.is_file(),
+        false => here.ancestors().any(|folder| folder.join(&named).is_file()),
+    };
+    if found {
+        return Ok(());
+    }
+    Err(ConfigError::Unsafe(format!(
+        "ROCKET_CONFIG names the file {}, and there is none: correct the path, or unset ROCKET_CONFIG to use \
+         Rocket.toml in this folder or above",
+        named.display()
+    )))
+}
+
+/// What is wrong and where, without the value: it may be a secret.
+fn unreadable(error: figment::Error) -> ConfigError {
+    let lines = error.into_iter().map(|error| {
+        let source = error.metadata.as_ref().and_then(|data| data.source.clone());
+        let file = source.as_ref().and_then(figment::Source::file_path);
+        let name = error.path.join("__").to_uppercase();
+        let variable = match variables::is_section(&error.path) {
+            true => format!("TILL_{name}"),
+            false => format!("ROCKET_{name}"),
+        };
+        let place = match file {
+            Some(file) => format!("`{}` in {}", error.path.join("."), file.display()),
+            None if error.path.is_empty() => "a setting".to_owned(),
+            None => variable.clone(),
+        };
+        let example = variables::example(&variable).filter(|_| file.is_none());
+        let example = example.map_or(String::new(), |text| format!("; for example: {text}"));
+        format!("{place} {}{example}", fault(&error.kind))
+    });
+    ConfigError::Unreadable(lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn fault(kind: &figment::error::Kind) -> String {
+    use figment::error::Kind;
+    match kind {
+        Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) => {
+            format!("is not of the right kind: it must be {}", in_words(wanted))
+        }
+        Kind::InvalidLength(_, wanted) => format!("has the wrong length: it must be {wanted}"),
+        Kind::UnknownVariant(_, known) => format!("must be one of: {}", known.join(", ")),
+        Kind::UnknownField(name, known) => format!(
+            "has a part that Till does not know, `{name}`; the known ones are {}",
+            known.join(", ")
+        ),
+        Kind::MissingField(name) => format!("lacks `{name}`"),
+        Kind::DuplicateField(name) => format!("names `{name}` twice"),
+        Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => "is out of range".to_owned(),
+        _ => "cannot be read: its form is wrong".to_owned(),
+    }
+}
+
+/// What Rust calls its kinds of values, for people.
+fn in_words(kind: &str) -> &str {
+    match kind {
+        "a boolean" => "true or false",
+        "a string" => "a text (quote it when it looks like a number)",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number in range",
+        other => other,
     }
 }
 

@@ -5,27 +5,33 @@
 mod catalogue;
 mod catalogue_file;
 mod demo;
+mod doctor;
 mod manage;
 mod migrate;
 mod output;
 mod serve;
+mod simulated;
 mod simulator;
+mod trigger;
 mod walk;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::app::StartError;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, refuse_unknown_variables};
 use crate::domain::access::{KeyKind, Mode};
 use crate::{http, telemetry};
 
 /// Orders, checkouts and payments: never lost, never doubled, always explained.
 #[derive(Debug, Parser)]
 #[command(name = "till", version, arg_required_else_help = true)]
-#[command(after_help = "Try `till demo` first: it needs no configuration.\n\
-    Settings come from Rocket.toml, ROCKET_* and TILL_*; see the README.")]
+#[command(
+    after_help = "Try `till demo` first: it needs no configuration. Something is wrong? `till doctor`.\n\
+    Settings come from Rocket.toml, ROCKET_* and TILL_*; see the README."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -58,8 +64,37 @@ enum Command {
     },
     /// Run the payment provider simulator by itself
     Simulator(SimulatorArgs),
+    /// Make the simulator do something to an order's checkout, such as paying it
+    Trigger(TriggerArgs),
+    /// Check the configuration, the database, the provider and the clock, with the mend for each fault
+    ///
+    /// Changes nothing and works beside a running server. Exits 1 when a check failed.
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the API document (OpenAPI 3.1)
     Openapi,
+    /// Print the completions for a shell, for instance: till completions bash > ~/.local/share/bash-completion/completions/till
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+struct TriggerArgs {
+    /// What is to happen, by the name of the provider's webhook
+    #[arg(value_enum)]
+    event: trigger::TriggerEvent,
+    /// The order it happens to, ord_…
+    #[arg(long)]
+    order: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -257,7 +292,7 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", output::in_full(&error));
             let wrong_use = error.is::<WrongUse>()
                 || error.is::<ConfigError>()
                 || matches!(
@@ -270,9 +305,15 @@ pub fn run() -> ExitCode {
 }
 
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
-    if let Command::Openapi = command {
-        println!("{}", http::openapi::text());
-        return Ok(ExitCode::SUCCESS);
+    match command {
+        Command::Openapi => {
+            println!("{}", http::openapi::text());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Completions { shell } => return completions(shell),
+        Command::Doctor { json } => return doctor::doctor(json).await,
+        Command::Serve(_) | Command::Worker | Command::Demo(_) => refuse_unknown_variables()?,
+        _ => {}
     }
     let mut config = Config::load()?;
     if !matches!(command, Command::Demo(_) | Command::Simulator(_)) {
@@ -293,6 +334,16 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Key { command } => manage::key(&config, command).await,
         Command::Catalogue { command } => catalogue::catalogue(&config, command).await,
         Command::Simulator(args) => simulator::simulator(args).await,
-        Command::Openapi => Ok(ExitCode::SUCCESS),
+        Command::Trigger(args) => trigger::trigger(&config, args).await,
+        Command::Openapi | Command::Completions { .. } | Command::Doctor { .. } => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "till", &mut text);
+    std::io::stdout().write_all(&text)?;
+    Ok(ExitCode::SUCCESS)
 }

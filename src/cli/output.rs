@@ -15,3 +15,16 @@ pub(super) fn print<T: Serialize>(
     }
     Ok(())
 }
+
+/// An error with its causes, each said once: many libraries repeat their cause in their own words.
+pub(super) fn in_full(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}

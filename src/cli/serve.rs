@@ -1,24 +1,20 @@
 //! `till serve` and `till worker`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use rocket::fairing::AdHoc;
 use tokio::sync::oneshot;
 
+use super::simulated::{self, Note};
 use crate::app::{self, DatabaseLock, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, Texts};
 use crate::http::in_flight::InFlight;
 use crate::service::Services;
 use crate::simulator::{Simulator, SimulatorConfig};
-use crate::store::connect::sqlite_path;
 use crate::telemetry;
 use crate::worker::Workers;
-
-/// The key the simulator is called with when none is configured.
-const SIMULATOR_KEY: &str = "sk_test_simulator";
 
 /// A server that is running in this process.
 pub(super) struct Running {
@@ -31,6 +27,7 @@ pub(super) struct Running {
     served: tokio::task::JoinHandle<Result<(), String>>,
     workers: Option<Workers>,
     simulator: Option<Simulator>,
+    note: Option<Note>,
     _lock: DatabaseLock,
 }
 
@@ -94,8 +91,10 @@ pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::R
         return Err(StartError::Server(reason).into());
     };
     let base_url = format!("http://{address}");
+    let mut note = None;
     if let Some(simulator) = &simulator {
         simulator.set_webhook_url(&format!("{base_url}/webhooks/stripe"));
+        note = Some(Note::leave(&config, &simulator.base_url())?);
     }
     tracing::info!(address = %address, "Till listens on {base_url}");
     Ok(Running {
@@ -106,6 +105,7 @@ pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::R
         served,
         workers,
         simulator,
+        note,
         _lock: lock,
     })
 }
@@ -127,6 +127,7 @@ impl Running {
         let ended = Ended {
             workers: self.workers,
             simulator: self.simulator,
+            note: self.note,
             services: self.services,
         };
         ended.close().await?;
@@ -145,6 +146,7 @@ impl Running {
 struct Ended {
     workers: Option<Workers>,
     simulator: Option<Simulator>,
+    note: Option<Note>,
     services: Arc<Services>,
 }
 
@@ -153,6 +155,7 @@ impl Ended {
         if let Some(workers) = self.workers {
             workers.stop().await;
         }
+        drop(self.note);
         if let Some(simulator) = self.simulator {
             simulator.stop().await;
         }
@@ -187,10 +190,11 @@ impl PrettyText for rocket::Error {
 
 /// Starts the simulator and makes it the configured provider.
 async fn start_simulator(config: &mut Config) -> anyhow::Result<Simulator> {
+    let state_file = simulated::file(config, "simulator.json");
     let stripe = &mut config.providers.stripe;
     let key = stripe
         .api_key
-        .get_or_insert_with(|| SIMULATOR_KEY.to_owned());
+        .get_or_insert_with(|| simulated::KEY.to_owned());
     if !key.starts_with("sk_test_") {
         return Err(super::WrongUse(
             "the simulator takes test keys only: unset TILL_PROVIDERS__STRIPE__API_KEY, or start without \
@@ -199,10 +203,9 @@ async fn start_simulator(config: &mut Config) -> anyhow::Result<Simulator> {
         )
         .into());
     }
-    let database = sqlite_path(&config.database.url).unwrap_or_else(|| PathBuf::from("till.db"));
     let simulator = Simulator::start(SimulatorConfig {
         port: usual_simulator_port(),
-        state_file: Some(database.with_extension("simulator.json")),
+        state_file: Some(state_file),
         webhook_secret: stripe.webhook_secrets.0.first().cloned(),
         ..SimulatorConfig::default()
     })

@@ -49,6 +49,12 @@ pub trait PaymentProvider: Send + Sync {
     /// [`FetchError`] when the object does not exist or no answer could be had.
     async fn fetch(&self, reference: &Reference) -> Result<Observed, FetchError>;
 
+    /// Makes one harmless request, to see whether the provider can be reached and takes the credentials.
+    ///
+    /// # Errors
+    /// Why no answer could be had.
+    async fn probe(&self) -> Result<Probe, Ambiguity>;
+
     /// Checks that a webhook comes from the provider.
     ///
     /// # Errors
@@ -207,6 +213,19 @@ pub enum FetchError {
     /// No usable answer.
     #[error("the provider gave no usable answer ({})", .0.as_str())]
     Unavailable(Ambiguity),
+}
+
+/// What one harmless request found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// The HTTP status of the answer.
+    pub http_status: u16,
+    /// Whether the provider takes the credentials; none when the answer does not say.
+    pub accepted: Option<bool>,
+    /// The mode the provider says they are for, when it says so.
+    pub mode: Option<Mode>,
+    /// The provider's time as it answered, to the second.
+    pub server_time: Option<Timestamp>,
 }
 
 /// An amount the provider cannot charge.

@@ -223,4 +223,20 @@ impl super::Store {
     ) -> Result<Option<SessionRecord>, StoreError> {
         find(&self.reader, &id.to_string()).await
     }
+
+    /// The newest session of any shop's order; none for an order without one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn newest_session(
+        &self,
+        order: OrderId,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        let row = row::Entity::find()
+            .filter(row::Column::OrderId.eq(order.to_string()))
+            .order_by_desc(row::Column::Id)
+            .one(&self.reader)
+            .await?;
+        row.map(SessionRecord::try_from).transpose()
+    }
 }

@@ -1,14 +1,16 @@
 //! Opening a database: the settings money needs, set and then read back. A wrong one refuses to start.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement,
 };
 
-use super::StoreError;
+use super::{Store, StoreError};
 
 /// How the two engines differ where SQL cannot hide it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,30 @@ pub struct DatabaseSettings {
     /// The most connections on PostgreSQL; the readers on SQLite.
     pub max_connections: u32,
 }
+
+/// A setting of the database as it is, and as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name in the engine.
+    pub name: &'static str,
+    /// What it is.
+    pub actual: String,
+    /// Whether money is safe with it.
+    pub good: bool,
+}
+
+/// What SQLite must run with, in the values it answers with.
+const SQLITE_REQUIRED: [(&str, &str); 3] = [
+    ("journal_mode", "wal"),
+    ("synchronous", "2"),
+    ("foreign_keys", "1"),
+];
+
+/// What PostgreSQL must run with.
+const POSTGRES_REQUIRED: [(&str, &str); 2] = [
+    ("default_transaction_isolation", "read committed"),
+    ("server_encoding", "UTF8"),
+];
 
 pub(super) struct Connections {
     pub engine: Engine,
@@ -60,10 +86,18 @@ pub fn check_url(url: &str) -> Result<(), StoreError> {
         return Ok(());
     }
     let known = ["postgres://", "postgresql://"];
-    if known.iter().any(|scheme| url.starts_with(scheme)) {
-        return Ok(());
+    if !known.iter().any(|scheme| url.starts_with(scheme)) {
+        return refuse("TILL_DATABASE__URL must begin with sqlite:// or postgres://");
     }
-    refuse("TILL_DATABASE__URL must begin with sqlite:// or postgres://")
+    // The driver's own message would quote the address, and with it the password.
+    if url.parse::<PgConnectOptions>().is_err() {
+        return refuse(
+            "TILL_DATABASE__URL cannot be read as an address: it must look like \
+             postgres://USER:PASSWORD@HOST:5432/DATABASE, with special characters in the password \
+             percent-encoded (@ is %40)",
+        );
+    }
+    Ok(())
 }
 
 /// Opens the connections and checks their settings.
@@ -101,11 +135,7 @@ async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connect
     writer.max_connections(1).min_connections(1);
     reader.max_connections(settings.max_connections.max(1));
     let writer = Database::connect(writer).await?;
-    for (pragma, wanted) in [
-        ("journal_mode", "wal"),
-        ("synchronous", "2"),
-        ("foreign_keys", "1"),
-    ] {
+    for (pragma, wanted) in SQLITE_REQUIRED {
         let actual = read_setting(&writer, DbBackend::Sqlite, &format!("PRAGMA {pragma}")).await?;
         require(pragma, &actual, wanted)?;
     }
@@ -130,10 +160,7 @@ async fn open_postgres(settings: &DatabaseSettings) -> Result<Connections, Store
         ])
     });
     let pool = Database::connect(options).await?;
-    for (setting, wanted) in [
-        ("default_transaction_isolation", "read committed"),
-        ("server_encoding", "UTF8"),
-    ] {
+    for (setting, wanted) in POSTGRES_REQUIRED {
         let actual = read_setting(&pool, DbBackend::Postgres, &format!("SHOW {setting}")).await?;
         require(setting, &actual, wanted)?;
     }
@@ -146,6 +173,112 @@ async fn open_postgres(settings: &DatabaseSettings) -> Result<Connections, Store
         writer: pool.clone(),
         reader: pool,
     })
+}
+
+/// Opens connections that can change nothing, and checks nothing: for looking at a database as it is.
+pub(super) async fn open_read_only(settings: &DatabaseSettings) -> Result<Connections, StoreError> {
+    check_url(&settings.url)?;
+    let (engine, mut options) = match sqlite_path(&settings.url) {
+        Some(path) => {
+            let mut write_ahead_log = path.as_os_str().to_owned();
+            write_ahead_log.push("-wal");
+            // Nobody has the file open when there is no log, and opening it as usual would make one.
+            let alone = !Path::new(&write_ahead_log).exists();
+            let url = format!("sqlite://{}?mode=ro", path.display());
+            let mut options = ConnectOptions::new(url);
+            options.map_sqlx_sqlite_opts(move |options| {
+                options
+                    .read_only(true)
+                    .immutable(alone)
+                    .synchronous(SqliteSynchronous::Full)
+                    .foreign_keys(true)
+                    .busy_timeout(Duration::from_secs(5))
+            });
+            (Engine::Sqlite, options)
+        }
+        None => {
+            let mut options = ConnectOptions::new(settings.url.clone());
+            options.map_sqlx_postgres_opts(|options| {
+                options.application_name("till").options([
+                    ("default_transaction_read_only", "on"),
+                    ("statement_timeout", "10000"),
+                ])
+            });
+            (Engine::Postgres, options)
+        }
+    };
+    quiet(&mut options);
+    options.max_connections(1);
+    let pool = Database::connect(options).await?;
+    Ok(Connections {
+        engine,
+        writer: pool.clone(),
+        reader: pool,
+    })
+}
+
+impl Store {
+    /// The settings that money depends on, as they are.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub async fn settings(&self) -> Result<Vec<Setting>, StoreError> {
+        let (backend, ask, required) = match self.engine {
+            Engine::Sqlite => (DbBackend::Sqlite, "PRAGMA", &SQLITE_REQUIRED[..]),
+            Engine::Postgres => (DbBackend::Postgres, "SHOW", &POSTGRES_REQUIRED[..]),
+        };
+        let mut settings = Vec::new();
+        for (name, wanted) in required {
+            let actual = match *name {
+                "journal_mode" => self.journal_mode().await?,
+                _ => read_setting(&self.reader, backend, &format!("{ask} {name}")).await?,
+            };
+            settings.push(Setting {
+                name,
+                good: actual == *wanted,
+                actual,
+            });
+        }
+        if self.engine == Engine::Postgres {
+            let actual = read_setting(&self.reader, backend, "SHOW synchronous_commit").await?;
+            settings.push(Setting {
+                name: "synchronous_commit",
+                good: actual != "off",
+                actual,
+            });
+            let standby = "SELECT pg_catalog.pg_is_in_recovery()::text";
+            let actual = read_setting(&self.reader, backend, standby).await?;
+            settings.push(Setting {
+                name: "in_recovery",
+                good: actual == "false",
+                actual,
+            });
+        }
+        Ok(settings)
+    }
+
+    /// As the file itself says it: a connection that can change nothing answers for itself alone.
+    async fn journal_mode(&self) -> Result<String, StoreError> {
+        let question = "SELECT file FROM pragma_database_list WHERE name = 'main'";
+        let path = read_setting(&self.reader, DbBackend::Sqlite, question).await?;
+        let mut head = [0; 20];
+        let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+        // The format's version for writers and for readers: 2 is the write-ahead log.
+        let log = read.is_ok() && head.ends_with(&[2, 2]);
+        Ok(if log { "wal" } else { "delete" }.to_owned())
+    }
+
+    /// The version of the database engine, as it says it.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub async fn server_version(&self) -> Result<String, StoreError> {
+        let (backend, question) = match self.engine {
+            Engine::Sqlite => (DbBackend::Sqlite, "SELECT sqlite_version()"),
+            Engine::Postgres => (DbBackend::Postgres, "SHOW server_version"),
+        };
+        read_setting(&self.reader, backend, question).await
+    }
 }
 
 /// No statement, and so no bound value, ever reaches a log.

@@ -77,14 +77,30 @@ impl Store {
     /// A database that cannot be reached, or that runs with a setting unsafe for money.
     pub async fn open(settings: &DatabaseSettings, clock: Clock) -> Result<Store, StoreError> {
         let connections = connect::open(settings).await?;
-        Ok(Store {
+        Ok(Store::over(connections, clock))
+    }
+
+    /// Opens the database for looking only: nothing is made, changed or checked.
+    ///
+    /// # Errors
+    /// A database that is not there or cannot be reached.
+    pub async fn open_read_only(
+        settings: &DatabaseSettings,
+        clock: Clock,
+    ) -> Result<Store, StoreError> {
+        let connections = connect::open_read_only(settings).await?;
+        Ok(Store::over(connections, clock))
+    }
+
+    fn over(connections: connect::Connections, clock: Clock) -> Store {
+        Store {
             engine: connections.engine,
             writer: connections.writer,
             reader: connections.reader,
             clock,
             numbers: numbers::Blocks::default(),
             known_books: ledger::KnownBooks::default(),
-        })
+        }
     }
 
     /// Which engine this is.

@@ -126,6 +126,19 @@ pub(super) async fn lines_of<C: ConnectionTrait>(
         .await?)
 }
 
+impl super::Store {
+    /// Whether any shop has this order, for tools that work for all shops.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_order(&self, id: OrderId) -> Result<bool, StoreError> {
+        let row = order::Entity::find_by_id(id.to_string())
+            .one(&self.reader)
+            .await?;
+        Ok(row.is_some())
+    }
+}
+
 impl ShopStore<'_> {
     /// An order as callers see it.
     ///

@@ -7,6 +7,7 @@
 mod commands;
 mod crash;
 mod demo;
+mod doctor;
 mod harness;
 mod serve;
 mod shutdown;

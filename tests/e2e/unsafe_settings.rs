@@ -103,7 +103,7 @@ const CASES: &[Case] = &[
             (SECRETS, "whsec_a"),
             ("TILL_DATABASE__URI", "sqlite://till.db"),
         ],
-        &["DATABASE.URI", "`url`"],
+        &["TILL_DATABASE__URI", "TILL_DATABASE__URL"],
     ),
     (
         &[
@@ -111,7 +111,7 @@ const CASES: &[Case] = &[
             (SECRETS, "whsec_a"),
             ("TILL_WORKER__ENABLED", "maybe"),
         ],
-        &["WORKER.ENABLED", "boolean"],
+        &["TILL_WORKER__ENABLED", "true"],
     ),
 ];
 

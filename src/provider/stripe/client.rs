@@ -8,12 +8,13 @@ use std::io;
 use std::time::Duration;
 
 use reqwest::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
 use reqwest::{Client, Method, Response, Url, redirect, retry};
 
 use super::outcome::{self, Answer};
 use super::settings::{StripeError, StripeSettings};
+use crate::domain::time::Timestamp;
 use crate::provider::Ambiguity;
 
 /// The most bytes of an answer that are read.
@@ -63,6 +64,8 @@ pub struct Exchange {
     pub request_id: Option<String>,
     /// How long Stripe asked us to wait, in milliseconds.
     pub retry_after_ms: Option<i64>,
+    /// When the answer was sent, by Stripe's clock and to the second.
+    pub server_time: Option<Timestamp>,
     /// The answer, once it began to arrive.
     pub answer: Result<Answer, Ambiguity>,
 }
@@ -151,6 +154,7 @@ impl Exchange {
         Exchange {
             request_id: None,
             retry_after_ms: None,
+            server_time: None,
             answer: Err(why),
         }
     }
@@ -163,6 +167,7 @@ impl Exchange {
         let exchange = Exchange {
             request_id: request_id.map(str::to_owned),
             retry_after_ms: header(headers, &RETRY_AFTER).and_then(retry_after_ms),
+            server_time: header(headers, &DATE).and_then(http_date),
             answer: Err(Ambiguity::BadAnswer),
         };
         let json = header(headers, &CONTENT_TYPE).is_some_and(is_json);
@@ -203,6 +208,23 @@ fn retry_after_ms(text: &str) -> Option<i64> {
     }
     let seconds = text.parse().unwrap_or(MAX_RETRY_AFTER_SECONDS);
     seconds.min(MAX_RETRY_AFTER_SECONDS).checked_mul(1_000)
+}
+
+/// The one form servers may send, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<Timestamp> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (_, date) = text.split_once(", ")?;
+    let parts: Vec<&str> = date.split(' ').collect();
+    let [day, month, year, time, "GMT"] = parts[..] else {
+        return None;
+    };
+    let month = MONTHS
+        .iter()
+        .position(|name| *name == month)?
+        .checked_add(1)?;
+    Timestamp::parse(&format!("{year}-{month:02}-{day}T{time}Z"))
 }
 
 async fn read_body(mut response: Response) -> Result<Vec<u8>, Ambiguity> {

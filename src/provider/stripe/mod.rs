@@ -24,7 +24,7 @@ use self::client::{Change, Request, StripeClient};
 use self::outcome::{Verdict, Wanted};
 use super::{
     Ambiguity, CallRequest, CallResult, FetchError, MalformedEvent, NewSession, NotChargeable,
-    Notice, Outcome, PaymentProvider, Reference, SignatureError, Verified,
+    Notice, Outcome, PaymentProvider, Probe, Reference, SignatureError, Verified,
 };
 use crate::domain::access::Mode;
 use crate::domain::money::Money;
@@ -36,6 +36,7 @@ pub const API_VERSION: &str = "2026-08-26.dahlia";
 
 const SESSIONS: &str = "/v1/checkout/sessions";
 const INTENTS: &str = "/v1/payment_intents";
+const BALANCE: &str = "/v1/balance";
 
 /// One Stripe account.
 #[derive(Debug)]
@@ -157,6 +158,34 @@ impl PaymentProvider for Stripe {
             }
             Verdict::Unknown(why) => Err(FetchError::Unavailable(why)),
         }
+    }
+
+    async fn probe(&self) -> Result<Probe, Ambiguity> {
+        let request = Request {
+            method: Method::GET,
+            path: BALANCE,
+            api_version: API_VERSION,
+            change: None,
+        };
+        let exchange = self.client.exchange(request).await;
+        let answer = exchange.answer?;
+        let balance = answer.body.ok().filter(|_| answer.status == 200);
+        let balance = balance.and_then(|body| wire::read::<wire::Balance>(&body).ok());
+        Ok(Probe {
+            http_status: answer.status,
+            accepted: match answer.status {
+                200 => balance.as_ref().map(|_| true),
+                // A restricted key may lack the right to read balances and is a good key all the same.
+                403 => Some(true),
+                401 => Some(false),
+                _ => None,
+            },
+            mode: balance.map(|balance| match balance.livemode {
+                true => Mode::Live,
+                false => Mode::Test,
+            }),
+            server_time: exchange.server_time,
+        })
     }
 
     fn verify(

@@ -244,6 +244,13 @@ impl Intent {
     }
 }
 
+/// A `balance`, as far as it says whose it is.
+#[derive(Debug, Deserialize)]
+pub struct Balance {
+    /// Whether it is real money.
+    pub livemode: bool,
+}
+
 /// The body of a refused request.
 #[derive(Debug, Deserialize)]
 pub struct ErrorBody {

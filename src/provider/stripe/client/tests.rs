@@ -7,6 +7,7 @@ mod server;
 use std::time::Duration;
 
 use super::super::wire::tests::session_json;
+use crate::domain::access::Mode;
 use crate::provider::{Ambiguity, CallRequest, CallResult, FetchError, PaymentProvider, Reference};
 use server::{Server, Then, after, call, good, http, json, stripe, why};
 
@@ -219,4 +220,36 @@ fn the_adapter_shows_no_credentials() {
         !shown.contains("sk_test_secret") && !shown.contains("whsec_a"),
         "{shown}"
     );
+}
+
+#[test]
+fn the_answers_date_is_read_in_the_one_form_servers_send() {
+    let seconds = |text| super::http_date(text).map(crate::domain::time::Timestamp::seconds);
+    assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+    for text in [
+        "",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Sun, 06 Nov 1994 08:49:37 CET",
+        "Sun, 31 Feb 1994 08:49:37 GMT",
+    ] {
+        assert_eq!(seconds(text), None, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_probe_tells_what_the_answer_proves_and_no_more() {
+    let balance = r#"{"object":"balance","livemode":true}"#;
+    for (status, body, accepted, mode) in [
+        ("200 OK", balance, Some(true), Some(Mode::Live)),
+        ("200 OK", "{}", None, None),
+        ("401 Unauthorized", "{}", Some(false), None),
+        ("403 Forbidden", "{}", Some(true), None),
+        ("503 Service Unavailable", "{}", None, None),
+    ] {
+        let server = Server::start(Then::Send(json(status, "", body))).await;
+        let probe = server.stripe(Duration::from_secs(5)).probe().await;
+        let probe = probe.expect("an answer");
+        assert_eq!((probe.accepted, probe.mode), (accepted, mode), "{status}");
+    }
 }
