@@ -125,10 +125,7 @@ impl Reader {
 
     /// The page of a list.
     pub fn page<I: FromStr>(&mut self) -> Page<I> {
-        let limit = self.parsed::<u64>("limit", "a number from 1 to 100");
-        if limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
-            self.fault("limit", "must be a number from 1 to 100");
-        }
+        let limit = self.limit();
         let after = self.parsed("starting_after", "an id of this list");
         let before = self.parsed("ending_before", "an id of this list");
         let cursor = match (after, before) {
@@ -144,6 +141,18 @@ impl Reader {
             limit: limit.unwrap_or(DEFAULT_LIMIT),
             cursor,
         }
+    }
+
+    fn limit(&mut self) -> Option<u64> {
+        let text = self.text("limit")?;
+        // `parse` takes a leading plus, too.
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let limit = text.parse().ok();
+        let limit = limit.filter(|limit| digits && (1..=MAX_LIMIT).contains(limit));
+        if limit.is_none() {
+            self.fault("limit", "must be a number from 1 to 100");
+        }
+        limit
     }
 
     /// Notes a fault.
