@@ -151,12 +151,14 @@ fn decline(error: &Failure) -> Decline {
     }
 }
 
-/// A sentence of Stripe's without what it may quote: addresses and keys.
+/// A sentence of Stripe's without what it may quote: addresses, keys and card numbers.
 fn presentable(message: &str) -> String {
     let secret = ["sk_", "rk_", "pk_", "whsec_"];
     let words = message.split_whitespace().map(|word| {
-        if word.contains('@') {
+        if word.contains('@') || word.contains("://") {
             "[address]"
+        } else if word.bytes().filter(u8::is_ascii_digit).count() >= 13 {
+            "[number]"
         } else if secret.iter().any(|prefix| word.contains(prefix)) {
             "[key]"
         } else {

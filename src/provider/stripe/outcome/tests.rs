@@ -168,10 +168,11 @@ fn every_status_is_definitive_only_where_it_may_be() {
 }
 
 #[test]
-fn sentences_lose_addresses_and_keys() {
+fn sentences_lose_addresses_keys_and_card_numbers() {
+    let quoted = "Invalid e-mail: anna@example.com\n for sk_live_abc. https://a.example/?token=b 4242424242424242,";
     let body = json!({"error": {
         "type": "invalid_request_error",
-        "message": format!("Invalid e-mail: anna@example.com\n for sk_live_abc. {}", "x".repeat(600)),
+        "message": format!("{quoted} {}", "x".repeat(600)),
     }});
     let Verdict::Refused(decline) = verdict(400, &body) else {
         panic!("a refusal");
@@ -179,7 +180,7 @@ fn sentences_lose_addresses_and_keys() {
     assert!(
         decline
             .message
-            .starts_with("Invalid e-mail: [address] for [key] xxx")
+            .starts_with("Invalid e-mail: [address] for [key] [address] [number] xxx")
     );
     assert_eq!(decline.message.chars().count(), 500);
 }
