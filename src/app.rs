@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rocket::fairing::AdHoc;
+use rocket::figment::Figment;
 use rocket::{Build, Rocket};
 use tokio::sync::{Mutex, Notify};
 
@@ -142,14 +143,29 @@ pub fn server(config: &Config, services: Arc<Services>) -> Rocket<Build> {
         limits.orders_per_minute.get(),
         limits.webhooks_per_second.get(),
     );
-    rocket::custom(config.figment())
-        // First, so that a request's time is all of its time.
-        .attach(Measured(services.metrics.clone()))
-        .manage(services)
+    observed(config, config.figment(), services)
         .manage(throttles)
-        .manage(MetricsToken::new(config.metrics.token.clone()))
         .attach(http::edge())
         .attach(AdHoc::on_ignite("routes", |rocket| async {
             rocket.mount("/", http::api_routes())
         }))
+}
+
+/// The small HTTP server of a process that does background work only, if it is to have one: no API, only
+/// whether it lives and what it counts.
+#[must_use]
+pub fn worker_server(config: &Config, services: Arc<Services>) -> Option<Rocket<Build>> {
+    let server = observed(config, config.worker_figment()?, services);
+    let server = server.attach(http::plain_edge());
+    Some(server.attach(AdHoc::on_ignite("routes", |rocket| async {
+        rocket.mount("/", http::worker_routes())
+    })))
+}
+
+fn observed(config: &Config, figment: Figment, services: Arc<Services>) -> Rocket<Build> {
+    rocket::custom(figment)
+        // First, so that a request's time is all of its time.
+        .attach(Measured(services.metrics.clone()))
+        .manage(services)
+        .manage(MetricsToken::new(config.metrics.token.clone()))
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rocket::figment;
 use rocket::figment::Figment;
-use rocket::figment::providers::{Env, Format, Toml};
+use rocket::figment::providers::{Env, Format, Serialized, Toml};
 use serde::Deserialize;
 
 use crate::provider::stripe::{DEFAULT_BASE_URL, StripeSettings};
@@ -150,13 +150,18 @@ impl Default for StripeConfig {
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Worker {
-    /// Whether this process does it.
+    /// Whether `till serve` does it, too.
     pub enabled: bool,
+    /// The port at which `till worker` answers `/health/…` and `/metrics`; off when not given.
+    pub port: Option<u16>,
 }
 
 impl Default for Worker {
     fn default() -> Self {
-        Worker { enabled: true }
+        Worker {
+            enabled: true,
+            port: None,
+        }
     }
 }
 
@@ -228,7 +233,7 @@ const MIN_METRICS_TOKEN: usize = 16;
 pub struct LogSettings {
     /// `pretty` or `json`.
     pub format: LogFormat,
-    /// `error`, `warn`, `info`, `debug`, or a filter such as `info,till::worker=debug`.
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,till::worker=debug`.
     pub level: String,
 }
 
@@ -292,6 +297,13 @@ impl Config {
                  with `openssl rand -hex 24`, or unset it to let anybody who reaches /metrics read it."
             )));
         }
+        if !crate::telemetry::is_filter(&config.log.level) {
+            return Err(ConfigError::Unsafe(
+                "TILL_LOG__LEVEL must be error, warn, info, debug or trace, or a filter such as \
+                 info,till::worker=debug."
+                    .to_owned(),
+            ));
+        }
         config.figment = figment;
         Ok(config)
     }
@@ -330,6 +342,14 @@ impl Config {
         let address = self.figment.extract_inner("address");
         let port = self.figment.extract_inner("port");
         std::net::SocketAddr::new(address.unwrap_or(usual.address), port.unwrap_or(usual.port))
+    }
+
+    /// What the server of `till worker` is configured with, if it is to have one.
+    #[must_use]
+    pub fn worker_figment(&self) -> Option<Figment> {
+        let port = self.worker.port?;
+        // As strong as ROCKET_PORT, which is the API's.
+        Some(self.figment().merge(Serialized::global("port", port)))
     }
 
     /// The database.

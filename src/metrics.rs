@@ -64,6 +64,10 @@ pub struct Metrics {
     pub queue_depth: Gauge<1>,
     /// How long the oldest of them has waited, by queue.
     pub queue_oldest_age: Gauge<1>,
+    /// Connections to the database, by pool and by what they do.
+    pub database_connections: Gauge<2>,
+    /// The most connections to the database there may be, by pool.
+    pub database_connections_max: Gauge<1>,
     /// Orders placed.
     pub orders_placed: Counter<0>,
     /// Panics.
@@ -133,6 +137,18 @@ impl Metrics {
                 ["queue"],
                 Unit::Milliseconds,
             ),
+            database_connections: Gauge::new(
+                "till_database_connections",
+                "Open connections to the database, in use and idle.",
+                ["pool", "state"],
+                Unit::One,
+            ),
+            database_connections_max: Gauge::new(
+                "till_database_connections_max",
+                "The most connections to the database this process may open.",
+                ["pool"],
+                Unit::One,
+            ),
             orders_placed: Counter::new("till_orders_placed_total", "Orders placed.", []),
             panics: Counter::new(
                 "till_panics_total",
@@ -156,6 +172,8 @@ impl Metrics {
         self.settlement_lag.render(&mut text);
         self.queue_depth.render(&mut text);
         self.queue_oldest_age.render(&mut text);
+        self.database_connections.render(&mut text);
+        self.database_connections_max.render(&mut text);
         self.orders_placed.render(&mut text);
         self.panics.render(&mut text);
         self.build_info.render(&mut text);

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use rocket::fairing::AdHoc;
+use rocket::{Build, Rocket};
 use tokio::sync::oneshot;
 
 use super::simulated::{self, Note};
@@ -22,13 +23,19 @@ pub(super) struct Running {
     pub base_url: String,
     /// Its use cases.
     pub services: Arc<Services>,
-    shutdown: rocket::Shutdown,
-    in_flight: InFlight,
-    served: tokio::task::JoinHandle<Result<(), String>>,
+    listening: Listening,
     workers: Option<Workers>,
     simulator: Option<Simulator>,
     note: Option<Note>,
     _lock: DatabaseLock,
+}
+
+/// A server that answers.
+struct Listening {
+    base_url: String,
+    shutdown: rocket::Shutdown,
+    in_flight: InFlight,
+    served: tokio::task::JoinHandle<Result<(), String>>,
 }
 
 pub(super) async fn serve(config: Config, with_simulator: bool) -> anyhow::Result<ExitCode> {
@@ -56,58 +63,81 @@ pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::R
     let services = app::build_services(&config, store, clock).await?;
     telemetry::count_panics(services.metrics.clone());
     let workers = config.worker.enabled.then(|| Workers::start(&services));
-    let (told, listening) = oneshot::channel();
-    let told = std::sync::Mutex::new(Some(told));
-    let in_flight = InFlight::default();
-    let rocket = app::server(&config, services.clone())
-        .attach(in_flight.clone())
-        .attach(AdHoc::on_liftoff("listening", move |rocket| {
-            Box::pin(async move {
-                let config = rocket.config();
-                let address = std::net::SocketAddr::new(config.address, config.port);
-                let mut told = told
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                if let Some(told) = told.take() {
-                    // The receiver is gone only when the start was given up.
-                    let _ = told.send(address);
-                }
-            })
-        }));
-    let rocket = rocket
-        .ignite()
-        .await
-        .map_err(|error| server_error(&error))?;
-    let shutdown = rocket.shutdown();
-    let served = tokio::spawn(async move {
-        let outcome = rocket.launch().await;
-        outcome.map(|_| ()).map_err(|error| error.pretty_text())
-    });
-    let Ok(address) = listening.await else {
-        let reason = match served.await {
-            Ok(Err(reason)) => reason,
-            _ => "the server ended before it listened".to_owned(),
-        };
-        return Err(StartError::Server(reason).into());
-    };
-    let base_url = format!("http://{address}");
+    let listening = Listening::start(app::server(&config, services.clone())).await?;
+    let base_url = listening.base_url.clone();
     let mut note = None;
     if let Some(simulator) = &simulator {
         simulator.set_webhook_url(&format!("{base_url}/webhooks/stripe"));
         note = Some(Note::leave(&config, &simulator.base_url())?);
     }
-    tracing::info!(address = %address, "Till listens on {base_url}");
+    tracing::info!(till.url = %base_url, "Till listens on {base_url}");
     Ok(Running {
         base_url,
         services,
-        shutdown,
-        in_flight,
-        served,
+        listening,
         workers,
         simulator,
         note,
         _lock: lock,
     })
+}
+
+impl Listening {
+    /// Starts a server; returns once requests are answered.
+    async fn start(rocket: Rocket<Build>) -> anyhow::Result<Listening> {
+        let (told, listening) = oneshot::channel();
+        let told = std::sync::Mutex::new(Some(told));
+        let in_flight = InFlight::default();
+        let rocket = rocket.attach(in_flight.clone()).attach(AdHoc::on_liftoff(
+            "listening",
+            move |rocket| {
+                Box::pin(async move {
+                    let config = rocket.config();
+                    let address = std::net::SocketAddr::new(config.address, config.port);
+                    let mut told = told
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner);
+                    if let Some(told) = told.take() {
+                        // The receiver is gone only when the start was given up.
+                        let _ = told.send(address);
+                    }
+                })
+            },
+        ));
+        let rocket = rocket
+            .ignite()
+            .await
+            .map_err(|error| server_error(&error))?;
+        let shutdown = rocket.shutdown();
+        let served = tokio::spawn(async move {
+            let outcome = rocket.launch().await;
+            outcome.map(|_| ()).map_err(|error| error.pretty_text())
+        });
+        let Ok(address) = listening.await else {
+            let reason = match served.await {
+                Ok(Err(reason)) => reason,
+                _ => "the server ended before it listened".to_owned(),
+            };
+            return Err(StartError::Server(reason).into());
+        };
+        Ok(Listening {
+            base_url: format!("http://{address}"),
+            shutdown,
+            in_flight,
+            served,
+        })
+    }
+
+    /// Returns once the process was told to stop and every request is answered.
+    async fn until_stopped(self) -> anyhow::Result<()> {
+        let mut served = self.served;
+        let outcome = tokio::select! {
+            outcome = &mut served => outcome?,
+            // Rocket would wait its whole grace period for idle connections.
+            () = async { self.shutdown.await; self.in_flight.drained().await } => Ok(()),
+        };
+        Ok(outcome.map_err(StartError::Server)?)
+    }
 }
 
 impl Running {
@@ -118,12 +148,7 @@ impl Running {
 
     /// Serves until the process is told to stop, then ends everything in order.
     pub async fn until_stopped(self) -> anyhow::Result<ExitCode> {
-        let mut served = self.served;
-        let outcome = tokio::select! {
-            outcome = &mut served => outcome?,
-            // Rocket would wait its whole grace period for idle connections.
-            () = async { self.shutdown.await; self.in_flight.drained().await } => Ok(()),
-        };
+        let outcome = self.listening.until_stopped().await;
         let ended = Ended {
             workers: self.workers,
             simulator: self.simulator,
@@ -131,13 +156,12 @@ impl Running {
             services: self.services,
         };
         ended.close().await?;
-        outcome.map_err(StartError::Server)?;
-        Ok(ExitCode::SUCCESS)
+        outcome.map(|()| ExitCode::SUCCESS)
     }
 
     /// Stops now.
     pub async fn stop(self) -> anyhow::Result<()> {
-        self.shutdown.clone().notify();
+        self.listening.shutdown.clone().notify();
         self.until_stopped().await.map(|_| ())
     }
 }
@@ -177,7 +201,8 @@ impl PrettyText for rocket::Error {
     fn pretty_text(&self) -> String {
         match self.kind() {
             rocket::error::ErrorKind::Bind(error) => format!(
-                "the server cannot listen: {error}; choose another port with ROCKET_PORT, or stop what uses it"
+                "the server cannot listen: {error}; choose another port with ROCKET_PORT \
+                 (TILL_WORKER__PORT for `till worker`), or stop what uses it"
             ),
             rocket::error::ErrorKind::Shutdown(..) => {
                 "the server did not end in time; what was under way is recovered at the next start"
@@ -236,10 +261,20 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
     telemetry::count_panics(services.metrics.clone());
     let workers = Workers::start(&services);
     tracing::info!("the worker runs");
-    until_told_to_stop().await?;
+    let outcome = match app::worker_server(&config, services.clone()) {
+        Some(server) => answer_until_stopped(server).await,
+        None => until_told_to_stop().await.map_err(Into::into),
+    };
     workers.stop().await;
     services.store.close().await?;
-    Ok(ExitCode::SUCCESS)
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Serves a worker's health and metrics until the process is told to stop.
+async fn answer_until_stopped(server: Rocket<Build>) -> anyhow::Result<()> {
+    let listening = Listening::start(server).await?;
+    println!("The worker listens on {}", listening.base_url);
+    listening.until_stopped().await
 }
 
 /// Returns at Ctrl-C or SIGTERM.

@@ -12,7 +12,7 @@ use super::Config;
 const TESTS_OWN: &str = "TILL_TEST_";
 
 /// What each setting may look like, for messages.
-const EXAMPLES: [(&str, &str); 12] = [
+const EXAMPLES: [(&str, &str); 13] = [
     ("TILL_DATABASE__URL", "sqlite://till.db"),
     ("TILL_DATABASE__MAX_CONNECTIONS", "8"),
     ("TILL_SECRET_KEYS", "'[\"1:BASE64\"]'"),
@@ -22,6 +22,7 @@ const EXAMPLES: [(&str, &str); 12] = [
     ("TILL_PROVIDERS__STRIPE__TIMEOUT_MS", "10000"),
     ("TILL_PROVIDERS__STRIPE__CONNECT_TIMEOUT_MS", "2000"),
     ("TILL_WORKER__ENABLED", "true"),
+    ("TILL_WORKER__PORT", "9100"),
     ("TILL_ORDERS__EXPIRE_AFTER_S", "86400"),
     ("TILL_LOG__FORMAT", "json"),
     ("ROCKET_PORT", "8000"),

@@ -1,7 +1,8 @@
 //! The HTTP side of Till. The modules here know HTTP and nothing of orders or money.
 //!
 //! [`edge`] is what every request passes: an id, a gate before routing, problems for every failure, CORS for
-//! publishable keys and the headers browsers heed.
+//! publishable keys and the headers browsers heed. [`plain_edge`] is the same without CORS, for a server that no
+//! browser calls.
 
 pub mod allowed_methods;
 pub mod answer;
@@ -31,24 +32,34 @@ pub mod traced;
 pub mod webhooks;
 
 use rocket::fairing::AdHoc;
+use rocket::{Build, Rocket};
 
 use allowed_methods::AllowedMethods;
 
 /// Attaches the fairings, the default catcher, and the pages that explain problems.
 pub fn edge() -> AdHoc {
     AdHoc::on_ignite("HTTP edge", |rocket| async {
-        rocket
-            .manage(AllowedMethods::default())
+        with_plain_edge(rocket)
             .manage(docs::Docs::default())
-            .attach(catchers::ServerErrors)
-            .attach(security::Gate)
-            .attach(request_id::RequestIds)
-            .attach(security::SecurityHeaders)
             .attach(cors::Cors::for_publishable_keys())
-            .register("/", vec![catchers::default_catcher()])
-            .mount("/problems", problem_page::routes())
             .mount("/", cors::preflight_routes())
     })
+}
+
+/// The same for a server without the API.
+pub fn plain_edge() -> AdHoc {
+    AdHoc::on_ignite("HTTP edge", |rocket| async { with_plain_edge(rocket) })
+}
+
+fn with_plain_edge(rocket: Rocket<Build>) -> Rocket<Build> {
+    rocket
+        .manage(AllowedMethods::default())
+        .attach(catchers::ServerErrors)
+        .attach(security::Gate)
+        .attach(request_id::RequestIds)
+        .attach(security::SecurityHeaders)
+        .register("/", vec![catchers::default_catcher()])
+        .mount("/problems", problem_page::routes())
 }
 
 /// The routes of the API, each in its span.
@@ -70,6 +81,16 @@ pub fn api_routes() -> Vec<rocket::Route> {
         metrics::scrape,
         openapi::document,
         docs::read,
+    ])
+}
+
+/// The routes of a process that does background work only: whether it lives, and what it counts.
+#[must_use]
+pub fn worker_routes() -> Vec<rocket::Route> {
+    traced::traced(rocket::routes![
+        health::live,
+        health::ready,
+        metrics::scrape
     ])
 }
 

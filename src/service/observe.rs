@@ -18,6 +18,8 @@ impl Services {
     /// All metrics in Prometheus' text format. The queues are counted at most every five seconds; while the
     /// database does not answer they are missing, and everything else is there.
     pub async fn metrics_text(&self) -> String {
+        // Before the queues are counted, which itself takes a connection.
+        self.note_pools();
         let now = self.clock.now().ms();
         let mut counted_at = self.queues_counted_at.lock().await;
         let held =
@@ -48,6 +50,19 @@ impl Services {
         }
         drop(counted_at);
         self.metrics.render()
+    }
+
+    fn note_pools(&self) {
+        let pools = self.store.connection_pools();
+        let connections = pools.iter().flat_map(|pool| {
+            [("in_use", pool.in_use), ("idle", pool.idle)]
+                .map(|(state, count)| ([Cow::Borrowed(pool.name), Cow::Borrowed(state)], count))
+        });
+        self.metrics.database_connections.replace(connections);
+        let most = pools
+            .iter()
+            .map(|pool| ([Cow::Borrowed(pool.name)], pool.max));
+        self.metrics.database_connections_max.replace(most);
     }
 
     /// Sends a call once and counts it. Returns how long it took, too.

@@ -29,6 +29,7 @@ pub mod orders;
 pub mod payments;
 pub mod place_order;
 pub mod polling;
+pub mod pools;
 pub mod queues;
 mod rows;
 pub mod search;

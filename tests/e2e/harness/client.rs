@@ -18,6 +18,10 @@ pub struct Client {
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
+    /// The headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body as text.
+    pub text: String,
     /// The body as JSON; null when it is none.
     pub json: Value,
 }
@@ -26,8 +30,13 @@ impl Answer {
     /// Insists on a status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", self.json);
+        assert_eq!(self.status, status, "{}", self.text);
         self.json
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
@@ -47,7 +56,8 @@ impl Client {
         }
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    /// A request with this caller's key.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self
             .http
             .request(method, format!("{}{path}", self.base_url));
@@ -57,12 +67,18 @@ impl Client {
         }
     }
 
-    async fn send(request: RequestBuilder) -> reqwest::Result<Answer> {
+    /// Sends a request and reads the answer; an error when none came.
+    pub async fn send(request: RequestBuilder) -> reqwest::Result<Answer> {
         let response = request.send().await?;
-        let status = response.status().as_u16();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { status, json })
+        Ok(Answer {
+            status,
+            headers,
+            text,
+            json,
+        })
     }
 
     /// GET.

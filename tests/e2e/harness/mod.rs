@@ -94,17 +94,23 @@ impl Sandbox {
         Process::start(self.till(arguments)).finish(PATIENCE).await
     }
 
-    /// Starts a server whose provider is the simulator at `simulator`, and waits until it listens.
-    pub async fn serve_for(&self, simulator: &str, port: u16, more: &[(&str, &str)]) -> Server {
-        let mut command = self.till(&["serve"]);
+    /// `till …` whose provider is the simulator at `simulator`.
+    pub fn till_for(&self, arguments: &[&str], simulator: &str) -> Command {
+        let mut command = self.till(arguments);
         command
-            .env("ROCKET_PORT", port.to_string())
             .env("TILL_PROVIDERS__STRIPE__API_KEY", "sk_test_apart")
             .env("TILL_PROVIDERS__STRIPE__BASE_URL", simulator)
             .env(
                 "TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS",
                 format!("[\"{WEBHOOK_SECRET}\"]"),
             );
+        command
+    }
+
+    /// Starts a server whose provider is the simulator at `simulator`, and waits until it listens.
+    pub async fn serve_for(&self, simulator: &str, port: u16, more: &[(&str, &str)]) -> Server {
+        let mut command = self.till_for(&["serve"], simulator);
+        command.env("ROCKET_PORT", port.to_string());
         for (name, value) in more {
             command.env(name, value);
         }
@@ -193,7 +199,8 @@ pub struct Server {
 }
 
 impl Server {
-    async fn listening(mut process: Process) -> Server {
+    /// Waits until a server listens.
+    pub async fn listening(mut process: Process) -> Server {
         let url = process.line("Till listens on ").await;
         Server { process, url }
     }
