@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::ContentType;
@@ -16,6 +16,7 @@ use subtle::ConstantTimeEq;
 
 use super::problem::{Problem, Refused, fail};
 use super::problem_catalogue::Code;
+use super::request_id::RequestId;
 use crate::metrics::{Label, Metrics};
 use crate::service::Services;
 
@@ -47,11 +48,22 @@ impl Fairing for Measured {
             // A diverted request has a method of ours, not its own.
             None => Cow::Borrowed("any"),
         };
-        let status = Cow::Owned(response.status().code.to_string());
-        let requests = &self.0.http_requests;
-        requests.count([method, route.clone(), status]);
-        if let Began(Some(began)) = request.local_cache(|| Began(None)) {
-            let took = began.elapsed();
+        let code = response.status().code;
+        let took = match request.local_cache(|| Began(None)) {
+            Began(Some(began)) => began.elapsed(),
+            Began(None) => Duration::ZERO,
+        };
+        tracing::debug!(
+            request.id = RequestId::of(request).as_str(),
+            http.method = %method,
+            http.route = %route,
+            http.status = code,
+            duration_us = took.as_micros(),
+            "answered {method} {route} with {code}"
+        );
+        let status = Cow::Owned(code.to_string());
+        self.0.http_requests.count([method, route.clone(), status]);
+        if !took.is_zero() {
             self.0.http_request_duration.observe([route], took);
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rocket::State;
 use rocket::http::{HeaderMap, Status};
 use rocket::request::{FromRequest, Outcome, Request};
+use tracing::Instrument as _;
 
 use super::answer::service_problem;
 use super::body::Bytes;
@@ -107,12 +108,12 @@ async fn accept(
     let (signature, services) = (signature.map(str::to_owned), Arc::clone(services));
     let request_id = request_id.as_str().to_owned();
     // In a task of its own: a provider that hangs up must not stop what its event began.
-    let received = rocket::tokio::spawn(async move {
+    let received = async move {
         services
             .receive_webhook(signature.as_deref(), body.0, &request_id)
             .await
-    });
-    match received.await {
+    };
+    match rocket::tokio::spawn(received.in_current_span()).await {
         Ok(Ok(_)) => Ok(Status::Ok),
         Ok(Err(error)) => Err(service_problem(error)),
         Err(error) => Err(Problem::internal(&error)),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tracing::Instrument as _;
 
 use super::calls::Performed;
 use super::idempotency::{claim, replay, same_request};
@@ -125,7 +126,8 @@ impl Services {
     ) -> Result<Answer, ServiceError> {
         // In a task of its own: a caller that goes away must not stop what it began.
         let services = self.clone();
-        let performed = tokio::spawn(async move { services.perform(call).await })
+        let performed = async move { services.perform(call).await };
+        let performed = tokio::spawn(performed.in_current_span())
             .await
             .map_err(|_| ServiceError::Task)??;
         let record = self.session_record(caller, session).await?;
