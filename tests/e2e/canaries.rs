@@ -1,0 +1,696 @@
+//! Secrets and personal data stay where they belong: canaries through every route and every error path, with every
+//! log turned up as far as it goes, and none may be found where it should not be.
+//!
+//! *Secrets* (keys, signing secrets, tokens, card numbers, and whatever came in a header or a refused body) are
+//! looked for in the logs, the metrics, every answer and the whole database, on SQLite also in its files' raw
+//! bytes. "In clear" includes hexadecimal, as bytes show in a dump. One place is right: the answer that gives a
+//! client token out.
+//!
+//! *Personal data* (an order's e-mail address and name) is allowed in answers that show the order, and in the
+//! database where the design has it: the order, its search terms, and what is kept word for word for a time, that
+//! is answers to repeated requests, bodies sent to the provider and the provider's events. Nowhere else, and in no
+//! log, metric or refusal.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, Statement};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::harness::client::{Answer, checkout_body, checkout_path};
+use crate::harness::{Client, Process, Sandbox, Server, WEBHOOK_SECRET, free_port};
+
+/// Every log there is; a filter like this one is easily left behind by somebody in trouble.
+const EVERYTHING: &str = "trace,till=trace,rocket=trace,rocket::server=trace,rocket_http=trace,_=trace,\
+    sqlx=trace,sqlx::query=trace,sea_orm=trace,hyper=trace,hyper_util=trace,reqwest=trace,rustls=trace,h2=trace";
+
+/// A card number that passes the check, as people type it into the wrong field.
+const CARD: &str = "4000056655665556";
+/// The card number once more, as it stands on the card.
+const SPACED_CARD: &str = "5555 5555 5555 4444";
+
+/// Configured, or sent where it must be refused or ignored: never to be seen again.
+const SECRETS: &[(&str, &str)] = &[
+    ("the provider's key", "sk_test_canaryProviderKey01"),
+    ("a webhook secret", "whsec_canaryWebhook02"),
+    ("the metrics token", "canary-metrics-token-03"),
+    (
+        "the key tokens are derived with",
+        "Y2FuYXJ5LXNlY3JldC1rZXktZm9yLWFsbC10b2tlbnM",
+    ),
+    ("a key that is none", "sk_test_canaryForgedKey05"),
+    ("a password of another scheme", "Y2FuYXJ5OnBhc3N3b3JkMDY"),
+    ("a cookie", "canaryCookie07"),
+    ("a header of somebody else's", "canaryApiKeyHeader08"),
+    ("an order token that is none", "ot_canaryForgedToken09"),
+    ("a query string", "canaryQuery10"),
+    ("a path", "canaryPath11"),
+    ("a referrer", "canaryReferrer12"),
+    ("a user agent", "canaryAgent13"),
+    ("an e-mail address that is none", "canary14 at example.com"),
+    ("a card number", CARD),
+    ("a card number with blanks", SPACED_CARD),
+    ("a body that is no JSON", "canaryMalformed17"),
+    ("a field nobody knows", "canaryField18"),
+    ("the value of a field nobody knows", "canaryFieldValue19"),
+    ("a forged webhook", "canaryForgedEvent20"),
+    ("a forged signature", "canaryForgedSignature21"),
+    ("a signed body that is no event", "canarySignedBody22"),
+    ("what a failing provider says", "canaryProviderError23"),
+    ("a filter's value", "canaryFilter24"),
+    ("a form", "canaryForm25"),
+    ("a bad address to return to", "canaryReturn26"),
+    ("an unknown method", "CANARYMETHOD27"),
+];
+
+/// An order's own: in its answers, and where the database has them by design.
+const PERSONAL: &[&str] = &["canary-ada@example.com", "Canary Lovelace"];
+
+/// The tables that hold personal data by design.
+const PERSONAL_TABLES: &[&str] = &[
+    "order",
+    "order_term",
+    "idempotency_key",
+    "provider_call",
+    "provider_event",
+];
+
+/// What was said so far, by where.
+#[derive(Default)]
+struct Heard {
+    refusals: Vec<String>,
+    answers: Vec<String>,
+}
+
+impl Heard {
+    fn hear(&mut self, answer: &Answer) {
+        let text = format!("{} {:?} {}", answer.status, answer.headers, answer.text);
+        match answer.status {
+            ..400 => self.answers.push(text),
+            _ => self.refusals.push(text),
+        }
+    }
+
+    async fn send(&mut self, request: RequestBuilder) -> Answer {
+        let answer = Client::send(request).await.expect("an answer");
+        self.hear(&answer);
+        answer
+    }
+}
+
+/// Insists that none of the words is in a text, in clear or as hexadecimal bytes.
+#[track_caller]
+fn holds_none<'w>(place: &str, text: &str, words: impl IntoIterator<Item = &'w str>) {
+    let lower = text.to_ascii_lowercase();
+    for word in words {
+        let hex: String = word.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let at = text.find(word).or_else(|| lower.find(&hex));
+        if let Some(at) = at {
+            let from = text.floor_char_boundary(at.saturating_sub(300));
+            let to = text.ceil_char_boundary((at + 300).min(text.len()));
+            panic!("{word} is in {place}: …{}…", &text[from..to]);
+        }
+    }
+}
+
+fn secret(name: &str) -> &'static str {
+    let found = SECRETS.iter().find(|(known, _)| *known == name);
+    found.expect("a canary").1
+}
+
+/// A request with a canary in every header that a client may send.
+fn laden(client: &Client, method: Method, path: &str) -> RequestBuilder {
+    client
+        .request(method, path)
+        .header("Cookie", format!("session={}", secret("a cookie")))
+        .header("X-Api-Key", secret("a header of somebody else's"))
+        .header("Order-Token", secret("an order token that is none"))
+        .header(
+            "Referer",
+            format!("https://shop.example/{}", secret("a referrer")),
+        )
+        .header("User-Agent", secret("a user agent"))
+        .header("Idempotency-Key", uuid::Uuid::new_v4().to_string())
+}
+
+/// Bodies that are refused, each with something in it that must not come back.
+fn bad_bodies() -> Vec<(&'static str, String)> {
+    let json = "application/json";
+    let order = |more: Value| {
+        let mut body = json!({"currency": "EUR", "line_items": [{"sku": "mug", "quantity": 1}]});
+        for (name, value) in more.as_object().expect("an object") {
+            body[name] = value.clone();
+        }
+        body.to_string()
+    };
+    let mut bodies = vec![
+        (json, format!("{{\"{}", secret("a body that is no JSON"))),
+        (json, secret("a body that is no JSON").to_owned()),
+        (
+            json,
+            json!([secret("the value of a field nobody knows")]).to_string(),
+        ),
+        (
+            "application/x-www-form-urlencoded",
+            format!("_method=DELETE&card={}", secret("a form")),
+        ),
+        ("text/plain", secret("a form").to_owned()),
+        (
+            json,
+            order(
+                json!({(secret("a field nobody knows")): secret("the value of a field nobody knows")}),
+            ),
+        ),
+        (
+            json,
+            order(json!({"customer": {"email": secret("an e-mail address that is none")}})),
+        ),
+        (
+            json,
+            json!({"success_url": format!("ftp://x/{}", secret("a bad address to return to")),
+                "cancel_url": format!("https://a b/{}", secret("a bad address to return to"))})
+            .to_string(),
+        ),
+    ];
+    for card in [CARD, SPACED_CARD] {
+        for more in [
+            json!({"reference": card}),
+            json!({"customer": {"name": card}}),
+            json!({"metadata": {"note": card}}),
+            json!({"metadata": {card: "note"}}),
+            json!({"shipping_address": {"line1": card}}),
+            json!({"line_items": [{"name": card, "unit_price": "1.00", "quantity": 1}]}),
+            json!({"line_items": [{"sku": card, "quantity": 1}]}),
+        ] {
+            bodies.push((json, order(more)));
+        }
+        let product = json!({"name": card, "description": card, "prices": {"EUR": "1.00"}});
+        bodies.push((json, product.to_string()));
+    }
+    bodies
+}
+
+/// Calls every route of the document as nobody, with a forged key, and with each real key, in every bad way.
+async fn knock_everywhere(server: &Server, keys: &[&str], order: &str, heard: &mut Heard) {
+    let anybody = Client::new(&server.url, None);
+    let forged = server.client(secret("a key that is none"));
+    let mut callers = vec![anybody.clone(), forged];
+    callers.extend(keys.iter().map(|key| server.client(key)));
+    let document = anybody.get("/openapi.json").await.expect(200);
+    let paths = document["paths"].as_object().expect("paths");
+    let mut knocked = 0;
+    for (template, operations) in paths {
+        for method in operations.as_object().expect("operations").keys() {
+            let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else {
+                continue;
+            };
+            for id in [order, secret("a path")] {
+                let parts = template.split('/').map(|part| match part.starts_with('{') {
+                    true => id,
+                    false => part,
+                });
+                let path = parts.collect::<Vec<_>>().join("/");
+                let query = secret("a query string");
+                for caller in &callers {
+                    let asked =
+                        format!("{path}?token={query}&limit={query}&q={query}&status={query}");
+                    heard.send(laden(caller, method.clone(), &asked)).await;
+                    if method == Method::GET {
+                        continue;
+                    }
+                    for (content_type, body) in bad_bodies() {
+                        let request = laden(caller, method.clone(), &path);
+                        let request = request.header("Content-Type", content_type);
+                        heard.send(request.body(body)).await;
+                        knocked += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(knocked > 200, "{knocked}");
+    for request in [
+        laden(&anybody, Method::GET, &format!("/{}", secret("a path"))),
+        laden(&anybody, Method::DELETE, "/v1/orders"),
+        anybody.request(Method::GET, "/v1/orders").header(
+            "Authorization",
+            format!("Basic {}", secret("a password of another scheme")),
+        ),
+        laden(
+            &callers[2],
+            Method::GET,
+            &format!("/v1/orders?email={}", secret("a filter's value")),
+        ),
+        laden(
+            &callers[2],
+            Method::GET,
+            &format!("/v1/orders?q={}", secret("a filter's value")),
+        ),
+        laden(
+            &callers[2],
+            Method::GET,
+            &format!("/v1/orders?{}=1", secret("a filter's value")),
+        ),
+        laden(
+            &callers[2],
+            Method::GET,
+            &format!("/v1/orders?starting_after={}", secret("a filter's value")),
+        ),
+    ] {
+        heard.send(request).await;
+    }
+    // A method Rocket does not know is diverted before any handler.
+    let address = server.url.strip_prefix("http://").expect("an address");
+    let mut socket = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("connects");
+    let (method, query) = (secret("an unknown method"), secret("a query string"));
+    let raw = format!(
+        "{method} /v1/orders?x={query} HTTP/1.1\r\nHost: x\r\nCookie: {}\r\nConnection: close\r\n\r\n",
+        secret("a cookie")
+    );
+    socket.write_all(raw.as_bytes()).await.expect("written");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("an answer");
+    heard.refusals.push(answer);
+}
+
+/// Forged, stale and malformed webhooks.
+async fn false_webhooks(server: &Server, heard: &mut Heard) {
+    let anybody = Client::new(&server.url, None);
+    let forged = json!({"id": secret("a forged webhook"), "object": "event"}).to_string();
+    let signed = format!("{{\"id\": \"{}\"", secret("a signed body that is no event"));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = i64::try_from(now.expect("after 1970").as_secs()).expect("a time");
+    let cases = [
+        (None, forged.clone()),
+        (
+            Some(format!("t={now},v1={}", secret("a forged signature"))),
+            forged.clone(),
+        ),
+        (
+            Some(secret("a forged signature").to_owned()),
+            forged.clone(),
+        ),
+        (
+            Some(signature(secret("a forged signature"), now, &forged)),
+            forged.clone(),
+        ),
+        (
+            Some(signature(WEBHOOK_SECRET, now - 3_600, &forged)),
+            forged,
+        ),
+        (Some(signature(WEBHOOK_SECRET, now, &signed)), signed),
+    ];
+    for (signature, body) in cases {
+        let mut request = laden(&anybody, Method::POST, "/webhooks/stripe");
+        if let Some(signature) = signature {
+            request = request.header("Stripe-Signature", signature);
+        }
+        let answer = heard.send(request.body(body)).await;
+        assert_eq!(answer.status, 400, "{}", answer.text);
+    }
+}
+
+fn signature(secret: &str, at: i64, body: &str) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
+    mac.update(format!("{at}.{body}").as_bytes());
+    let hex = mac.finalize().into_bytes();
+    let hex: String = hex.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("t={at},v1={hex}")
+}
+
+/// A provider that refuses everything and quotes what it was sent, the key included.
+async fn quoting_provider() -> String {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        let mut asked = 0_usize;
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = vec![0; 16 * 1024];
+            let read = socket.read(&mut request).await.unwrap_or(0);
+            let request = String::from_utf8_lossy(&request[..read]).into_owned();
+            let status = [
+                "401 Unauthorized",
+                "400 Bad Request",
+                "500 Oh No",
+                "402 Payment Required",
+            ];
+            let status = status[asked % status.len()];
+            asked += 1;
+            let said = secret("what a failing provider says");
+            let message = format!(
+                "sk_test_{said} whsec_{said} https://x.example/{said} refused {CARD}: {request}"
+            );
+            let error = json!({"error": {"type": "invalid_request_error", "code": "refused",
+                "message": message, "param": said, "doc_url": said}});
+            let body = error.to_string();
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nRequest-Id: req_1\r\nX-Said: {said}\r\n\
+                 Connection: close\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            let _ = socket.write_all(head.as_bytes()).await;
+            let _ = socket.write_all(body.as_bytes()).await;
+        }
+    });
+    url
+}
+
+/// Every row of every table, as text; bytes as hexadecimal.
+async fn tables(sandbox: &Sandbox) -> BTreeMap<String, String> {
+    let url = match sandbox.database_url().strip_prefix("sqlite://") {
+        Some(file) => format!("sqlite://{}?mode=ro", sandbox.folder.join(file).display()),
+        None => sandbox.database_url(),
+    };
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    let look = Database::connect(options).await.expect("a connection");
+    let backend = look.get_database_backend();
+    let texts = async |sql: String| -> Vec<String> {
+        let rows = look
+            .query_all_raw(Statement::from_string(backend, &sql))
+            .await;
+        let rows = rows.expect(&sql);
+        let rows = rows
+            .iter()
+            .map(|row| row.try_get_by_index(0).expect("text"));
+        rows.collect()
+    };
+    let sqlite = backend == DatabaseBackend::Sqlite;
+    let names = match sqlite {
+        true => "SELECT name FROM sqlite_master WHERE type = 'table'",
+        false => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
+    };
+    let mut tables = BTreeMap::new();
+    for table in texts(names.to_owned()).await {
+        let row = if sqlite {
+            let columns = texts(format!("SELECT name FROM pragma_table_info('{table}')")).await;
+            let quoted = columns.iter().map(|column| format!("quote(\"{column}\")"));
+            quoted.collect::<Vec<_>>().join(" || ' ' || ")
+        } else {
+            "row_to_json(t)::text".to_owned()
+        };
+        let rows = texts(format!("SELECT {row} FROM \"{table}\" t")).await;
+        tables.insert(table, rows.join("\n"));
+    }
+    look.close().await.expect("closes");
+    assert!(tables.len() > 15, "{:?}", tables.keys());
+    tables
+}
+
+fn serve_loudly(sandbox: &Sandbox, simulator: &str, port: u16, form: &str) -> Process {
+    let mut command = sandbox.till(&["serve"]);
+    let webhook = secret("a webhook secret");
+    command
+        .env("ROCKET_PORT", port.to_string())
+        .env("ROCKET_LOG_LEVEL", "debug")
+        .env("RUST_LOG", "trace")
+        .env("RUST_BACKTRACE", "full")
+        .env("TILL_LOG__LEVEL", EVERYTHING)
+        .env("TILL_LOG__FORMAT", form)
+        .env("TILL_METRICS__TOKEN", secret("the metrics token"))
+        .env(
+            "TILL_SECRET_KEYS",
+            format!("[\"1:{}=\"]", secret("the key tokens are derived with")),
+        )
+        .env(
+            "TILL_PROVIDERS__STRIPE__API_KEY",
+            secret("the provider's key"),
+        )
+        .env("TILL_PROVIDERS__STRIPE__BASE_URL", simulator)
+        .env("TILL_PROVIDERS__STRIPE__TIMEOUT_MS", "2000")
+        .env("TILL_HTTP__ORDERS_PER_MINUTE", "100000")
+        .env(
+            "TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS",
+            format!("[\"{webhook}\",\"{WEBHOOK_SECRET}\"]"),
+        );
+    Process::start(command)
+}
+
+async fn make_key(sandbox: &Sandbox, kind: &str) -> (String, String) {
+    let made = sandbox
+        .run(&["key", "create", "--kind", kind, "--json"])
+        .await
+        .success();
+    let text = |field: &str| made.json()[field].as_str().expect("text").to_owned();
+    (text("key"), text("id"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_canary_is_found_where_it_does_not_belong() {
+    let sandbox = Sandbox::new().await;
+    let port = free_port();
+    let (_simulator, simulator) = sandbox.simulator_for(port).await;
+    let provider = Client::new(&simulator, None);
+    let server = Server::listening(serve_loudly(&sandbox, &simulator, port, "json")).await;
+    let mut heard = Heard::default();
+
+    // A whole purchase by a browser, with personal data.
+    let (sk, _) = make_key(&sandbox, "secret").await;
+    let (pk, _) = make_key(&sandbox, "publishable").await;
+    let (revoked, revoked_id) = make_key(&sandbox, "secret").await;
+    sandbox.run(&["key", "revoke", &revoked_id]).await.success();
+    let shop = server.client(&sk);
+    let product = shop.request(Method::PUT, "/v1/products/mug");
+    let product = product.json(&json!({"name": "Mug", "prices": {"EUR": "12.50"}}));
+    heard.send(product).await.expect(201);
+    let browser = server.client(&pk);
+    let [email, name] = PERSONAL else {
+        panic!("two")
+    };
+    let wanted = json!({"currency": "EUR", "customer": {"email": email, "name": name},
+        "line_items": [{"sku": "mug", "quantity": 2}]});
+    let request = browser
+        .request(Method::POST, "/v1/orders")
+        .header("Idempotency-Key", "k-1");
+    let placed = Client::send(request.json(&wanted))
+        .await
+        .expect("an answer")
+        .expect(201);
+    let order = placed["id"].as_str().expect("an id").to_owned();
+    let token = placed["client_token"].as_str().expect("a token").to_owned();
+    let path = checkout_path(&order);
+    let request = browser
+        .request(Method::POST, &path)
+        .header("Idempotency-Key", "k-2");
+    let request = request.header("Order-Token", &token).json(&checkout_body());
+    let session = heard.send(request).await.expect(201);
+    let own = format!("/v1/orders/{order}");
+    heard
+        .send(
+            browser
+                .request(Method::GET, &own)
+                .header("Order-Token", &token),
+        )
+        .await
+        .expect(200);
+    let again = browser
+        .request(Method::POST, &path)
+        .header("Idempotency-Key", "k-2");
+    let other =
+        json!({"success_url": "https://shop.example/a", "cancel_url": "https://shop.example/b"});
+    let reused = heard
+        .send(again.header("Order-Token", &token).json(&other))
+        .await;
+    assert_eq!(reused.json["code"], "idempotency_key_reused");
+    provider.pay(&session).await;
+    shop.until_paid(&order).await;
+
+    knock_everywhere(&server, &[&sk, &pk, &revoked], &order, &mut heard).await;
+    false_webhooks(&server, &mut heard).await;
+    let scraper = server.client(secret("the metrics token"));
+    let metrics = scraper.get("/metrics").await;
+    assert_eq!(metrics.status, 200);
+    server.process.terminate();
+    let first = server
+        .process
+        .finish(Duration::from_secs(20))
+        .await
+        .success();
+
+    // A provider that fails and quotes, and the other form of logs.
+    let server = Server::listening(serve_loudly(
+        &sandbox,
+        &quoting_provider().await,
+        port,
+        "pretty",
+    ))
+    .await;
+    let shop = server.client(&sk);
+    for _ in 0..8 {
+        let order = shop.place_order().await;
+        let request = shop.request(Method::POST, &checkout_path(&order));
+        let request = request.header("Idempotency-Key", uuid::Uuid::new_v4().to_string());
+        heard.send(request.json(&checkout_body())).await;
+    }
+    let refused = heard
+        .refusals
+        .iter()
+        .filter(|text| text.contains("provider_rejected"));
+    assert!(
+        refused.count() >= 2,
+        "the provider's refusals were answered"
+    );
+    let last = server
+        .client(secret("the metrics token"))
+        .get("/metrics")
+        .await
+        .text;
+    server.process.terminate();
+    let second = server
+        .process
+        .finish(Duration::from_secs(20))
+        .await
+        .success();
+
+    let part = |key: &str| key.rsplit_once('_').expect("a secret part").1.to_owned();
+    let given = [part(&sk), part(&pk), part(&revoked), token[3..].to_owned()];
+    let secrets = || {
+        SECRETS
+            .iter()
+            .map(|(_, text)| *text)
+            .chain(given.iter().map(String::as_str))
+            .chain([WEBHOOK_SECRET])
+    };
+    assert!(secrets().count() >= 25);
+    for (process, ended) in [("the first server", &first), ("the second server", &second)] {
+        for (stream, text) in [("output", &ended.stdout), ("log", &ended.stderr)] {
+            holds_none(
+                &format!("{process}'s {stream}"),
+                text,
+                secrets().chain(PERSONAL.iter().copied()),
+            );
+        }
+        assert!(
+            ended.stderr.contains("answered") && ended.stderr.contains("DEBUG"),
+            "it logged a lot"
+        );
+    }
+    for metrics in [&metrics.text, &last] {
+        holds_none(
+            "the metrics",
+            metrics,
+            secrets().chain(PERSONAL.iter().copied()),
+        );
+    }
+    for text in &heard.refusals {
+        // A plain name of an unknown field or parameter is what a pointer is for; its value is not.
+        let named = ["a field nobody knows", "a filter's value"];
+        let text = named.iter().fold(text.clone(), |text, name| {
+            text.replace(&format!("\"pointer\":\"/{}\"", secret(name)), "")
+        });
+        holds_none(
+            "a refusal",
+            &text,
+            secrets().chain(PERSONAL.iter().copied()),
+        );
+    }
+    for text in &heard.answers {
+        holds_none("an answer", text, secrets());
+    }
+    for (table, rows) in tables(&sandbox).await {
+        holds_none(&format!("table {table}"), &rows, secrets());
+        if !PERSONAL_TABLES.contains(&table.as_str()) {
+            holds_none(&format!("table {table}"), &rows, PERSONAL.iter().copied());
+        }
+    }
+    for file in std::fs::read_dir(&sandbox.folder).expect("a folder") {
+        let path = file.expect("a file").path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        // The simulator's own file is the provider's, not Till's.
+        if path.is_file() && name.starts_with("till.") {
+            let bytes = std::fs::read(&path).expect("its bytes");
+            holds_none(name, &String::from_utf8_lossy(&bytes), secrets());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_complaint_about_a_setting_repeats_it() {
+    const CANARY: &str = "canaryOfTheSettings";
+    let sandbox = Sandbox::new().await;
+    let settings: &[(&str, &str)] = &[
+        (
+            "TILL_DATABASE__URL",
+            "postgres://till:canaryOfTheSettings@127.0.0.1:1/till",
+        ),
+        (
+            "TILL_DATABASE__URL",
+            "postgres://till:canaryOfTheSettings@@host:port/till",
+        ),
+        (
+            "TILL_DATABASE__URL",
+            "mysql://till:canaryOfTheSettings@127.0.0.1/till",
+        ),
+        ("TILL_DATABASE__MAX_CONNECTIONS", "canaryOfTheSettings"),
+        ("TILL_SECRET_KEYS", r#"["1:canaryOfTheSettings"]"#),
+        ("TILL_SECRET_KEYS", r#"{"a": "canaryOfTheSettings"}"#),
+        ("TILL_SECRET_KEYS", "canaryOfTheSettings"),
+        ("TILL_PROVIDERS__STRIPE__API_KEY", "canaryOfTheSettings"),
+        (
+            "TILL_PROVIDERS__STRIPE__API_KEY",
+            "pk_live_canaryOfTheSettings",
+        ),
+        (
+            "TILL_PROVIDERS__STRIPE__API_KEY",
+            r#"["canaryOfTheSettings"]"#,
+        ),
+        (
+            "TILL_PROVIDERS__STRIPE__BASE_URL",
+            "http://user:canaryOfTheSettings@stripe.example",
+        ),
+        ("TILL_PROVIDERS__STRIPE__BASE_URL", "canaryOfTheSettings"),
+        (
+            "TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS",
+            r#"{"a": "canaryOfTheSettings"}"#,
+        ),
+        (
+            "TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS",
+            r#"[["canaryOfTheSettings"]]"#,
+        ),
+        ("TILL_PROVIDERS__STRIPE__TIMEOUT_MS", "canaryOfTheSettings"),
+        ("TILL_METRICS__TOKEN", "canaryOfTheSettings é"),
+        ("TILL_METRICS__TOKEN", r#"["canaryOfTheSettings"]"#),
+        ("TILL_HTTP__CLIENT_IP_HEADER", r#"["canaryOfTheSettings"]"#),
+        ("TILL_LOG__LEVEL", "canaryOfTheSettings"),
+        ("TILL_LOG__FORMAT", "canaryOfTheSettings"),
+        ("ROCKET_PORT", "canaryOfTheSettings"),
+    ];
+    for (name, value) in settings {
+        for command in ["serve", "doctor"] {
+            if command == "serve" && value.contains(":1/") {
+                // Waits ten seconds for the database, as unsafe_settings.rs shows.
+                continue;
+            }
+            let mut till = sandbox.bare(&[command]);
+            till.env("TILL_LOG__LEVEL", "trace")
+                .env(
+                    "TILL_SECRET_KEYS",
+                    r#"["1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]"#,
+                )
+                .env("TILL_PROVIDERS__STRIPE__API_KEY", "sk_test_a")
+                .env("TILL_PROVIDERS__STRIPE__BASE_URL", "http://127.0.0.1:9")
+                .env("TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS", "whsec_a")
+                .env(name, value);
+            let ended = Process::start(till).finish(Duration::from_secs(30)).await;
+            let said = format!("{}{}", ended.stdout, ended.stderr);
+            assert!(
+                !ended.status.success(),
+                "{command} with {name}={value}: {said}"
+            );
+            assert!(
+                !said.contains(CANARY),
+                "{command} with {name}={value}: {said}"
+            );
+        }
+    }
+}
