@@ -25,10 +25,9 @@ impl Store {
     /// Applies what is missing.
     ///
     /// # Errors
-    /// A schema newer than this program, or a migration that fails; nothing of it stays.
+    /// A schema newer than this program or migrated in part, or a migration that fails; nothing of it stays.
     pub async fn migrate_up(&self) -> Result<SchemaStatus, StoreError> {
-        self.refuse_newer().await?;
-        let status = self.schema_status().await?;
+        let status = self.fit_schema().await?;
         if status.pending.is_empty() {
             return Ok(status);
         }
@@ -46,7 +45,7 @@ impl Store {
     /// # Errors
     /// A migration that fails; nothing of it stays.
     pub async fn migrate_down(&self, steps: u32) -> Result<SchemaStatus, StoreError> {
-        self.refuse_newer().await?;
+        self.fit_schema().await?;
         self.write(|tx| async move {
             lock(&tx).await?;
             Migrator::down(tx.transaction(), Some(steps)).await?;
@@ -78,15 +77,54 @@ impl Store {
         })
     }
 
-    async fn refuse_newer(&self) -> Result<(), StoreError> {
+    /// Where the schema stands, if this program can take it from there.
+    async fn fit_schema(&self) -> Result<SchemaStatus, StoreError> {
         let status = self.schema_status().await?;
-        match status.unknown.first() {
-            None => Ok(()),
-            Some(name) => Err(StoreError::Setting(format!(
+        let refuse = |text: String| Err(StoreError::Setting(text));
+        if let Some(name) = status.unknown.first() {
+            return refuse(format!(
                 "the database's schema is newer than this program (it has {name}); \
                  run the program that migrated it, or a later one"
-            ))),
+            ));
         }
+        // Till applies migrations in their order and all or none: whoever left a gap was something else.
+        let (has, lacks) = (status.applied.last(), status.pending.first());
+        if let (Some(has), Some(lacks)) = (has, lacks)
+            && lacks < has
+        {
+            return refuse(format!(
+                "the database's schema is migrated in part: it has {has} but not {lacks}, which comes before it; \
+                 restore the last backup, or give TILL_DATABASE__URL an empty database"
+            ));
+        }
+        // Tables and their record are committed together, so a record looked for after its tables is there.
+        if has.is_none() && self.has_tables().await? {
+            if self.applied_migrations().await?.is_empty() {
+                return refuse(
+                    "the database has tables of Till's names but no record of its migrations (the table \
+                     seaql_migrations): it was restored in part, or belongs to something else; restore the last \
+                     backup, or give TILL_DATABASE__URL an empty database"
+                        .to_owned(),
+                );
+            }
+            return self.schema_status().await;
+        }
+        Ok(status)
+    }
+
+    async fn has_tables(&self) -> Result<bool, StoreError> {
+        let ask = match self.engine {
+            Engine::Sqlite => {
+                "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name IN ('shop', 'order')"
+            }
+            Engine::Postgres => {
+                "SELECT COUNT(*) FROM pg_catalog.pg_tables \
+                 WHERE tablename IN ('shop', 'order') AND schemaname = current_schema()"
+            }
+        };
+        let row = self.writer.query_one_raw(sql(self.engine, ask, [])).await?;
+        let tables: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
+        Ok(tables > 0)
     }
 
     async fn applied_migrations(&self) -> Result<Vec<String>, StoreError> {

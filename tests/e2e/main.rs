@@ -14,5 +14,6 @@ mod logs;
 mod readme;
 mod serve;
 mod shutdown;
+mod start;
 mod unsafe_settings;
 mod worker;
