@@ -10,6 +10,7 @@
 
 pub mod access;
 pub mod call;
+pub mod card_number;
 pub mod catalogue;
 pub mod checkout;
 pub mod currency;

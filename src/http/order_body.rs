@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::problem::{FieldError, Problem};
 use super::strict_json;
 use crate::domain::access::KeyKind;
+use crate::domain::card_number::holds_card_number;
 use crate::domain::currency::Currency;
 use crate::domain::money::{MAX_TOTAL_MINOR, Money};
 use crate::domain::order::{Address, Customer, NewOrder};
@@ -265,7 +266,7 @@ fn metadata(given: BTreeMap<String, String>, faults: &mut Faults) -> BTreeMap<St
         faults.add("/metadata", "must have at most 50 keys");
     }
     for (key, value) in given.iter().take(50) {
-        if text::is_card_number(key) {
+        if holds_card_number(key) {
             faults.add(
                 "/metadata",
                 "a key looks like a card number, which Till must never receive",

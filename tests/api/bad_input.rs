@@ -278,6 +278,7 @@ async fn texts_that_are_too_long_hollow_or_hold_control_characters_are_refused()
         "4242 4242 4242 4242",
         "4242424242424242",
         "378282246310005",
+        "paid with 4242-4242-4242-4242, exp 12/30",
     ];
     for bad in bad_everywhere {
         cases.push((

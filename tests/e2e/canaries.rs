@@ -178,6 +178,7 @@ fn bad_bodies() -> Vec<(&'static str, String)> {
         for more in [
             json!({"reference": card}),
             json!({"customer": {"name": card}}),
+            json!({"customer": {"name": format!("card {card} 12/30")}}),
             json!({"metadata": {"note": card}}),
             json!({"metadata": {card: "note"}}),
             json!({"shipping_address": {"line1": card}}),
