@@ -5,6 +5,7 @@
 
 mod architecture;
 mod bad_input;
+mod browsers;
 mod catalogue;
 mod checkouts;
 mod docs;
@@ -18,6 +19,7 @@ mod migrations;
 mod openapi;
 mod orders;
 mod pay_page;
+mod problems;
 mod recovery;
 mod search;
 mod smoke;

@@ -197,6 +197,47 @@ async fn queues_are_counted_and_held_for_five_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_works_is_in_use_and_no_pool_is_above_its_limit() {
+    let app = TestApp::quiet().await;
+    let anybody = app.anonymous();
+    let sum = |scrape: &Scrape, wanted: &str| {
+        let series = scrape.samples.iter();
+        let series = series.filter(|(name, _)| name.contains(wanted));
+        series.map(|(_, value)| *value).sum::<f64>()
+    };
+    let in_use = r#",state="in_use"}"#;
+    // A connection goes back to its pool a moment after its work.
+    let at_rest = async |what: &str| {
+        eventually(what, async || sum(&scrape(&anybody).await, in_use) < 0.5).await;
+    };
+    at_rest("nothing is in use").await;
+    let (began, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let go_on = std::sync::Arc::new(tokio::sync::Notify::new());
+    let (store, waited_for) = (app.services.store.clone(), go_on.clone());
+    let writing = tokio::spawn(async move {
+        let write = store.write(|_| {
+            let (began, waited_for) = (began.clone(), waited_for.clone());
+            async move {
+                began.send(()).expect("the test listens");
+                waited_for.notified().await;
+                Ok::<_, till::store::StoreError>(())
+            }
+        });
+        write.await
+    });
+    begun.recv().await.expect("a transaction");
+    let during = scrape(&anybody).await;
+    assert!((sum(&during, in_use) - 1.0).abs() < 0.5, "{}", during.text);
+    go_on.notify_one();
+    writing.await.expect("no panic").expect("commits");
+    at_rest("the writer is done").await;
+    let after = scrape(&anybody).await;
+    let most = sum(&after, "till_database_connections_max{");
+    assert!(sum(&after, "till_database_connections{") <= most && most >= 6.0);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_configured_token_keeps_others_out() {
     let app = TestApp::with(Setup {
         settings: vec![("metrics.token", "metrics-token-0123456789".into())],

@@ -4,6 +4,7 @@
 //! `TILL_TEST_DATABASE` is `sqlite` (the default) or the URL of a PostgreSQL server whose user may create
 //! databases: then every test has a database of its own there.
 
+mod bodies;
 mod canaries;
 mod commands;
 mod crash;

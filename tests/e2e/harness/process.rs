@@ -102,6 +102,15 @@ impl Process {
         self.child.kill().await.expect("it can be killed");
     }
 
+    /// Its memory that is in use, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let pid = self.child.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        number.expect("a number").parse().expect("a number")
+    }
+
     /// Asks it to end, as an init system does.
     pub fn terminate(&self) {
         let pid = self.child.id().expect("it runs");
