@@ -4,10 +4,12 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::Connection as _;
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
+    Statement,
 };
 
 use super::{Store, StoreError};
@@ -40,6 +42,9 @@ pub struct Setting {
     /// Whether money is safe with it.
     pub good: bool,
 }
+
+/// How long finding out why there is no connection may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What SQLite must run with, in the values it answers with.
 const SQLITE_REQUIRED: [(&str, &str); 3] = [
@@ -159,7 +164,7 @@ async fn open_postgres(settings: &DatabaseSettings) -> Result<Connections, Store
             ("idle_in_transaction_session_timeout", "15000"),
         ])
     });
-    let pool = Database::connect(options).await?;
+    let pool = connect_to_postgres(options, &settings.url).await?;
     for (setting, wanted) in POSTGRES_REQUIRED {
         let actual = read_setting(&pool, DbBackend::Postgres, &format!("SHOW {setting}")).await?;
         require(setting, &actual, wanted)?;
@@ -173,6 +178,29 @@ async fn open_postgres(settings: &DatabaseSettings) -> Result<Connections, Store
         writer: pool.clone(),
         reader: pool,
     })
+}
+
+/// Waits some seconds for a server that is just starting. A pool only says that it gave up in the end, so one
+/// connection of its own is tried then, for the reason.
+async fn connect_to_postgres(
+    options: ConnectOptions,
+    url: &str,
+) -> Result<DatabaseConnection, StoreError> {
+    let error = match Database::connect(options).await {
+        Ok(pool) => return Ok(pool),
+        Err(error) => error,
+    };
+    let Ok(options) = url.parse::<PgConnectOptions>() else {
+        return Err(StoreError::Unavailable(error));
+    };
+    let probe = tokio::time::timeout(PROBE_TIMEOUT, PgConnection::connect_with(&options));
+    match probe.await {
+        Ok(Err(reason)) => {
+            let reason = RuntimeErr::SqlxError(reason.into());
+            Err(StoreError::Unavailable(DbErr::Conn(reason)))
+        }
+        Ok(Ok(_)) | Err(_) => Err(StoreError::Unavailable(error)),
+    }
 }
 
 /// Opens connections that can change nothing, and checks nothing: for looking at a database as it is.
@@ -209,7 +237,10 @@ pub(super) async fn open_read_only(settings: &DatabaseSettings) -> Result<Connec
     };
     quiet(&mut options);
     options.max_connections(1);
-    let pool = Database::connect(options).await?;
+    let pool = match engine {
+        Engine::Sqlite => Database::connect(options).await?,
+        Engine::Postgres => connect_to_postgres(options, &settings.url).await?,
+    };
     Ok(Connections {
         engine,
         writer: pool.clone(),

@@ -78,7 +78,10 @@ impl Store {
     }
 
     /// Where the schema stands, if this program can take it from there.
-    async fn fit_schema(&self) -> Result<SchemaStatus, StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError::Setting`] for a newer schema or one migrated in part: what is found, then what to do.
+    pub async fn fit_schema(&self) -> Result<SchemaStatus, StoreError> {
         let status = self.schema_status().await?;
         let refuse = |text: String| Err(StoreError::Setting(text));
         if let Some(name) = status.unknown.first() {

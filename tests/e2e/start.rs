@@ -70,6 +70,11 @@ async fn a_schema_that_is_newer_or_migrated_in_part_is_refused_with_what_to_do()
             assert!(!ended.stdout.contains("listens"), "{}", ended.stdout);
             assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
         }
+        let doctor = sandbox.run(&["doctor"]).await.exit(1).stdout;
+        let schema = doctor.lines().find(|line| line.contains(" schema "));
+        let schema = schema.expect("a word on the schema");
+        assert!(schema.starts_with("failed"), "{doctor}");
+        assert!(words.iter().all(|word| doctor.contains(word)), "{doctor}");
     }
 }
 

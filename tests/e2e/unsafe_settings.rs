@@ -178,6 +178,7 @@ async fn a_database_that_cannot_be_reached_is_named_once() {
         .finish(Duration::from_secs(25))
         .await
         .exit(1);
+    let ended = ended.complains_of(&["Connection refused"]);
     assert_eq!(
         ended
             .stderr

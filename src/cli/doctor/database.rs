@@ -100,6 +100,11 @@ async fn schema(report: &mut Report, store: &Store) -> Result<bool, StoreError> 
         );
         return Ok(false);
     }
+    if let Err(StoreError::Setting(why)) = store.fit_schema().await {
+        let (found, mend) = why.split_once("; ").unwrap_or((&why, "see the README"));
+        report.fail(NAME, found, mend);
+        return Ok(false);
+    }
     if let Some(first) = status.pending.first() {
         let found = format!(
             "{} migrations are missing, first {first}",
