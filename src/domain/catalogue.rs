@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::currency::Currency;
+use super::forms;
 use super::ids::ProductId;
 use super::money::{MAX_TOTAL_MINOR, Money};
 use super::text;
@@ -53,25 +54,24 @@ impl PriceList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Product {
     /// Its id.
-    #[schema(value_type = String, example = "prod_01jd7h2x3vf9k8s6m4n2p0q1r5")]
     pub id: ProductId,
     /// Always `product`.
     #[schema(example = "product")]
     pub object: &'static str,
     /// What orders name it by; unique in the shop.
-    #[schema(example = "mug", pattern = "^[A-Za-z0-9._-]{1,64}$")]
+    #[schema(value_type = forms::Sku)]
     pub sku: String,
     /// What the lines of orders say.
-    #[schema(example = "Mug")]
+    #[schema(value_type = forms::Name)]
     pub name: String,
     /// More about it.
-    #[schema(required = true)]
+    #[schema(value_type = Option<forms::Prose>, required = true)]
     pub description: Option<String>,
     /// The price of one in each currency it is sold in: ISO 4217 code to decimal string.
-    #[schema(value_type = BTreeMap<String, String>, example = json!({"EUR": "12.50", "JPY": "1500"}))]
+    #[schema(value_type = forms::Prices)]
     pub prices: BTreeMap<Currency, Money>,
     /// How it is taxed.
-    #[schema(example = "standard")]
+    #[schema(example = "standard", pattern = "^[A-Za-z0-9._-]{1,64}$")]
     pub tax_category: String,
     /// Whether it is sold.
     pub active: bool,
@@ -135,17 +135,17 @@ impl NewProduct {
 pub struct ProductInput {
     /// The SKU; in `PUT` it may be left out, and otherwise must be the path's.
     #[serde(default)]
-    #[schema(example = "mug", pattern = "^[A-Za-z0-9._-]{1,64}$")]
+    #[schema(value_type = Option<forms::Sku>)]
     pub sku: Option<String>,
     /// What the lines of orders say.
-    #[schema(example = "Mug", min_length = 1, max_length = 200)]
+    #[schema(value_type = forms::Name)]
     name: String,
     /// More about it.
     #[serde(default)]
-    #[schema(example = "Holds 300 ml.", min_length = 1, max_length = 2000)]
+    #[schema(value_type = Option<forms::Prose>)]
     description: Option<String>,
     /// The price of one in each currency, 1 to 50 of them: ISO 4217 code to decimal string.
-    #[schema(example = json!({"EUR": "12.50", "JPY": "1500"}))]
+    #[schema(value_type = forms::Prices)]
     prices: BTreeMap<String, String>,
     /// How it is taxed; `standard` when not given.
     #[serde(default)]

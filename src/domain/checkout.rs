@@ -200,23 +200,21 @@ pub fn fill_url(url: &str, order: OrderId, session: CheckoutSessionId) -> String
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct CheckoutSession {
     /// The session's id.
-    #[schema(value_type = String, example = "cs_01kq8rm5ahf2aaemq4p7v9w0xd")]
     pub id: CheckoutSessionId,
     /// Always `checkout_session`.
     #[schema(example = "checkout_session")]
     pub object: &'static str,
     /// The order it pays.
-    #[schema(value_type = String, example = "ord_01kq8rm5ahf2aaemq4p7v9w0xc")]
     pub order_id: OrderId,
     /// Where it stands.
     pub status: SessionStatus,
     /// The page to send the customer to; null while `creating` and once it can no longer be paid.
+    #[schema(required = true, example = "https://checkout.stripe.com/c/pay/cs_test_a1b2c3")]
     pub url: Option<String>,
     /// What it charges.
-    #[schema(value_type = String, example = "59.97")]
+    #[schema(value_type = super::forms::Amount)]
     pub amount: Money,
     /// The currency of the amount.
-    #[schema(value_type = String, example = "EUR")]
     pub currency: super::currency::Currency,
     /// When the money is taken.
     pub capture: Capture,
@@ -224,6 +222,7 @@ pub struct CheckoutSession {
     #[schema(example = "stripe")]
     pub provider: String,
     /// The provider's own id of the session.
+    #[schema(required = true, example = "cs_test_a1b2c3")]
     pub provider_session_id: Option<String>,
     /// When it stops being payable.
     #[schema(value_type = String, format = DateTime)]

@@ -15,6 +15,7 @@ pub mod catalogue;
 pub mod checkout;
 pub mod currency;
 pub mod event;
+pub mod forms;
 pub mod ids;
 pub mod ledger;
 pub mod money;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::words;
 use super::currency::Currency;
+use super::forms;
 use super::ids::{LineItemId, OrderId};
 use super::time::Timestamp;
 
@@ -68,35 +69,35 @@ pub type Metadata = BTreeMap<String, String>;
 pub struct Address {
     /// Who it is for.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(value_type = Option<forms::Name>)]
     pub name: Option<String>,
     /// Street and number.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(value_type = Option<forms::AddressLine>)]
     pub line1: Option<String>,
     /// What else is needed to find it.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(value_type = Option<forms::AddressLine>)]
     pub line2: Option<String>,
     /// The town.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(value_type = Option<forms::Name>)]
     pub city: Option<String>,
     /// The state, province or county.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(value_type = Option<forms::Name>)]
     pub state: Option<String>,
     /// The postal code.
     #[serde(default)]
-    #[schema(max_length = 32)]
+    #[schema(value_type = Option<forms::PostalCode>)]
     pub postal_code: Option<String>,
     /// ISO 3166-1 alpha-2, upper case.
     #[serde(default)]
-    #[schema(example = "DE", pattern = "^[A-Z]{2}$")]
+    #[schema(value_type = Option<forms::Country>)]
     pub country: Option<String>,
     /// A telephone number for the carrier.
     #[serde(default)]
-    #[schema(max_length = 32)]
+    #[schema(value_type = Option<forms::Phone>)]
     pub phone: Option<String>,
 }
 
@@ -104,10 +105,10 @@ pub struct Address {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Customer {
     /// Their e-mail address; null when not given, or erased.
-    #[schema(example = "ada@example.com")]
+    #[schema(value_type = Option<forms::EmailAddress>, required = true)]
     pub email: Option<String>,
     /// Their name; null when not given, or erased.
-    #[schema(example = "Ada")]
+    #[schema(value_type = Option<forms::Name>, required = true)]
     pub name: Option<String>,
 }
 
@@ -115,16 +116,15 @@ pub struct Customer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Order {
     /// The order's id.
-    #[schema(value_type = String, example = "ord_01kq8rm5ahf2aaemq4p7v9w0xc")]
     pub id: OrderId,
     /// Always `order`.
     #[schema(example = "order")]
     pub object: String,
     /// The number people use: unique in the shop, from 1001.
-    #[schema(example = "1001")]
+    #[schema(example = "1001", pattern = "^[1-9][0-9]{3,}$")]
     pub number: String,
     /// The shop's own reference, unique in the shop for ever.
-    #[schema(example = "web-1001")]
+    #[schema(value_type = Option<forms::Reference>, required = true)]
     pub reference: Option<String>,
     /// Where the order stands.
     pub status: OrderStatus,
@@ -133,48 +133,51 @@ pub struct Order {
     /// How much of it has been shipped.
     pub fulfilment_status: FulfilmentStatus,
     /// The oldest open question about it, or null.
+    #[schema(value_type = Option<super::settlement::Reason>, required = true)]
     pub review: Option<String>,
     /// The currency of all its amounts.
-    #[schema(value_type = String, example = "EUR")]
     pub currency: Currency,
     /// Whether prices contain the tax.
     pub tax_included: bool,
     /// The lines before discount, shipping and tax.
-    #[schema(example = "59.97")]
+    #[schema(value_type = forms::Amount)]
     pub subtotal: String,
     /// What was taken off.
-    #[schema(example = "0.00")]
+    #[schema(value_type = forms::Amount)]
     pub discount_total: String,
     /// What shipping costs.
-    #[schema(example = "0.00")]
+    #[schema(value_type = forms::Amount)]
     pub shipping_total: String,
     /// The tax, added or contained.
-    #[schema(example = "0.00")]
+    #[schema(value_type = forms::Amount)]
     pub tax_total: String,
     /// What the customer pays.
-    #[schema(example = "59.97")]
+    #[schema(value_type = forms::Amount)]
     pub total: String,
     /// Reserved, not yet captured or released.
-    #[schema(example = "0.00")]
+    #[schema(value_type = forms::Amount)]
     pub amount_authorized: String,
     /// Captured and belonging to the order; not lowered by refunds.
-    #[schema(example = "0.00")]
+    #[schema(value_type = forms::Amount)]
     pub amount_paid: String,
     /// Of it, given back.
-    #[schema(example = "0.00")]
+    #[schema(value_type = forms::Amount)]
     pub amount_refunded: String,
     /// Of it, taken by disputes and not given back.
-    #[schema(example = "0.00")]
+    #[schema(value_type = forms::Amount)]
     pub amount_disputed: String,
     /// Who ordered.
     pub customer: Customer,
     /// What was ordered.
     pub line_items: Vec<LineItem>,
     /// Where it goes.
+    #[schema(required = true)]
     pub shipping_address: Option<Address>,
     /// Who is billed.
+    #[schema(required = true)]
     pub billing_address: Option<Address>,
     /// The caller's own data.
+    #[schema(value_type = forms::Metadata)]
     pub metadata: Metadata,
     /// Whether real money moves.
     pub livemode: bool,
@@ -190,34 +193,33 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LineItem {
     /// The line's id.
-    #[schema(value_type = String, example = "li_01kq8rm5ahf2aaemq4p7v9w0xe")]
     pub id: LineItemId,
     /// Always `line_item`.
     #[schema(example = "line_item")]
     pub object: String,
     /// The catalogue's SKU; null for a line priced by the caller.
-    #[schema(example = "mug")]
+    #[schema(value_type = Option<forms::Sku>, required = true)]
     pub sku: Option<String>,
     /// What it says.
-    #[schema(example = "Mug")]
+    #[schema(value_type = forms::Name)]
     pub name: String,
     /// How many.
     #[schema(example = 2, minimum = 1, maximum = 9999)]
     pub quantity: u32,
     /// The price of one.
-    #[schema(example = "12.50")]
+    #[schema(value_type = forms::Amount)]
     pub unit_price: String,
     /// Quantity times price.
-    #[schema(example = "25.00")]
+    #[schema(value_type = forms::Amount)]
     pub subtotal: String,
     /// Its share of the discount.
-    #[schema(example = "0.00")]
+    #[schema(value_type = forms::Amount)]
     pub discount: String,
     /// Its tax.
-    #[schema(example = "0.00")]
+    #[schema(value_type = forms::Amount)]
     pub tax: String,
     /// What it adds to the order's total.
-    #[schema(example = "25.00")]
+    #[schema(value_type = forms::Amount)]
     pub total: String,
     /// When it was placed.
     #[schema(value_type = String, format = DateTime)]
@@ -228,12 +230,13 @@ pub struct LineItem {
 ///
 /// The token is derived, never stored: stored answers hold null here and a replay fills it in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(description = "A placed order with the token its customer reads and pays it with.")]
 pub struct PlacedOrder {
     /// The order.
     #[serde(flatten)]
     pub order: Order,
     /// Lets a browser read this order and pay it; only in this answer and its replays.
-    #[schema(example = "ot_…")]
+    #[schema(value_type = String, required = true, example = "ot_…")]
     pub client_token: Option<String>,
 }
 

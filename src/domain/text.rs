@@ -58,7 +58,7 @@ pub fn sku(text: &str) -> Result<String, TextError> {
 /// No single `@` with something on both sides, white space, control characters, or more than 254 characters.
 pub fn email(text: &str) -> Result<String, TextError> {
     let wrong = || "must be an e-mail address of at most 254 characters".to_owned();
-    if text.len() > 254 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    if text.chars().count() > 254 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(wrong());
     }
     match text.rsplit_once('@') {
@@ -77,7 +77,7 @@ pub fn email(text: &str) -> Result<String, TextError> {
 /// Another scheme, no host, white space or control characters, user information, or too long.
 pub fn url(text: &str) -> Result<String, TextError> {
     let wrong = || "must be an absolute http or https URL of at most 2,048 characters".to_owned();
-    if text.len() > 2_048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    if text.chars().count() > 2_048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(wrong());
     }
     let rest = text

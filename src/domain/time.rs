@@ -99,7 +99,7 @@ fn read_fraction(text: &str) -> Option<(i64, &str)> {
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(after.len());
     let (digits, rest) = after.split_at(end);
-    if digits.is_empty() || digits.len() > 9 {
+    if digits.is_empty() {
         return None;
     }
     let padded: String = digits.chars().chain("000".chars()).take(3).collect();

@@ -13,6 +13,7 @@ use super::problem::{FieldError, Problem};
 use super::query::Query;
 use crate::domain::access::{KeyKind, Mode};
 use crate::domain::checkout::{Capture, CheckoutSession};
+use crate::domain::forms;
 use crate::domain::ids::{CheckoutSessionId, OrderId};
 use crate::domain::text;
 use crate::service::Services;
@@ -24,13 +25,10 @@ use crate::service::checkouts::NewCheckout;
 #[schema(as = CheckoutSessionRequest)]
 pub struct CheckoutBody {
     /// Where the customer goes after paying. `{ORDER_ID}` and `{CHECKOUT_SESSION_ID}` become Till's ids.
-    #[schema(
-        example = "https://shop.example/thanks?order={ORDER_ID}",
-        max_length = 2048
-    )]
+    #[schema(value_type = forms::WebUrl)]
     success_url: String,
     /// Where the customer goes when giving up.
-    #[schema(example = "https://shop.example/cart", max_length = 2048)]
+    #[schema(value_type = forms::WebUrl)]
     cancel_url: String,
     /// When the money is taken; `automatic` when not given.
     #[serde(default)]
@@ -67,27 +65,31 @@ impl CheckoutBody {
 #[utoipa::path(
     post, path = "/v1/orders/{id}/checkout_sessions", tag = "Checkout", operation_id = "create_checkout_session",
     params(
-        ("id" = String, Path, description = "The order's id"),
-        ("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters"),
-        ("Order-Token" = Option<String>, Header, description = "The order's `client_token`; needed with a publishable key"),
+        ("id" = OrderId, Path, description = "The order's id"),
+        ("Idempotency-Key" = String, Header, min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$", example = "8b0b7a4e-web-1001",
+            description = "Names what is to be done once: asking again with the same key and body gets the first answer"),
+        ("Order-Token" = Option<String>, Header, description = "The order's `client_token`; needed with a publishable key, not looked at with a secret one"),
     ),
     request_body(content = CheckoutBody, example = json!({
         "success_url": "https://shop.example/thanks?order={ORDER_ID}",
         "cancel_url": "https://shop.example/cart",
     })),
     responses(
-        (status = 201, description = "A new session", body = CheckoutSession),
-        (status = 200, description = "The order's open session", body = CheckoutSession),
-        (status = 202, description = "The session is being made; ask again", body = CheckoutSession),
-        (status = 409, description = "The order cannot be checked out now", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
-        (status = 429, description = "Too many new sessions of this order in ten minutes", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json",
-            headers(
-                ("RateLimit-Policy" = String, description = "What is allowed: the limit `q` in a window of `w` seconds"),
-                ("RateLimit" = String, description = "What is left: `r` more, and `t` seconds until there is more"),
-                ("Retry-After" = u64, description = "When to try again, in seconds"),
-            )),
-        (status = 502, description = "The provider refused", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
+        (status = 201, description = "A new session", body = CheckoutSession,
+            links(("Read" = (operation_id = "get_checkout_session", description = "Read the session",
+                parameters(("id" = "$response.body#/id"), ("Order-Token" = "$request.header.Order-Token")))))),
+        (status = 200, description = "The order's open session", body = CheckoutSession,
+            links(("Read" = (operation_id = "get_checkout_session", description = "Read the session",
+                parameters(("id" = "$response.body#/id"), ("Order-Token" = "$request.header.Order-Token")))))),
+        (status = 202, description = "The session is being made; ask again", body = CheckoutSession,
+            links(("Read" = (operation_id = "get_checkout_session", description = "Read the session",
+                parameters(("id" = "$response.body#/id"), ("Order-Token" = "$request.header.Order-Token")))))),
     ),
+    extensions(("x-problems" = json!([
+        "not_found", "nothing_to_pay", "order_closed", "payment_processing", "already_paid", "checkout_session_conflict",
+        "mode_mismatch", "amount_not_chargeable", "not_supported_yet", "rate_limited", "provider_rejected",
+        "provider_unavailable",
+    ]))),
     security(("secret_key" = []), ("publishable_key" = [])),
 )]
 #[rocket::post("/v1/orders/<id>/checkout_sessions", data = "<body>")]
@@ -146,11 +148,12 @@ async fn check_origins(
 #[utoipa::path(
     get, path = "/v1/checkout_sessions/{id}", tag = "Checkout", operation_id = "get_checkout_session",
     params(
-        ("id" = String, Path, description = "The session's id"),
+        ("id" = CheckoutSessionId, Path, description = "The session's id"),
         ("refresh" = Option<bool>, Query, description = "Ask the provider now"),
-        ("Order-Token" = Option<String>, Header, description = "The order's `client_token`; needed with a publishable key"),
+        ("Order-Token" = Option<String>, Header, description = "The order's `client_token`; needed with a publishable key, not looked at with a secret one"),
     ),
     responses((status = 200, description = "The session", body = CheckoutSession)),
+    extensions(("x-problems" = json!(["not_found"]))),
     security(("secret_key" = []), ("publishable_key" = [])),
 )]
 #[rocket::get("/v1/checkout_sessions/<id>")]

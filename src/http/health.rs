@@ -15,11 +15,13 @@ use crate::service::Services;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
     /// Always `ok`; anything else is a problem.
-    #[schema(example = "ok")]
+    #[schema(example = "ok", pattern = "^ok$")]
     status: &'static str,
 }
 
 /// Is the process alive?
+///
+/// Looks at nothing else: not at the database, not at the provider.
 #[utoipa::path(
     get, path = "/health/live", tag = "Health", operation_id = "health_live",
     responses((status = 200, description = "It is", body = Health)),
@@ -37,8 +39,8 @@ pub fn live() -> Json<Health> {
     get, path = "/health/ready", tag = "Health", operation_id = "health_ready",
     responses(
         (status = 200, description = "It can", body = Health),
-        (status = 503, description = "The database cannot be reached", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
     ),
+    extensions(("x-problems" = json!(["database_unavailable"]))),
     security(()),
 )]
 #[rocket::get("/health/ready")]

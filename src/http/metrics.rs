@@ -136,9 +136,9 @@ impl<'r> Responder<'r, 'static> for Text {
     get, path = "/metrics", tag = "Health", operation_id = "metrics",
     responses(
         (status = 200, description = "Every metric, in Prometheus' text format", body = String, content_type = "text/plain"),
-        (status = 401, description = "A metrics token is configured, and was not sent", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
     ),
-    security(()),
+    extensions(("x-problems" = json!(["unauthenticated"]))),
+    security((), ("metrics_token" = [])),
 )]
 #[rocket::get("/metrics")]
 pub async fn scrape(_scraper: Scraper, services: &State<Arc<Services>>) -> Text {

@@ -4,16 +4,27 @@ use rocket::http::ContentType;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+mod examples;
+mod headers;
+mod refusals;
+mod shapes;
+
+use examples::Examples;
+use headers::Headers;
+use refusals::Refusals;
+use shapes::Shapes;
+
 use super::problem::ProblemBody;
 use super::{checkout_sessions, docs, health, metrics, orders, products, webhooks};
 
-/// The document's source.
+/// The document's source: what the handlers say of themselves.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Till",
         description = "Orders, checkouts and payments. Amounts are decimal strings with exactly the currency's \
                        digits; times are RFC 3339 in UTC; errors are RFC 9457 problems.",
+        contact(name = "The people who run this server"),
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(
@@ -23,7 +34,8 @@ use super::{checkout_sessions, docs, health, metrics, orders, products, webhooks
         webhooks::receive, webhooks::receive_for_account,
         health::live, health::ready, metrics::scrape, document, docs::read,
     ),
-    components(schemas(ProblemBody, crate::domain::settlement::Reason)),
+    components(schemas(ProblemBody, crate::domain::ids::AccountId)),
+    servers((url = "/", description = "This server")),
     tags(
         (name = "Orders", description = "What was ordered and where its money stands"),
         (name = "Checkout", description = "Pages customers pay on"),
@@ -32,11 +44,25 @@ use super::{checkout_sessions, docs, health, metrics, orders, products, webhooks
         (name = "Health", description = "Whether Till can do its work, and how much it does"),
         (name = "Documents", description = "This document, for programs and for people"),
     ),
-    modifiers(&Keys, &Refusals),
+    modifiers(&Keys),
 )]
+struct Handlers;
+
+/// The document: what the handlers say, completed by what follows from it.
 pub struct Document;
 
-/// The two kinds of key.
+impl OpenApi for Document {
+    fn openapi() -> utoipa::openapi::OpenApi {
+        let mut document = Handlers::openapi();
+        let steps: [&dyn Modify; 4] = [&Refusals, &Shapes, &Examples, &Headers];
+        for step in steps {
+            step.modify(&mut document);
+        }
+        document
+    }
+}
+
+/// The two kinds of key, and the token of `/metrics`.
 struct Keys;
 
 impl Modify for Keys {
@@ -48,67 +74,14 @@ impl Modify for Keys {
                 "publishable_key",
                 "A publishable key, `pk_…`: may be in a browser.",
             ),
+            (
+                "metrics_token",
+                "The token of the setting `TILL_METRICS__TOKEN`; not needed where none is set.",
+            ),
         ] {
             let mut scheme = Http::new(HttpAuthScheme::Bearer);
             scheme.description = Some(text.to_owned());
             components.add_security_scheme(name, SecurityScheme::Http(scheme));
-        }
-    }
-}
-
-/// The refusals any operation may answer with, said once.
-struct Refusals;
-
-impl Modify for Refusals {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
-        for (path, item) in &mut document.paths.paths {
-            let keyed = path.starts_with("/v1/");
-            for operation in [
-                &mut item.get,
-                &mut item.post,
-                &mut item.put,
-                &mut item.delete,
-            ]
-            .into_iter()
-            .flatten()
-            {
-                let mut texts = vec![(
-                    "500",
-                    "A fault of ours; the request id leads to it in the log",
-                )];
-                if keyed {
-                    texts.push(("400", "Not understood"));
-                    texts.push(("401", "No valid key"));
-                    texts.push(("403", "The key lacks the right"));
-                    texts.push(("404", "No such object in this shop"));
-                    texts.push(("422", "Understood, but not valid"));
-                    texts.push(("503", "The database or the provider cannot be reached"));
-                }
-                if operation.request_body.is_some() {
-                    texts.push(("408", "The body came too slowly"));
-                    texts.push(("413", "The body is too large"));
-                    texts.push(("415", "The body is not application/json"));
-                    texts.push(("503", "The database cannot be reached"));
-                }
-                for (status, text) in texts {
-                    let known = operation.responses.responses.contains_key(status);
-                    if known {
-                        continue;
-                    }
-                    let content = ContentBuilder::new()
-                        .schema(Some(Ref::from_schema_name("Problem")))
-                        .build();
-                    let response = ResponseBuilder::new()
-                        .description(text)
-                        .content("application/problem+json", content)
-                        .build();
-                    operation
-                        .responses
-                        .responses
-                        .insert(status.to_owned(), response.into());
-                }
-            }
         }
     }
 }
@@ -122,6 +95,8 @@ pub fn text() -> String {
 }
 
 /// This document
+///
+/// It is made from the server's own routes, and the same in every process of one version.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "Documents", operation_id = "openapi",
     responses((status = 200, description = "The API document", body = Object)),

@@ -10,6 +10,7 @@ use super::strict_json;
 use crate::domain::access::KeyKind;
 use crate::domain::card_number::holds_card_number;
 use crate::domain::currency::Currency;
+use crate::domain::forms;
 use crate::domain::money::{MAX_TOTAL_MINOR, Money};
 use crate::domain::order::{Address, Customer, NewOrder};
 use crate::domain::pricing::WantedLine;
@@ -24,11 +25,11 @@ const MAX_LINES: usize = 100;
 #[schema(as = OrderRequest)]
 pub struct OrderBody {
     /// ISO 4217, upper case.
-    #[schema(example = "EUR", pattern = "^[A-Z]{3}$")]
+    #[schema(value_type = Currency)]
     currency: String,
     /// The shop's own reference, unique in the shop for ever.
     #[serde(default)]
-    #[schema(example = "web-1001", max_length = 64)]
+    #[schema(value_type = Option<forms::Reference>)]
     reference: Option<String>,
     /// Who orders.
     #[serde(default)]
@@ -38,9 +39,11 @@ pub struct OrderBody {
     line_items: Vec<LineBody>,
     /// A discount code of the catalogue.
     #[serde(default)]
+    #[schema(max_length = 64)]
     discount_code: Option<String>,
     /// A shipping method of the catalogue.
     #[serde(default)]
+    #[schema(max_length = 64)]
     shipping_method: Option<String>,
     /// Where it goes.
     #[serde(default)]
@@ -50,6 +53,7 @@ pub struct OrderBody {
     billing_address: Option<Address>,
     /// The caller's own data: at most 50 keys of 40 characters, values of 500.
     #[serde(default)]
+    #[schema(value_type = Option<forms::Metadata>)]
     metadata: Option<BTreeMap<String, String>>,
 }
 
@@ -60,11 +64,11 @@ pub struct OrderBody {
 pub struct CustomerBody {
     /// Their e-mail address.
     #[serde(default)]
-    #[schema(example = "ada@example.com", max_length = 254)]
+    #[schema(value_type = Option<forms::EmailAddress>)]
     email: Option<String>,
     /// Their name.
     #[serde(default)]
-    #[schema(example = "Ada", max_length = 200)]
+    #[schema(value_type = Option<forms::Name>)]
     name: Option<String>,
 }
 
@@ -75,15 +79,15 @@ pub struct CustomerBody {
 pub struct LineBody {
     /// A SKU of the catalogue; its price is the catalogue's.
     #[serde(default)]
-    #[schema(example = "mug", pattern = "^[A-Za-z0-9._-]{1,64}$")]
+    #[schema(value_type = Option<forms::Sku>)]
     sku: Option<String>,
     /// What the line says, when the caller prices it.
     #[serde(default)]
-    #[schema(example = "Engraving", max_length = 200)]
+    #[schema(value_type = Option<forms::Name>)]
     name: Option<String>,
     /// The price of one, when the caller prices it.
     #[serde(default)]
-    #[schema(example = "4.50")]
+    #[schema(value_type = Option<forms::Price>)]
     unit_price: Option<String>,
     /// How many, 1 to 9,999.
     #[schema(example = 2, minimum = 1, maximum = 9999)]

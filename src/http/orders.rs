@@ -23,7 +23,10 @@ use crate::service::Services;
 /// `client_token` with which a browser reads and pays this one order.
 #[utoipa::path(
     post, path = "/v1/orders", tag = "Orders", operation_id = "create_order",
-    params(("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters")),
+    params(
+        ("Idempotency-Key" = String, Header, min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$", example = "8b0b7a4e-web-1001",
+            description = "Names what is to be done once: asking again with the same key and body gets the first answer"),
+    ),
     request_body(content = OrderBody, example = json!({
         "currency": "EUR",
         "reference": "web-1001",
@@ -31,15 +34,15 @@ use crate::service::Services;
         "line_items": [{"sku": "mug", "quantity": 2}],
     })),
     responses(
-        (status = 201, description = "The order was placed", body = PlacedOrder),
-        (status = 409, description = "The reference is taken, or the first request with this key is not answered yet", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
-        (status = 429, description = "Too many orders with a publishable key from this address in a minute", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json",
-            headers(
-                ("RateLimit-Policy" = String, description = "What is allowed: the limit `q` in a window of `w` seconds"),
-                ("RateLimit" = String, description = "What is left: `r` more, and `t` seconds until there is more"),
-                ("Retry-After" = u64, description = "When to try again, in seconds"),
+        (status = 201, description = "The order was placed", body = PlacedOrder,
+            links(
+                ("Read" = (operation_id = "get_order", description = "Read the order",
+                    parameters(("id" = "$response.body#/id"), ("Order-Token" = "$response.body#/client_token")))),
+                ("CheckOut" = (operation_id = "create_checkout_session", description = "Start its checkout",
+                    parameters(("id" = "$response.body#/id"), ("Order-Token" = "$response.body#/client_token")))),
             )),
     ),
+    extensions(("x-problems" = json!(["reference_taken", "amount_not_chargeable", "rate_limited"]))),
     security(("secret_key" = []), ("publishable_key" = [])),
 )]
 #[rocket::post("/v1/orders", data = "<body>")]
@@ -65,10 +68,11 @@ pub async fn create(
 #[utoipa::path(
     get, path = "/v1/orders/{id}", tag = "Orders", operation_id = "get_order",
     params(
-        ("id" = String, Path, description = "The order's id"),
-        ("Order-Token" = Option<String>, Header, description = "The order's `client_token`; needed with a publishable key"),
+        ("id" = OrderId, Path, description = "The order's id"),
+        ("Order-Token" = Option<String>, Header, description = "The order's `client_token`; needed with a publishable key, not looked at with a secret one"),
     ),
     responses((status = 200, description = "The order", body = Order)),
+    extensions(("x-problems" = json!(["not_found"]))),
     security(("secret_key" = []), ("publishable_key" = [])),
 )]
 #[rocket::get("/v1/orders/<id>")]
@@ -92,10 +96,10 @@ pub async fn get(
         ("payment_status" = Option<crate::domain::order::PaymentStatus>, Query, description = "Only with this payment status"),
         ("fulfilment_status" = Option<crate::domain::order::FulfilmentStatus>, Query, description = "Only with this fulfilment status"),
         ("review" = Option<crate::domain::settlement::Reason>, Query, description = "Only with this open question"),
-        ("email" = Option<String>, Query, description = "Only of this customer, in any letter case"),
-        ("reference" = Option<String>, Query, description = "Only with this reference"),
-        ("created_after" = Option<String>, Query, description = "Only placed after this time"),
-        ("created_before" = Option<String>, Query, description = "Only placed before this time"),
+        ("email" = Option<String>, Query, description = "Only of this customer, in any letter case", max_length = 254, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$"),
+        ("reference" = Option<String>, Query, description = "Only with this reference", max_length = 64, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$"),
+        ("created_after" = Option<String>, Query, description = "Only placed after this time", format = DateTime, example = "2026-01-31T12:00:00Z"),
+        ("created_before" = Option<String>, Query, description = "Only placed before this time", format = DateTime, example = "2026-01-31T12:00:00Z"),
         ("q" = Option<String>, Query,
             description = "Only with all of these words: each the order's id, number, total, reference, e-mail \
                            address (or the part before its @), a word of the customer's or a line's name, a SKU, \
@@ -104,8 +108,8 @@ pub async fn get(
                            words; without a word it finds every order.",
             max_length = 200, pattern = r"^\s*(\S+\s+){0,7}\S*\s*$"),
         ("limit" = Option<u64>, Query, description = "How many, 1 to 100; 10 when not given", minimum = 1, maximum = 100),
-        ("starting_after" = Option<String>, Query, description = "Only older than this order"),
-        ("ending_before" = Option<String>, Query, description = "Only newer than this order"),
+        ("starting_after" = Option<OrderId>, Query, description = "Only older than this order"),
+        ("ending_before" = Option<OrderId>, Query, description = "Only newer than this order; not together with `starting_after`"),
     ),
     responses((status = 200, description = "A page of orders", body = List<Order>)),
     security(("secret_key" = [])),
@@ -125,8 +129,8 @@ pub async fn list(
         payment_status: query.parsed("payment_status", "a payment status"),
         fulfilment_status: query.parsed("fulfilment_status", "a fulfilment status"),
         review: review.map(|reason| reason.to_string()),
-        email: query.text("email"),
-        reference: query.text("reference"),
+        email: query.text("email", 254),
+        reference: query.text("reference", 64),
         created_after: query.time("created_after"),
         created_before: query.time("created_before"),
         search: query.search("q"),

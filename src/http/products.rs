@@ -10,6 +10,8 @@ use super::body::Json;
 use super::problem::{FieldError, Problem};
 use super::query::Query;
 use crate::domain::catalogue::{Product, ProductInput};
+use crate::domain::forms;
+use crate::domain::ids::ProductId;
 use crate::domain::page::List;
 use crate::domain::text;
 use crate::service::{Answer, Services};
@@ -20,11 +22,20 @@ use crate::service::{Answer, Services};
 /// replaced as a whole. Orders keep the prices they were placed with.
 #[utoipa::path(
     put, path = "/v1/products/{sku}", tag = "Products", operation_id = "put_product",
-    params(("sku" = String, Path, description = "The SKU: 1 to 64 letters, digits, dots, underscores or hyphens", example = "mug")),
-    request_body = ProductInput,
+    params(("sku" = forms::Sku, Path, description = "The SKU")),
+    request_body(content = ProductInput, description = "The whole product", example = json!({
+        "name": "Mug",
+        "description": "Holds 300 ml.",
+        "prices": {"EUR": "12.50", "JPY": "1500"},
+        "stock": {"on_hand": 10},
+    })),
     responses(
-        (status = 200, description = "The product was replaced", body = Product),
-        (status = 201, description = "The product was created", body = Product),
+        (status = 200, description = "The product was replaced", body = Product,
+            links(("Read" = (operation_id = "get_product", description = "Read the product",
+                parameters(("sku" = "$response.body#/sku")))))),
+        (status = 201, description = "The product was created", body = Product,
+            links(("Read" = (operation_id = "get_product", description = "Read the product",
+                parameters(("sku" = "$response.body#/sku")))))),
     ),
     security(("secret_key" = [])),
 )]
@@ -68,8 +79,9 @@ pub async fn put(
 /// With a publishable key only active products are there.
 #[utoipa::path(
     get, path = "/v1/products/{sku}", tag = "Products", operation_id = "get_product",
-    params(("sku" = String, Path, description = "The SKU", example = "mug")),
+    params(("sku" = forms::Sku, Path, description = "The SKU")),
     responses((status = 200, description = "The product", body = Product)),
+    extensions(("x-problems" = json!(["not_found"]))),
     security(("secret_key" = []), ("publishable_key" = [])),
 )]
 #[rocket::get("/v1/products/<sku>")]
@@ -90,8 +102,8 @@ pub async fn get(
     get, path = "/v1/products", tag = "Products", operation_id = "list_products",
     params(
         ("limit" = Option<u64>, Query, description = "How many, 1 to 100; 10 when not given", minimum = 1, maximum = 100),
-        ("starting_after" = Option<String>, Query, description = "Only older than the product with this id"),
-        ("ending_before" = Option<String>, Query, description = "Only newer than the product with this id"),
+        ("starting_after" = Option<ProductId>, Query, description = "Only older than the product with this id"),
+        ("ending_before" = Option<ProductId>, Query, description = "Only newer than the product with this id; not together with `starting_after`"),
     ),
     responses((status = 200, description = "A page of products", body = List<Product>)),
     security(("secret_key" = []), ("publishable_key" = [])),

@@ -72,8 +72,17 @@ fn pointer(name: &str) -> String {
 }
 
 impl Reader {
-    /// A parameter's text, if given.
-    pub fn text(&mut self, name: &str) -> Option<String> {
+    /// A parameter's text of at most `max` characters, if given.
+    pub fn text(&mut self, name: &str, max: usize) -> Option<String> {
+        let text = self.raw(name)?;
+        if text.chars().count() > max {
+            self.fault(name, &format!("must have at most {max} characters"));
+            return None;
+        }
+        Some(text)
+    }
+
+    fn raw(&mut self, name: &str) -> Option<String> {
         let at = self.pairs.iter().position(|(given, _)| given == name)?;
         let value = self.pairs.remove(at).1;
         self.pairs.retain(|(given, _)| given != name);
@@ -85,7 +94,7 @@ impl Reader {
 
     /// A parameter of a closed list or an id.
     pub fn parsed<T: FromStr>(&mut self, name: &str, wanted: &str) -> Option<T> {
-        let text = self.text(name)?;
+        let text = self.raw(name)?;
         let value = text.parse().ok();
         if value.is_none() {
             self.fault(name, &format!("must be {wanted}"));
@@ -95,7 +104,7 @@ impl Reader {
 
     /// A point in time.
     pub fn time(&mut self, name: &str) -> Option<Timestamp> {
-        let text = self.text(name)?;
+        let text = self.raw(name)?;
         let value = Timestamp::parse(&text);
         if value.is_none() {
             self.fault(
@@ -108,7 +117,7 @@ impl Reader {
 
     /// Words to search for.
     pub fn search(&mut self, name: &str) -> Option<Search> {
-        let text = self.text(name)?;
+        let text = self.raw(name)?;
         match Search::parse(&text) {
             Ok(search) => Some(search),
             Err(why) => {

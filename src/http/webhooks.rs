@@ -12,6 +12,7 @@ use super::body::Bytes;
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::throttles::WebhookCap;
+use crate::domain::ids::AccountId;
 use crate::service::Services;
 
 /// The headers of a request, for the provider's signature.
@@ -31,18 +32,17 @@ impl<'r> FromRequest<'r> for Headers<'r> {
 /// Signed by the provider; nothing is looked up before the signature is verified.
 #[utoipa::path(
     post, path = "/webhooks/{provider}", tag = "Webhooks in", operation_id = "receive_webhook",
-    params(("provider" = String, Path, description = "The provider, such as `stripe`")),
+    params(
+        ("provider" = String, Path, description = "The provider, such as `stripe`", pattern = "^stripe$", example = "stripe"),
+        ("Stripe-Signature" = String, Header, description = "When the body was signed, and its signature", example = "t=1769860800,v1=5257a869e7ec"),
+    ),
     request_body(content = Vec<u8>, content_type = "application/json", description = "The event, byte for byte"),
     responses(
         (status = 200, description = "The event is stored"),
-        (status = 400, description = "Not signed by the provider, or no event", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
-        (status = 429, description = "Too many webhooks at once; the provider sends this one again", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json",
-            headers(
-                ("RateLimit-Policy" = String, description = "What is allowed: the limit `q` in a window of `w` seconds"),
-                ("RateLimit" = String, description = "What is left: `r` more, and `t` seconds until there is more"),
-                ("Retry-After" = u64, description = "When to try again, in seconds"),
-            )),
     ),
+    extensions(("x-problems" = json!([
+        "not_found", "invalid_signature", "malformed_event", "rate_limited", "database_unavailable",
+    ]))),
     security(()),
 )]
 #[rocket::post("/webhooks/<provider>", data = "<body>")]
@@ -66,20 +66,17 @@ pub async fn receive(
 #[utoipa::path(
     post, path = "/webhooks/{provider}/{account}", tag = "Webhooks in", operation_id = "receive_account_webhook",
     params(
-        ("provider" = String, Path, description = "The provider, such as `stripe`"),
-        ("account" = String, Path, description = "The provider account, `pa_…`"),
+        ("provider" = String, Path, description = "The provider, such as `stripe`", pattern = "^stripe$", example = "stripe"),
+        ("account" = AccountId, Path, description = "The provider account, `pa_…`"),
+        ("Stripe-Signature" = String, Header, description = "When the body was signed, and its signature", example = "t=1769860800,v1=5257a869e7ec"),
     ),
     request_body(content = Vec<u8>, content_type = "application/json", description = "The event, byte for byte"),
     responses(
         (status = 200, description = "The event is stored"),
-        (status = 400, description = "Not signed by the provider, or no event", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
-        (status = 429, description = "Too many webhooks at once; the provider sends this one again", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json",
-            headers(
-                ("RateLimit-Policy" = String, description = "What is allowed: the limit `q` in a window of `w` seconds"),
-                ("RateLimit" = String, description = "What is left: `r` more, and `t` seconds until there is more"),
-                ("Retry-After" = u64, description = "When to try again, in seconds"),
-            )),
     ),
+    extensions(("x-problems" = json!([
+        "not_found", "invalid_signature", "malformed_event", "rate_limited", "database_unavailable",
+    ]))),
     security(()),
 )]
 #[rocket::post("/webhooks/<provider>/<account>", data = "<body>")]

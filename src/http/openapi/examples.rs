@@ -1,0 +1,142 @@
+//! An example of every answer that is no problem: one shop, one order, told through.
+
+use serde_json::{Value, json};
+use utoipa::Modify;
+use utoipa::openapi::{OpenApi, RefOr};
+
+use super::refusals::operations;
+
+/// Adds the examples.
+pub struct Examples;
+
+impl Modify for Examples {
+    fn modify(&self, document: &mut OpenApi) {
+        for item in document.paths.paths.values_mut() {
+            for operation in operations(item) {
+                let id = operation.operation_id.clone().unwrap_or_default();
+                for (status, answer) in &mut operation.responses.responses {
+                    let RefOr::T(answer) = answer else { continue };
+                    for content in answer.content.values_mut() {
+                        if let RefOr::T(content) = content
+                            && let Some(example) = example(&id, status)
+                        {
+                            content.example = Some(example);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What an operation answers with a status, where that is no problem.
+fn example(operation: &str, status: &str) -> Option<Value> {
+    let example = match (operation, status) {
+        ("create_order", "201") => {
+            let mut placed = order();
+            placed["client_token"] = "ot_Zk9xv3mF0qT1s5hR7uWc2yLb8dNa4eGi".into();
+            placed
+        }
+        ("get_order", "200") => order(),
+        ("list_orders", "200") => list("/v1/orders", order()),
+        ("create_checkout_session", "202") => session("creating"),
+        ("create_checkout_session", "200" | "201") | ("get_checkout_session", "200") => session("open"),
+        ("put_product", "200" | "201") | ("get_product", "200") => product(),
+        ("list_products", "200") => list("/v1/products", product()),
+        ("health_live" | "health_ready", "200") => json!({"status": "ok"}),
+        ("openapi", "200") => json!({"openapi": "3.1.0", "info": {"title": "Till", "version": "0.1.0"}, "paths": {}}),
+        ("metrics", "200") => "# TYPE till_http_requests_total counter\n".into(),
+        ("docs", "200") => "<!doctype html>…".into(),
+        _ => return None,
+    };
+    Some(example)
+}
+
+fn list(url: &str, entry: Value) -> Value {
+    json!({"object": "list", "data": [entry], "has_more": false, "url": url})
+}
+
+fn order() -> Value {
+    json!({
+        "id": "ord_01kq8rm5ahf2aaemq4p7v9w0xc",
+        "object": "order",
+        "number": "1001",
+        "reference": "web-1001",
+        "status": "open",
+        "payment_status": "unpaid",
+        "fulfilment_status": "unfulfilled",
+        "review": null,
+        "currency": "EUR",
+        "tax_included": false,
+        "subtotal": "29.50",
+        "discount_total": "0.00",
+        "shipping_total": "0.00",
+        "tax_total": "0.00",
+        "total": "29.50",
+        "amount_authorized": "0.00",
+        "amount_paid": "0.00",
+        "amount_refunded": "0.00",
+        "amount_disputed": "0.00",
+        "customer": {"email": "ada@example.com", "name": "Ada"},
+        "line_items": [
+            line("li_01kq8rm5ahf2aaemq4p7v9w0xd", "mug".into(), ("Mug", 2), ("12.50", "25.00")),
+            line("li_01kq8rm5ahf2aaemq4p7v9w0xe", Value::Null, ("Engraving", 1), ("4.50", "4.50")),
+        ],
+        "shipping_address": null,
+        "billing_address": null,
+        "metadata": {},
+        "livemode": false,
+        "created_at": "2026-01-31T12:00:00.000Z",
+        "expires_at": "2026-02-01T12:00:00.000Z",
+    })
+}
+
+fn line(id: &str, sku: Value, (name, quantity): (&str, u32), (price, total): (&str, &str)) -> Value {
+    json!({
+        "id": id,
+        "object": "line_item",
+        "sku": sku,
+        "name": name,
+        "quantity": quantity,
+        "unit_price": price,
+        "subtotal": total,
+        "discount": "0.00",
+        "tax": "0.00",
+        "total": total,
+        "created_at": "2026-01-31T12:00:00.000Z",
+    })
+}
+
+fn session(status: &str) -> Value {
+    let ready = status != "creating";
+    let url = ready.then_some("https://checkout.stripe.com/c/pay/cs_test_a1b2c3");
+    json!({
+        "id": "cs_01kq8rm5ahf2aaemq4p7v9w0xf",
+        "object": "checkout_session",
+        "order_id": "ord_01kq8rm5ahf2aaemq4p7v9w0xc",
+        "status": status,
+        "url": url,
+        "amount": "29.50",
+        "currency": "EUR",
+        "capture": "automatic",
+        "provider": "stripe",
+        "provider_session_id": ready.then_some("cs_test_a1b2c3"),
+        "expires_at": "2026-02-01T11:59:00.000Z",
+        "created_at": "2026-01-31T12:00:05.000Z",
+    })
+}
+
+fn product() -> Value {
+    json!({
+        "id": "prod_01kq8rm5ahf2aaemq4p7v9w0xb",
+        "object": "product",
+        "sku": "mug",
+        "name": "Mug",
+        "description": "Holds 300 ml.",
+        "prices": {"EUR": "12.50", "JPY": "1500"},
+        "tax_category": "standard",
+        "active": true,
+        "stock": {"on_hand": 10},
+        "created_at": "2026-01-31T11:00:00.000Z",
+    })
+}
