@@ -264,6 +264,7 @@ mod tests {
     //! The patterns of the document and the checks of the server take the same texts.
 
     use proptest::prelude::*;
+    use proptest::strategy::ValueTree as _;
     use proptest::string::string_regex;
 
     use super::*;
@@ -272,7 +273,7 @@ mod tests {
     use crate::domain::text;
 
     /// Texts a pattern matches.
-    fn matching(pattern: &str) -> impl Strategy<Value = String> {
+    fn matching(pattern: &str) -> impl Strategy<Value = String> + use<> {
         let bare = pattern.trim_start_matches('^').trim_end_matches('$');
         string_regex(bare).expect("a pattern")
     }
@@ -293,9 +294,9 @@ mod tests {
 
         #[test]
         fn the_prices_of_the_document_are_those_up_to_the_most_an_order_may_cost(
-            digits in 0_usize..5, which in any::<proptest::sample::Index>(),
+            kind in 0_usize..4, which in any::<proptest::sample::Index>(),
         ) {
-            let exponent = [0, 2, 3, 4][digits.min(3)];
+            let exponent = [0, 2, 3, 4][kind];
             let all: Vec<Currency> = Currency::all().filter(|c| c.exponent() == exponent).collect();
             let currency = *which.get(&all);
             let strategy = matching(&price_pattern(exponent));
