@@ -7,6 +7,8 @@ import schemathesis
 # What tests/fuzz has put into the catalogue, with a price in EUR.
 KNOWN = ("mug", "poster")
 PUBLISHABLE = os.environ.get("TILL_FUZZ_KEY", "").startswith("pk_")
+# The client tokens of the orders that were placed, by the ids they open.
+TOKENS = {}
 
 
 @schemathesis.hook
@@ -14,12 +16,40 @@ def before_call(context, case, kwargs):
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     operation = case.operation.definition.raw["operationId"]
+    case.body = whole(case.body)
+    if case.path_parameters and case.path_parameters.get("id") in TOKENS:
+        case.headers["Order-Token"] = TOKENS[case.path_parameters["id"]]
     if operation == "create_order":
         sell_what_is_there(case)
     elif operation == "put_product":
         name_one_product(case)
     elif operation in ("list_orders", "list_products"):
         keep_one_cursor(case)
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    """A browser keeps the token of its order, and reads the order's session by it."""
+    if response.status_code not in (200, 201, 202):
+        return
+    operation = case.operation.definition.raw["operationId"]
+    if operation == "create_order":
+        placed = response.json()
+        TOKENS[placed["id"]] = placed["client_token"]
+    elif operation == "create_checkout_session":
+        session = response.json()
+        TOKENS[session["id"]] = TOKENS.get(session["order_id"], "")
+
+
+def whole(value):
+    """JSON Schema takes 2.0 for an integer; Till wants it written as one, so that no amount is ever a float."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [whole(item) for item in value]
+    if isinstance(value, dict):
+        return {key: whole(item) for key, item in value.items()}
+    return value
 
 
 def sell_what_is_there(case):

@@ -27,7 +27,7 @@ const PROSE: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*[^
 const VISIBLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 const SKU: &str = "^[A-Za-z0-9._-]{1,64}$";
 const EMAIL: &str = r"^[^@\s\u0000-\u001f\u007f-\u009f]+@[^@\s\u0000-\u001f\u007f-\u009f]+$";
-const WEB_URL: &str = r"^https?://[^/?#:@\\\s\u0000-\u001f\u007f-\u009f]+(:[^/?#@\\\s\u0000-\u001f\u007f-\u009f]*)?([/?#][^\s\u0000-\u001f\u007f-\u009f]*)?$";
+const WEB_URL: &str = r"^https?://(([A-Za-z0-9_-]+\.)*[A-Za-z][A-Za-z0-9_-]*|((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9]))(:([0-9]{1,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?#][^\s\u0000-\u001f\u007f-\u009f]*)?$";
 
 /// A form of text: its bounds in characters, its pattern, and an example.
 struct Form {
@@ -101,7 +101,7 @@ forms! {
     Prose: 1 to Some(2000), PROSE, "Holds 300 ml.";
     /// An e-mail address.
     EmailAddress: 3 to Some(254), EMAIL, "ada@example.com";
-    /// An absolute http or https address without user information.
+    /// An absolute http or https address. Its host is a name in ASCII, or an IPv4 address.
     WebUrl: 8 to Some(2048), WEB_URL, "https://shop.example/thanks?order={ORDER_ID}";
     /// A price: a decimal string with at most the digits of its currency, and at most a million million of its
     /// smallest unit.

@@ -71,12 +71,16 @@ pub fn email(text: &str) -> Result<String, TextError> {
     }
 }
 
-/// An absolute `http` or `https` address of at most 2,048 characters.
+/// An absolute `http` or `https` address of at most 2,048 characters, whose host every provider can read: a
+/// name of ASCII letters, digits, hyphens and underscores, or an IPv4 address.
 ///
 /// # Errors
-/// Another scheme, no host, white space or control characters, user information, or too long.
+/// Another scheme, another host, white space or control characters, user information, a port that is none, or
+/// too long.
 pub fn url(text: &str) -> Result<String, TextError> {
-    let wrong = || "must be an absolute http or https URL of at most 2,048 characters".to_owned();
+    let wrong = || {
+        "must be an absolute http or https URL of at most 2,048 characters, its host in ASCII".to_owned()
+    };
     if text.chars().count() > 2_048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(wrong());
     }
@@ -84,12 +88,33 @@ pub fn url(text: &str) -> Result<String, TextError> {
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))
         .ok_or_else(wrong)?;
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let name = host.split(':').next().unwrap_or_default();
-    if name.is_empty() || host.contains('@') || host.contains('\\') {
-        return Err(wrong());
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    if is_host(host) && port.is_none_or(is_port) {
+        Ok(text.to_owned())
+    } else {
+        Err(wrong())
     }
-    Ok(text.to_owned())
+}
+
+/// A name whose last part begins with a letter, as one that begins with a digit is read as a number; or an
+/// IPv4 address.
+fn is_host(host: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_name = last.starts_with(|c: char| c.is_ascii_alphabetic()) && host.split('.').all(label);
+    is_name || host.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+fn is_port(port: &str) -> bool {
+    let digits = (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+    digits && port.parse::<u16>().is_ok()
 }
 
 /// The origin of an absolute address: its scheme, host and port.
@@ -133,6 +158,9 @@ mod tests {
         for good in [
             "https://shop.example/ok?o={ORDER_ID}",
             "http://127.0.0.1:3000/x",
+            "http://localhost:00080?ä",
+            "https://xn--exmple-cua.de#x",
+            "https://a_b.c-d.e1",
         ] {
             assert!(url(good).is_ok(), "{good}");
         }
@@ -143,6 +171,15 @@ mod tests {
             "https://u@h/",
             "javascript:alert(1)",
             "https://a b",
+            "https://exämple.de",
+            "https://shop.example.",
+            "https://1.2.3",
+            "https://1.2.3.256",
+            "https://shop.example:",
+            "https://shop.example:65536",
+            "https://shop.example:+80",
+            "https://sh>op.example",
+            "https://[::1]/",
         ] {
             assert!(url(bad).is_err(), "{bad}");
         }

@@ -77,13 +77,13 @@ impl CheckoutBody {
     responses(
         (status = 201, description = "A new session", body = CheckoutSession,
             links(("Read" = (operation_id = "get_checkout_session", description = "Read the session",
-                parameters(("id" = "$response.body#/id"), ("Order-Token" = "$request.header.Order-Token")))))),
+                parameters(("id" = "$response.body#/id")))))),
         (status = 200, description = "The order's open session", body = CheckoutSession,
             links(("Read" = (operation_id = "get_checkout_session", description = "Read the session",
-                parameters(("id" = "$response.body#/id"), ("Order-Token" = "$request.header.Order-Token")))))),
+                parameters(("id" = "$response.body#/id")))))),
         (status = 202, description = "The session is being made; ask again", body = CheckoutSession,
             links(("Read" = (operation_id = "get_checkout_session", description = "Read the session",
-                parameters(("id" = "$response.body#/id"), ("Order-Token" = "$request.header.Order-Token")))))),
+                parameters(("id" = "$response.body#/id")))))),
     ),
     extensions(("x-problems" = json!([
         "not_found", "nothing_to_pay", "order_closed", "payment_processing", "already_paid", "checkout_session_conflict",

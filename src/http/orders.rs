@@ -106,7 +106,7 @@ pub async fn get(
                            or an id at the provider, or, from three characters on, the beginning of one; in any \
                            letter case. An order is found within moments of a change. Up to 200 characters and 8 \
                            words; without a word it finds every order.",
-            max_length = 200, pattern = r"^\s*(\S+\s+){0,7}\S*\s*$"),
+            max_length = 200, pattern = r"^[^\S\u0000-\u001f\u007f-\u009f]*([^\s\u0000-\u001f\u007f-\u009f]+[^\S\u0000-\u001f\u007f-\u009f]+){0,7}[^\s\u0000-\u001f\u007f-\u009f]*[^\S\u0000-\u001f\u007f-\u009f]*$"),
         ("limit" = Option<u64>, Query, description = "How many, 1 to 100; 10 when not given", minimum = 1, maximum = 100),
         ("starting_after" = Option<OrderId>, Query, description = "Only older than this order"),
         ("ending_before" = Option<OrderId>, Query, description = "Only newer than this order; not together with `starting_after`"),

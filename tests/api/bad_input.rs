@@ -678,6 +678,11 @@ async fn checkouts_with_bad_bodies_are_refused_and_never_reach_the_provider() {
         r#""data:text/html,x""#,
         r#""https://user@shop.example/""#,
         r#""https://a b.example/""#,
+        // Providers refuse these, and that must not come to light as a 502.
+        r#""https://exämple.de/""#,
+        r#""https://sh>op.example/""#,
+        r#""https://1.2.3.256/""#,
+        r#""https://shop.example:65536/""#,
         r#"" https://shop.example/""#,
         r#""https://shop.example/\u0000""#,
         r#""https://shop.example/\n""#,
