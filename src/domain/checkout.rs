@@ -209,7 +209,10 @@ pub struct CheckoutSession {
     /// Where it stands.
     pub status: SessionStatus,
     /// The page to send the customer to; null while `creating` and once it can no longer be paid.
-    #[schema(required = true, example = "https://checkout.stripe.com/c/pay/cs_test_a1b2c3")]
+    #[schema(
+        required = true,
+        example = "https://checkout.stripe.com/c/pay/cs_test_a1b2c3"
+    )]
     pub url: Option<String>,
     /// What it charges.
     #[schema(value_type = super::forms::Amount)]

@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
+use utoipa::openapi::RefOr;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::RefOr;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::catalogue::MAX_PRICES;
@@ -19,8 +19,7 @@ use super::money::MAX_TOTAL_MINOR;
 /// Text on one line: something to see, and no control character.
 const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 /// As [`PLAIN`], or nothing at all.
-const PLAIN_OR_EMPTY: &str =
-    r"^([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*)?$";
+const PLAIN_OR_EMPTY: &str = r"^([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*)?$";
 /// Text that may have tabs and line breaks.
 const PROSE: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
 /// No control character.
@@ -190,7 +189,10 @@ pub enum Metadata {}
 impl PartialSchema for Metadata {
     fn schema() -> RefOr<Schema> {
         let text = || ObjectBuilder::new().schema_type(SchemaType::new(Type::String));
-        let names = text().min_length(Some(1)).max_length(Some(40)).pattern(Some(VISIBLE));
+        let names = text()
+            .min_length(Some(1))
+            .max_length(Some(40))
+            .pattern(Some(VISIBLE));
         let values = text().max_length(Some(500)).pattern(Some(PLAIN_OR_EMPTY));
         ObjectBuilder::new()
             .description(Some(
@@ -214,7 +216,9 @@ impl ToSchema for Metadata {
 
 /// The schema of a closed list of words: the words, and what each means.
 pub(super) fn words(text: &str, all: &[(&str, &str)]) -> RefOr<Schema> {
-    let meanings = all.iter().map(|(word, meaning)| format!("\n- `{word}`: {}", sentence(meaning)));
+    let meanings = all
+        .iter()
+        .map(|(word, meaning)| format!("\n- `{word}`: {}", sentence(meaning)));
     let description = format!("{}\n{}", sentence(text), meanings.collect::<String>());
     ObjectBuilder::new()
         .schema_type(SchemaType::new(Type::String))

@@ -79,7 +79,8 @@ pub fn email(text: &str) -> Result<String, TextError> {
 /// too long.
 pub fn url(text: &str) -> Result<String, TextError> {
     let wrong = || {
-        "must be an absolute http or https URL of at most 2,048 characters, its host in ASCII".to_owned()
+        "must be an absolute http or https URL of at most 2,048 characters, its host in ASCII"
+            .to_owned()
     };
     if text.chars().count() > 2_048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(wrong());
@@ -105,11 +106,17 @@ pub fn url(text: &str) -> Result<String, TextError> {
 fn is_host(host: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
     };
     let last = host.rsplit('.').next().unwrap_or_default();
     let is_name = last.starts_with(|c: char| c.is_ascii_alphabetic()) && host.split('.').all(label);
-    is_name || host.parse::<std::net::Ipv4Addr>().is_ok()
+    let byte = |part: &str| {
+        part.parse::<u8>()
+            .is_ok_and(|byte| byte.to_string() == part)
+    };
+    is_name || (host.split('.').count() == 4 && host.split('.').all(byte))
 }
 
 fn is_port(port: &str) -> bool {

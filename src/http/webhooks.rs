@@ -36,7 +36,9 @@ impl<'r> FromRequest<'r> for Headers<'r> {
         ("provider" = String, Path, description = "The provider, such as `stripe`", pattern = "^stripe$", example = "stripe"),
         ("Stripe-Signature" = String, Header, description = "When the body was signed, and its signature", example = "t=1769860800,v1=5257a869e7ec"),
     ),
-    request_body(content = Vec<u8>, content_type = "application/json", description = "The event, byte for byte"),
+    request_body(content = Object, content_type = "application/json",
+        description = "The event as the provider writes it; its bytes are what is signed",
+        example = json!({"id": "evt_1TillExample", "object": "event", "type": "checkout.session.completed", "data": {"object": {}}})),
     responses(
         (status = 200, description = "The event is stored"),
     ),
@@ -70,7 +72,9 @@ pub async fn receive(
         ("account" = AccountId, Path, description = "The provider account, `pa_…`"),
         ("Stripe-Signature" = String, Header, description = "When the body was signed, and its signature", example = "t=1769860800,v1=5257a869e7ec"),
     ),
-    request_body(content = Vec<u8>, content_type = "application/json", description = "The event, byte for byte"),
+    request_body(content = Object, content_type = "application/json",
+        description = "The event as the provider writes it; its bytes are what is signed",
+        example = json!({"id": "evt_1TillExample", "object": "event", "type": "checkout.session.completed", "data": {"object": {}}})),
     responses(
         (status = 200, description = "The event is stored"),
     ),

@@ -33,6 +33,18 @@ async fn the_page_shows_every_operation_and_loads_nothing() {
     assert!(count >= 10, "{count} operations");
     assert_eq!(html.matches("<article ").count(), count);
 
+    // Problems lead to their pages, headers are named once each, and what is long is left to the document.
+    for shown in [
+        "<a href=\"/problems/reference_taken\"><code>reference_taken</code></a>",
+        "with <code>RateLimit</code>, <code>RateLimit-Policy</code>, <code>Retry-After</code>",
+        "<dt><code>Request-Id</code>",
+        "Metrics token, or none",
+        "<code>partially_paid</code>",
+    ] {
+        assert!(html.contains(shown), "{shown} is not in the page");
+    }
+    assert!(!html.contains("u001f") && !html.contains("<code>XPF</code>"));
+
     // Every link within the page leads somewhere.
     for link in html.split("href=\"#").skip(1) {
         let target = link.split('"').next().expect("a target");

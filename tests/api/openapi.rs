@@ -177,6 +177,85 @@ fn the_security_of_each_route_is_what_keys_are_allowed() {
     }
 }
 
+#[test]
+fn words_are_written_as_they_are_sent() {
+    use till::domain::order::PaymentStatus;
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let words: Vec<&str> = PaymentStatus::ALL
+        .iter()
+        .map(|word| word.as_str())
+        .collect();
+    assert_eq!(schemas["PaymentStatus"]["enum"], serde_json::json!(words));
+    for (name, schema) in schemas.as_object().expect("schemas") {
+        for word in schema["enum"].as_array().into_iter().flatten() {
+            let word = word.as_str().expect("a word");
+            let lower = word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            assert!(lower || name == "Currency", "{name}: {word}");
+        }
+    }
+}
+
+/// Refusals are where they can occur: with the media type of problems, the header that says when to come back,
+/// and an example of each code that has its status.
+#[test]
+fn every_refusal_is_a_problem_with_its_headers_and_examples() {
+    let document = document();
+    for (name, operation) in documented(&document) {
+        let answers = operation["responses"].as_object().expect("answers");
+        assert!(
+            answers.keys().any(|status| status.starts_with('2')),
+            "{name}"
+        );
+        for (status, answer) in answers {
+            let headers = answer["headers"].as_object().expect("headers");
+            assert!(headers.contains_key("Request-Id"), "{name} {status}");
+            let waits = matches!(status.as_str(), "202" | "429" | "503");
+            assert!(
+                !waits || headers.contains_key("Retry-After"),
+                "{name} {status}"
+            );
+            let made = matches!(status.as_str(), "201" | "202");
+            assert_eq!(made, headers.contains_key("Location"), "{name} {status}");
+            if status.starts_with('2') {
+                continue;
+            }
+            let content = answer["content"].as_object().expect("content");
+            let kinds: Vec<&String> = content.keys().collect();
+            assert_eq!(kinds, ["application/problem+json"], "{name} {status}");
+            let examples = content["application/problem+json"]["examples"].as_object();
+            for code in examples.expect("examples").keys() {
+                let example = &document["components"]["examples"][code]["value"];
+                assert_eq!(example["status"].to_string(), *status, "{name} {code}");
+                assert_eq!(example["code"], code.as_str(), "{name}");
+            }
+        }
+        let takes_body = operation.get("requestBody").is_some();
+        assert_eq!(answers.contains_key("413"), takes_body, "{name}");
+        let keyed = name.contains(" /v1/");
+        assert_eq!(answers.contains_key("403"), keyed, "{name}");
+    }
+}
+
+#[test]
+fn every_answer_and_every_body_has_an_example() {
+    for (name, operation) in documented(&document()) {
+        let answers = operation["responses"].as_object().expect("answers");
+        for (status, answer) in answers {
+            for content in answer["content"]
+                .as_object()
+                .into_iter()
+                .flat_map(|all| all.values())
+            {
+                let shown = content.get("example").is_some() || content.get("examples").is_some();
+                assert!(shown, "{name} {status}");
+            }
+        }
+        let body = &operation["requestBody"]["content"]["application/json"];
+        assert!(body.is_null() || body.get("example").is_some(), "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_that_is_served_is_this_one_and_answers_keep_to_it() {
     let app = TestApp::quiet().await;

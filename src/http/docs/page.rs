@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::OpenApi;
 
 use super::super::openapi::Document;
@@ -33,13 +33,34 @@ impl Operation<'_> {
             .is_some_and(|tags| tags.iter().any(|each| each == tag))
     }
 
-    /// Whether an API key is needed.
+    /// The keys it takes.
     fn keys(&self) -> Vec<&str> {
         let schemes = self.body["security"].as_array().into_iter().flatten();
         schemes
             .filter_map(Value::as_object)
             .flat_map(|scheme| scheme.keys().map(String::as_str))
             .collect()
+    }
+
+    /// Whether it may be called without any.
+    fn is_open(&self) -> bool {
+        let mut schemes = self.body["security"].as_array().into_iter().flatten();
+        schemes.any(|scheme| scheme.as_object().is_none_or(Map::is_empty))
+    }
+}
+
+/// The document, for what it says once and refers to.
+struct Parts<'d>(&'d Value);
+
+impl<'d> Parts<'d> {
+    /// The part itself, or what it refers to.
+    fn resolve(&self, part: &'d Value) -> &'d Value {
+        let place = part["$ref"]
+            .as_str()
+            .and_then(|place| place.strip_prefix('#'));
+        place
+            .and_then(|place| self.0.pointer(place))
+            .unwrap_or(part)
     }
 }
 
@@ -48,6 +69,7 @@ pub fn html(style: &str) -> String {
     let source = Document::openapi();
     let document = serde_json::to_value(&source).expect("the document has string keys only");
     let schemas = Schemas(&document["components"]["schemas"]);
+    let parts = Parts(&document);
     let mut operations = Vec::new();
     for path in source.paths.paths.keys() {
         for method in METHODS {
@@ -75,7 +97,7 @@ pub fn html(style: &str) -> String {
             id = anchor(tag),
         );
         for each in operations.iter().filter(|each| each.has_tag(tag)) {
-            main.push_str(&operation(each, &schemas));
+            main.push_str(&operation(each, &schemas, &parts));
         }
         main.push_str("</section>");
     }
@@ -157,7 +179,7 @@ fn words(name: &str) -> String {
     text
 }
 
-fn operation<'d>(of: &Operation<'d>, schemas: &Schemas<'d>) -> String {
+fn operation<'d>(of: &Operation<'d>, schemas: &Schemas<'d>, parts: &Parts<'d>) -> String {
     let mut html = format!(
         "<article id=\"{id}\"><h3><a href=\"#{id}\">{}</a></h3>\
          <p class=\"where\"><span class=\"method {m}\">{m}</span><code>{}</code></p>",
@@ -176,11 +198,16 @@ fn operation<'d>(of: &Operation<'d>, schemas: &Schemas<'d>) -> String {
         true => "No API key needed".to_owned(),
         false => {
             let names: Vec<String> = keys.iter().map(|key| escape(&words(key))).collect();
-            names.join(" or ").replace(" or P", " or p")
+            let names = names.join(" or ").replace(" or P", " or p");
+            if of.is_open() {
+                names + ", or none"
+            } else {
+                names
+            }
         }
     };
     let _ = write!(html, "<p class=\"keys\">{keys}</p>");
-    html.push_str(&parameters(of, schemas));
+    html.push_str(&parameters(of, schemas, parts));
     html.push_str(&request(of, schemas));
     html.push_str(&responses(of, schemas));
     html.push_str("</article>");
@@ -196,10 +223,11 @@ fn path(text: &str) -> String {
         .replace("</<wbr>var>", "</var>")
 }
 
-fn parameters<'d>(of: &Operation<'d>, schemas: &Schemas<'d>) -> String {
+fn parameters<'d>(of: &Operation<'d>, schemas: &Schemas<'d>, parts: &Parts<'d>) -> String {
     let Some(all) = of.body["parameters"].as_array() else {
         return String::new();
     };
+    let all: Vec<&Value> = all.iter().map(|each| parts.resolve(each)).collect();
     let mut html = String::new();
     for (place, title) in [
         ("path", "In the path"),
@@ -258,7 +286,7 @@ fn responses<'d>(of: &Operation<'d>, schemas: &Schemas<'d>) -> String {
             html,
             "<li><span class=\"status {class}\">{}</span><div>{}",
             escape(status),
-            prose(answer["description"].as_str().unwrap_or_default())
+            linked(answer)
         );
         for (kind, content) in answer["content"].as_object().into_iter().flatten() {
             let schema = &content["schema"];
@@ -271,14 +299,49 @@ fn responses<'d>(of: &Operation<'d>, schemas: &Schemas<'d>) -> String {
             let fields = schemas.fields(schema, 0);
             if good && !fields.is_empty() {
                 html.push_str(&folded("Fields", &fields, false));
-                let example = schemas.example(schema, 0);
+                let example = match content.get("example") {
+                    Some(example) => example.clone(),
+                    None => schemas.example(schema, 0),
+                };
                 html.push_str(&folded("Example", &json(&example), false));
             }
         }
+        html.push_str(&sent_headers(answer));
         html.push_str("</div></li>");
     }
     html.push_str("</ul>");
     html
+}
+
+/// What an answer is, each of its problems with a link to its page.
+fn linked(answer: &Value) -> String {
+    let mut html = prose(answer["description"].as_str().unwrap_or_default());
+    let content = answer["content"].as_object().into_iter().flatten();
+    for code in content
+        .filter_map(|(_, content)| content["examples"].as_object())
+        .flat_map(Map::keys)
+    {
+        let code = escape(code);
+        let shown = format!("<code>{code}</code>");
+        html = html.replace(&shown, &format!("<a href=\"/problems/{code}\">{shown}</a>"));
+    }
+    html
+}
+
+/// The headers an answer has of its own; every answer has a `Request-Id`.
+fn sent_headers(answer: &Value) -> String {
+    let names = answer["headers"]
+        .as_object()
+        .into_iter()
+        .flat_map(Map::keys);
+    let names: Vec<String> = names
+        .filter(|name| *name != "Request-Id")
+        .map(|name| format!("<code>{}</code>", escape(name)))
+        .collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(" <span class=\"media\">with {}</span>", names.join(", ")),
+    }
 }
 
 fn all_schemas(schemas: &Schemas<'_>) -> String {

@@ -9,6 +9,11 @@ use super::super::problem_page::{escape, prose};
 /// How deep fields are shown within fields; deeper ones are a link.
 const MAX_DEPTH: usize = 4;
 
+/// The longest pattern that is shown.
+const MAX_PATTERN: usize = 40;
+/// The most words of a closed list that are shown.
+const MAX_WORDS: usize = 20;
+
 const REFERENCE: &str = "#/components/schemas/";
 
 /// The schemas of the document, by name.
@@ -101,19 +106,23 @@ impl<'d> Schemas<'d> {
             ("pattern", "matches <code>#</code>"),
             ("default", "<code>#</code> when not given"),
         ] {
-            match inner.get(key) {
+            match inner.get(key).or_else(|| found.get(key)) {
                 None | Some(Value::Null) => {}
+                Some(Value::String(pattern)) if key == "pattern" && !is_readable(pattern) => {}
                 Some(value) => limits.push(text.replace('#', &escape(&plain(value)))),
             }
         }
-        if let Some(words) = found["enum"].as_array() {
+        if let Some(words) = found["enum"]
+            .as_array()
+            .filter(|words| words.len() <= MAX_WORDS)
+        {
             let words = words
                 .iter()
                 .map(|word| format!("<code>{}</code>", escape(&plain(word))));
             let words: Vec<String> = words.collect();
             limits.push(format!("one of {}", words.join(" ")));
         }
-        if let Some(example) = inner.get("example") {
+        if let Some(example) = Self::given_example(inner).or_else(|| Self::given_example(found)) {
             limits.push(format!("such as <code>{}</code>", escape(&plain(example))));
         }
         limits.join("; ")
@@ -210,14 +219,16 @@ impl<'d> Schemas<'d> {
         html
     }
 
+    /// The example a schema gives itself.
+    fn given_example(schema: &Value) -> Option<&Value> {
+        schema.get("example").or_else(|| schema["examples"].get(0))
+    }
+
     /// An example of a value, made from the examples of its fields.
     pub fn example(&self, schema: &'d Value, depth: usize) -> Value {
         let inner = Self::without_null(schema);
-        if let Some(example) = inner.get("example") {
-            return example.clone();
-        }
         let (_, found) = self.resolve(inner);
-        if let Some(example) = found.get("example") {
+        if let Some(example) = Self::given_example(inner).or_else(|| Self::given_example(found)) {
             return example.clone();
         }
         if let Some(word) = found["enum"].get(0) {
@@ -245,6 +256,12 @@ impl<'d> Schemas<'d> {
             _ => Value::Object(Map::new()),
         }
     }
+}
+
+/// Whether a pattern says more to a reader than the text beside it: a long one, or one of control characters,
+/// does not.
+fn is_readable(pattern: &str) -> bool {
+    pattern.len() <= MAX_PATTERN && !pattern.contains("\\u")
 }
 
 /// A JSON value as a reader writes it: text without its quotes.

@@ -40,11 +40,15 @@ fn example(operation: &str, status: &str) -> Option<Value> {
         ("get_order", "200") => order(),
         ("list_orders", "200") => list("/v1/orders", order()),
         ("create_checkout_session", "202") => session("creating"),
-        ("create_checkout_session", "200" | "201") | ("get_checkout_session", "200") => session("open"),
+        ("create_checkout_session", "200" | "201") | ("get_checkout_session", "200") => {
+            session("open")
+        }
         ("put_product", "200" | "201") | ("get_product", "200") => product(),
         ("list_products", "200") => list("/v1/products", product()),
         ("health_live" | "health_ready", "200") => json!({"status": "ok"}),
-        ("openapi", "200") => json!({"openapi": "3.1.0", "info": {"title": "Till", "version": "0.1.0"}, "paths": {}}),
+        ("openapi", "200") => {
+            json!({"openapi": "3.1.0", "info": {"title": "Till", "version": "0.1.0"}, "paths": {}})
+        }
         ("metrics", "200") => "# TYPE till_http_requests_total counter\n".into(),
         ("docs", "200") => "<!doctype html>…".into(),
         _ => return None,
@@ -91,7 +95,12 @@ fn order() -> Value {
     })
 }
 
-fn line(id: &str, sku: Value, (name, quantity): (&str, u32), (price, total): (&str, &str)) -> Value {
+fn line(
+    id: &str,
+    sku: Value,
+    (name, quantity): (&str, u32),
+    (price, total): (&str, &str),
+) -> Value {
     json!({
         "id": id,
         "object": "line_item",

@@ -28,11 +28,16 @@ impl Modify for Headers {
             ))
             .schema(Some(text().examples(["web-7f3a"])))
             .build();
-        components.parameters.insert("RequestId".to_owned(), given.into());
+        components
+            .parameters
+            .insert("RequestId".to_owned(), given.into());
         for item in document.paths.paths.values_mut() {
             for operation in operations(item) {
                 let request_id = RefOr::Ref(Ref::new("#/components/parameters/RequestId"));
-                operation.parameters.get_or_insert_default().push(request_id);
+                operation
+                    .parameters
+                    .get_or_insert_default()
+                    .push(request_id);
                 let replays = takes_key(operation);
                 for (status, answer) in &mut operation.responses.responses {
                     let RefOr::T(answer) = answer else { continue };

@@ -45,35 +45,61 @@ impl Modify for Refusals {
             let example = ExampleBuilder::new()
                 .summary(code.entry().title)
                 .value(Some(example(code)));
-            components.examples.insert(name.to_owned(), example.build().into());
+            components
+                .examples
+                .insert(name.to_owned(), example.build().into());
         }
     }
 }
 
 /// The operations of a path.
 pub fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let all = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+    let all = [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+        &mut item.patch,
+    ];
     all.into_iter().flatten()
 }
 
 /// Every code an operation may answer with.
 fn codes(operation: &mut Operation) -> Vec<Code> {
-    let named = operation.extensions.as_mut().and_then(|all| all.remove(NAMED));
+    let named = operation
+        .extensions
+        .as_mut()
+        .and_then(|all| all.remove(NAMED));
     let mut codes: Vec<Code> = match named {
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).filter_map(Code::find).collect(),
+        Some(Value::Array(names)) => names
+            .iter()
+            .filter_map(Value::as_str)
+            .filter_map(Code::find)
+            .collect(),
         _ => Vec::new(),
     };
     let given = |place: &ParameterIn, name: Option<&str>| {
-        operation.parameters.iter().flatten().any(|parameter| match parameter {
-            RefOr::T(parameter) => parameter.parameter_in == *place && name.is_none_or(|name| parameter.name == name),
-            RefOr::Ref(_) => false,
-        })
+        operation
+            .parameters
+            .iter()
+            .flatten()
+            .any(|parameter| match parameter {
+                RefOr::T(parameter) => {
+                    parameter.parameter_in == *place
+                        && name.is_none_or(|name| parameter.name == name)
+                }
+                RefOr::Ref(_) => false,
+            })
     };
     let keyed = operation.security.iter().flatten().any(|scheme| {
         serde_json::to_value(scheme).is_ok_and(|scheme| scheme.get("secret_key").is_some())
     });
     if keyed {
-        codes.extend([Code::Unauthenticated, Code::Forbidden, Code::DatabaseUnavailable]);
+        codes.extend([
+            Code::Unauthenticated,
+            Code::Forbidden,
+            Code::DatabaseUnavailable,
+        ]);
     }
     if given(&ParameterIn::Query, None) {
         codes.push(Code::InvalidRequest);
@@ -87,7 +113,12 @@ fn codes(operation: &mut Operation) -> Vec<Code> {
         ]);
     }
     if operation.request_body.is_some() {
-        codes.extend([Code::BodyTruncated, Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType]);
+        codes.extend([
+            Code::BodyTruncated,
+            Code::RequestTimeout,
+            Code::PayloadTooLarge,
+            Code::UnsupportedMediaType,
+        ]);
     }
     if operation.request_body.is_some() && keyed {
         codes.extend([Code::MalformedJson, Code::InvalidRequest]);
@@ -98,7 +129,9 @@ fn codes(operation: &mut Operation) -> Vec<Code> {
 
 /// An answer of one status, whichever of these codes it has.
 fn answer(status: u16, codes: &[Code]) -> Response {
-    let texts = codes.iter().map(|code| format!("{} (`{}`)", code.entry().title, code.as_str()));
+    let texts = codes
+        .iter()
+        .map(|code| format!("{} (`{}`)", code.entry().title, code.as_str()));
     let examples = codes.iter().map(|code| {
         let place = format!("#/components/examples/{}", code.as_str());
         (code.as_str(), RefOr::Ref(Ref::new(place)))
@@ -112,7 +145,9 @@ fn answer(status: u16, codes: &[Code]) -> Response {
         .description(description)
         .content("application/problem+json", content)
         .build();
-    let waits = codes.iter().any(|code| code.default_retry_after_s().is_some());
+    let waits = codes
+        .iter()
+        .any(|code| code.default_retry_after_s().is_some());
     let names = [
         ("WWW-Authenticate", status == 401),
         ("RateLimit-Policy", status == 429),
@@ -120,7 +155,9 @@ fn answer(status: u16, codes: &[Code]) -> Response {
         ("Retry-After", waits),
     ];
     for (name, _) in names.into_iter().filter(|(_, sent)| *sent) {
-        response.headers.insert(name.to_owned(), headers::reference(name));
+        response
+            .headers
+            .insert(name.to_owned(), headers::reference(name));
     }
     response
 }
@@ -139,7 +176,8 @@ fn example(code: Code) -> Value {
     match code {
         Code::InvalidRequest => {
             problem["detail"] = "1 field is not valid.".into();
-            problem["errors"] = json!([{"pointer": "/line_items/0/quantity", "detail": "must be 1 to 9,999"}]);
+            problem["errors"] =
+                json!([{"pointer": "/line_items/0/quantity", "detail": "must be 1 to 9,999"}]);
         }
         Code::ReferenceTaken => {
             problem["detail"] = "Another order of this shop has this reference.".into();

@@ -10,7 +10,10 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr};
 use super::refusals::operations;
 
 /// Lists are generic here and have names there: `List_Order` becomes `OrderList`.
-const LISTS: &[(&str, &str, &str)] = &[("List_Order", "OrderList", "Order"), ("List_Product", "ProductList", "Product")];
+const LISTS: &[(&str, &str, &str)] = &[
+    ("List_Order", "OrderList", "Order"),
+    ("List_Product", "ProductList", "Product"),
+];
 
 /// Completes the schemas.
 pub struct Shapes;
@@ -26,7 +29,8 @@ impl Modify for Shapes {
                 for_objects(schema, &mut fix_kind);
             }
         }
-        if let Some(RefOr::T(Schema::Object(line))) = components.schemas.get_mut("LineItemRequest") {
+        if let Some(RefOr::T(Schema::Object(line))) = components.schemas.get_mut("LineItemRequest")
+        {
             exclude(line);
         }
         for item in document.paths.paths.values_mut() {
@@ -42,7 +46,9 @@ impl Modify for Shapes {
 }
 
 fn name_list(components: &mut Components, derived: &str, name: &str, entry: &str) {
-    let Some(mut list) = components.schemas.remove(derived) else { return };
+    let Some(mut list) = components.schemas.remove(derived) else {
+        return;
+    };
     if let RefOr::T(Schema::Object(object)) = &mut list
         && let Some(RefOr::T(Schema::Array(data))) = object.properties.get_mut("data")
     {
