@@ -153,7 +153,7 @@ impl Reader {
     }
 
     fn limit(&mut self) -> Option<u64> {
-        let text = self.text("limit")?;
+        let text = self.raw("limit")?;
         // `parse` takes a leading plus, too.
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let limit = text.parse().ok();
