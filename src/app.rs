@@ -9,7 +9,7 @@ use rocket::{Build, Rocket};
 use tokio::sync::{Mutex, Notify};
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, LatePayments};
 use crate::http;
 use crate::http::metrics::{Measured, MetricsToken};
 use crate::http::throttles::Throttles;
@@ -129,6 +129,7 @@ pub async fn build_services(
         secrets,
         expire_after_ms: i64::from(config.orders.expire_after_s) * 1_000,
         sessions_per_order: config.http.sessions_per_order.get(),
+        auto_refund: config.orders.late_payments == LatePayments::Refund,
         wake: Arc::new(Notify::new()),
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
         queues_counted_at: Mutex::default(),

@@ -171,12 +171,25 @@ impl Default for Worker {
 pub struct Orders {
     /// How long an order may stay unpaid, in seconds.
     pub expire_after_s: u32,
+    /// What becomes of money that came too late or twice.
+    pub late_payments: LatePayments,
+}
+
+/// What becomes of money that came for a closed order, or twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatePayments {
+    /// It goes back by itself; people see it in review until it has.
+    Refund,
+    /// It is held until people decide.
+    Hold,
 }
 
 impl Default for Orders {
     fn default() -> Self {
         Orders {
             expire_after_s: 86_400,
+            late_payments: LatePayments::Refund,
         }
     }
 }

@@ -19,6 +19,8 @@ pub mod provider_attempt;
 pub mod provider_call;
 pub mod provider_event;
 pub mod provider_fact;
+pub mod refund;
+pub mod refund_line;
 pub mod review;
 pub mod search_cursor;
 pub mod shop;

@@ -64,6 +64,8 @@ pub struct Model {
     pub paid_at: Option<i64>,
     /// Cancel requested, in epoch milliseconds.
     pub cancel_requested_at: Option<i64>,
+    /// When closing it by time is tried next, in epoch milliseconds.
+    pub close_next_at: Option<i64>,
     /// Expires, in epoch milliseconds.
     pub expires_at: i64,
     /// The request.

@@ -44,6 +44,8 @@ pub struct Model {
     pub belongs: bool,
     /// Failure code.
     pub failure_code: Option<String>,
+    /// Poll count.
+    pub poll_count: i64,
     /// Next poll, in epoch milliseconds.
     pub next_poll_at: Option<i64>,
     /// Lease until, in epoch milliseconds.

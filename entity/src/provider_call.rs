@@ -50,6 +50,8 @@ pub struct Model {
     pub created_at: i64,
     /// Finished, in epoch milliseconds.
     pub finished_at: Option<i64>,
+    /// Since when people have to look at it, in epoch milliseconds.
+    pub review_at: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -24,6 +24,7 @@ const EXAMPLES: [(&str, &str); 13] = [
     ("TILL_WORKER__ENABLED", "true"),
     ("TILL_WORKER__PORT", "9100"),
     ("TILL_ORDERS__EXPIRE_AFTER_S", "86400"),
+    ("TILL_ORDERS__LATE_PAYMENTS", "refund"),
     ("TILL_LOG__FORMAT", "json"),
     ("ROCKET_PORT", "8000"),
 ];

@@ -1,6 +1,7 @@
 //! Provider calls: operations that change something at a provider, and when they are tried again.
 
 use super::access::words;
+
 use super::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 
 words! {
@@ -10,6 +11,12 @@ words! {
         SessionCreate = "session_create",
         /// Makes a session unpayable.
         SessionExpire = "session_expire",
+        /// Takes reserved money, or some of it; the rest is released.
+        Capture = "payment_capture",
+        /// Releases reserved money.
+        Void = "payment_void",
+        /// Gives money back.
+        Refund = "refund_create",
     }
 }
 
@@ -68,6 +75,15 @@ pub fn retry_delay_ms(tries: u32) -> i64 {
 #[must_use]
 pub fn may_resend(created_at: Timestamp, now: Timestamp) -> bool {
     now.since(created_at) < RESEND_LIMIT_MS
+}
+
+/// How long to wait before a payment with something open is asked about again, in milliseconds, after `polls`
+/// questions: webhooks come within minutes, and what they missed is not urgent.
+#[must_use]
+pub fn payment_poll_gap_ms(polls: u32) -> i64 {
+    const GAPS: [i64; 4] = [MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS];
+    let at = usize::try_from(polls).unwrap_or(usize::MAX);
+    GAPS.get(at).copied().unwrap_or(6 * HOUR_MS)
 }
 
 /// How long an event that could not be applied waits before it is tried again, in milliseconds.

@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::access::words;
 use super::checkout::SessionStatus;
-use super::ids::{CheckoutSessionId, EventId, OrderId, PaymentId};
+use super::ids::{CheckoutSessionId, EventId, OrderId, PaymentId, RefundId};
 use super::order::{OrderStatus, PaymentStatus};
 use super::payment::{PaymentWord, word_of};
+use super::refund::RefundStatus;
 use super::settlement::OrderState;
 use super::time::Timestamp;
 
@@ -65,6 +66,8 @@ pub enum Shown {
     Session(CheckoutSessionId),
     /// One of its payments.
     Payment(PaymentId),
+    /// One of its refunds.
+    Refund(RefundId),
 }
 
 /// What happened between two states, in the order it is told. `paid_before`: whether `order.paid` has ever
@@ -107,6 +110,19 @@ pub fn happened(
             | SessionStatus::Failed => {}
         }
     }
+    for refund in &after.refunds {
+        let old = before.refunds.iter().find(|old| old.id == refund.id);
+        if old.map_or(RefundStatus::Pending, |old| old.status) == refund.status {
+            continue;
+        }
+        let shown = Shown::Refund(refund.id);
+        match refund.status {
+            RefundStatus::Succeeded => events.push((EventType::RefundSucceeded, shown)),
+            RefundStatus::Failed => events.push((EventType::RefundFailed, shown)),
+            RefundStatus::Pending => {}
+        }
+    }
+    events.extend(dispute_events(before, after));
     if after.counts_as_paid && !paid_before {
         events.push((EventType::OrderPaid, Shown::Order));
     }
@@ -122,6 +138,28 @@ pub fn happened(
         .any(|key| !before.reviews.contains(key));
     if asked {
         events.push((EventType::OrderReview, Shown::Order));
+    }
+    events
+}
+
+/// Disputes that are new, and those that were decided; told with their payment.
+fn dispute_events(before: &OrderState, after: &OrderState) -> Vec<(EventType, Shown)> {
+    let mut events = Vec::new();
+    for payment in &after.payments {
+        let shown = Shown::Payment(payment.id);
+        let known = before.payments.iter().find(|old| old.id == payment.id);
+        for dispute in &payment.disputes {
+            let old = known.and_then(|known| {
+                let mut same = known.disputes.iter();
+                same.find(|old| old.object == dispute.object)
+            });
+            if old.is_none() {
+                events.push((EventType::DisputeOpened, shown));
+            }
+            if !dispute.is_open() && old.is_none_or(|old| old.rank != dispute.rank) {
+                events.push((EventType::DisputeClosed, shown));
+            }
+        }
     }
     events
 }
@@ -263,7 +301,11 @@ mod tests {
             for ((kind, shown), count) in counts {
                 prop_assert!(count == 1 || !once.contains(&kind), "{} about {:?}", kind, shown);
                 let about = match kind {
-                    E::PaymentCaptured | E::PaymentVoided | E::PaymentFailed => {
+                    E::PaymentCaptured
+                    | E::PaymentVoided
+                    | E::PaymentFailed
+                    | E::DisputeOpened
+                    | E::DisputeClosed => {
                         matches!(shown, Shown::Payment(_))
                     }
                     E::CheckoutSessionCompleted | E::CheckoutSessionExpired => {

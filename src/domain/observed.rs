@@ -30,6 +30,12 @@ pub enum Observed {
     Session(ObservedSession),
     /// A payment intent: the object money moves on.
     Intent(ObservedIntent),
+    /// A refund of an intent's money.
+    Refund(ObservedRefund),
+    /// A customer's bank asking for an intent's money.
+    Dispute(ObservedDispute),
+    /// A reservation that lapsed before it was captured.
+    Lapsed(ObservedLapse),
 }
 
 impl Observed {
@@ -39,6 +45,9 @@ impl Observed {
         match self {
             Observed::Session(session) => &session.marks,
             Observed::Intent(intent) => &intent.marks,
+            Observed::Refund(refund) => &refund.marks,
+            Observed::Dispute(dispute) => &dispute.marks,
+            Observed::Lapsed(lapse) => &lapse.marks,
         }
     }
 
@@ -48,6 +57,9 @@ impl Observed {
         match self {
             Observed::Session(session) => &session.provider_id,
             Observed::Intent(intent) => &intent.provider_id,
+            Observed::Refund(refund) => &refund.provider_id,
+            Observed::Dispute(dispute) => &dispute.provider_id,
+            Observed::Lapsed(lapse) => &lapse.charge,
         }
     }
 
@@ -57,15 +69,53 @@ impl Observed {
         match self {
             Observed::Session(session) => session.intent_id(),
             Observed::Intent(intent) => Some(&intent.provider_id),
+            Observed::Refund(refund) => refund.intent.as_deref(),
+            Observed::Dispute(dispute) => dispute.intent.as_deref(),
+            Observed::Lapsed(lapse) => lapse.intent.as_deref(),
         }
     }
 
-    /// Whether the provider moved real money for this object.
+    /// The provider's id of the charge the object is, or belongs to.
     #[must_use]
-    pub fn live(&self) -> bool {
+    pub fn charge_id(&self) -> Option<&str> {
         match self {
-            Observed::Session(session) => session.live,
-            Observed::Intent(intent) => intent.live,
+            Observed::Session(_) => None,
+            Observed::Intent(intent) => intent.charge.as_deref(),
+            Observed::Refund(refund) => refund.charge.as_deref(),
+            Observed::Dispute(dispute) => dispute.charge.as_deref(),
+            Observed::Lapsed(lapse) => Some(&lapse.charge),
+        }
+    }
+
+    /// Whether the object says nothing without the payment it is about: refunds, disputes and lapsed
+    /// reservations are judged by their intent.
+    #[must_use]
+    pub fn needs_payment(&self) -> bool {
+        match self {
+            Observed::Session(_) | Observed::Intent(_) => false,
+            Observed::Refund(_) | Observed::Dispute(_) | Observed::Lapsed(_) => true,
+        }
+    }
+
+    /// What the provider was asked to charge, where the object says so.
+    #[must_use]
+    pub fn requested(&self) -> Option<Money> {
+        match self {
+            Observed::Session(session) => Some(session.amount),
+            Observed::Intent(intent) => Some(intent.amount),
+            Observed::Refund(_) | Observed::Dispute(_) | Observed::Lapsed(_) => None,
+        }
+    }
+
+    /// Whether the provider moved real money for this object, where the object says so.
+    #[must_use]
+    pub fn live(&self) -> Option<bool> {
+        match self {
+            Observed::Session(session) => Some(session.live),
+            Observed::Intent(intent) => Some(intent.live),
+            Observed::Refund(_) => None,
+            Observed::Dispute(dispute) => Some(dispute.live),
+            Observed::Lapsed(lapse) => Some(lapse.live),
         }
     }
 }
@@ -166,6 +216,85 @@ pub enum ObservedIntentStatus {
     Captured,
     /// It was given up; a reservation was released.
     Canceled,
+}
+
+/// A refund as the provider showed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedRefund {
+    /// The provider's id.
+    pub provider_id: String,
+    /// Our marks; none on a refund somebody made at the provider.
+    pub marks: Marks,
+    /// The intent whose money goes back.
+    pub intent: Option<String>,
+    /// The charge whose money goes back.
+    pub charge: Option<String>,
+    /// Where it stands.
+    pub status: ObservedRefundStatus,
+    /// How much goes back.
+    pub amount: Money,
+    /// Why it failed, as a short code.
+    pub failure: Option<String>,
+}
+
+/// Where a provider's refund stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObservedRefundStatus {
+    /// The money is on its way, or waits for the customer.
+    Pending,
+    /// The money went back.
+    Succeeded,
+    /// The money did not go back, or came back.
+    Failed,
+    /// It was called off.
+    Cancelled,
+}
+
+/// A dispute as the provider showed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedDispute {
+    /// The provider's id.
+    pub provider_id: String,
+    /// Our marks, which disputes have only if somebody put them there.
+    pub marks: Marks,
+    /// The intent whose money is disputed.
+    pub intent: Option<String>,
+    /// The charge whose money is disputed.
+    pub charge: Option<String>,
+    /// Where it stands.
+    pub status: ObservedDisputeStatus,
+    /// What has been taken in all.
+    pub withdrawn: Money,
+    /// What has been given back in all.
+    pub reinstated: Money,
+    /// Whether it moves real money.
+    pub live: bool,
+}
+
+/// Where a provider's dispute stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObservedDisputeStatus {
+    /// Nothing is decided.
+    Open,
+    /// An inquiry ended without a dispute.
+    WarningClosed,
+    /// Decided for the shop.
+    Won,
+    /// Decided for the customer.
+    Lost,
+}
+
+/// A reservation that lapsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedLapse {
+    /// The charge that held it.
+    pub charge: String,
+    /// Our marks on the charge.
+    pub marks: Marks,
+    /// The charge's intent.
+    pub intent: Option<String>,
+    /// Whether it was real money.
+    pub live: bool,
 }
 
 /// Why a try to pay failed.

@@ -102,7 +102,11 @@ fn refused(code: Refusal, detail: String) -> Problem {
         Refusal::ProviderRejected => Code::ProviderRejected,
         Refusal::ProviderUnavailable => Code::ProviderUnavailable,
         Refusal::ModeMismatch => Code::ModeMismatch,
-        Refusal::NotSupportedYet => Code::NotSupportedYet,
+        Refusal::AlreadyCaptured => Code::AlreadyCaptured,
+        Refusal::NotCapturable => Code::NotCapturable,
+        Refusal::NotVoidable => Code::NotVoidable,
+        Refusal::RefundExceedsCaptured => Code::RefundExceedsCaptured,
+        Refusal::PaymentDisputed => Code::PaymentDisputed,
     };
     Problem::new(code, detail)
 }
@@ -115,21 +119,42 @@ impl<'r> FromRequest<'r> for IdempotencyKey {
     type Error = Refused;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
-        let mut given = request.headers().get("Idempotency-Key");
-        let problem = match (given.next(), given.next()) {
-            (None, _) => Problem::new(
+        let problem = match key_of(request) {
+            Ok(Some(key)) => return Outcome::Success(IdempotencyKey(key)),
+            Ok(None) => Problem::new(
                 Code::IdempotencyKeyMissing,
                 "This request needs an `Idempotency-Key` header, so that repeating it does nothing twice.",
             ),
-            (Some(key), None) if is_key(key) => {
-                return Outcome::Success(IdempotencyKey(key.to_owned()));
-            }
-            _ => Problem::new(
-                Code::IdempotencyKeyInvalid,
-                "Send one `Idempotency-Key` header of 1 to 255 visible ASCII characters.",
-            ),
+            Err(problem) => problem,
         };
         fail(request, problem)
+    }
+}
+
+/// The `Idempotency-Key` header, where it may be left out.
+pub struct MaybeIdempotencyKey(pub Option<String>);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for MaybeIdempotencyKey {
+    type Error = Refused;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        match key_of(request) {
+            Ok(key) => Outcome::Success(MaybeIdempotencyKey(key)),
+            Err(problem) => fail(request, problem),
+        }
+    }
+}
+
+fn key_of(request: &Request<'_>) -> Result<Option<String>, Problem> {
+    let mut given = request.headers().get("Idempotency-Key");
+    match (given.next(), given.next()) {
+        (None, _) => Ok(None),
+        (Some(key), None) if is_key(key) => Ok(Some(key.to_owned())),
+        _ => Err(Problem::new(
+            Code::IdempotencyKeyInvalid,
+            "Send one `Idempotency-Key` header of 1 to 255 visible ASCII characters.",
+        )),
     }
 }
 

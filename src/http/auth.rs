@@ -30,6 +30,12 @@ pub struct OrdersRead;
 pub struct StorefrontRead;
 /// Secret keys that may place orders, and publishable keys.
 pub struct StorefrontWrite;
+/// Secret keys that may change orders.
+pub struct OrdersWrite;
+/// Secret keys that may capture and void payments.
+pub struct PaymentsWrite;
+/// Secret keys that may refund.
+pub struct RefundsWrite;
 /// Secret keys that may write the catalogue.
 pub struct CatalogueWrite;
 
@@ -46,6 +52,21 @@ impl Right for StorefrontRead {
 impl Right for StorefrontWrite {
     const SCOPE: Scope = Scope::OrdersWrite;
     const PUBLISHABLE: bool = true;
+}
+
+impl Right for OrdersWrite {
+    const SCOPE: Scope = Scope::OrdersWrite;
+    const PUBLISHABLE: bool = false;
+}
+
+impl Right for PaymentsWrite {
+    const SCOPE: Scope = Scope::PaymentsWrite;
+    const PUBLISHABLE: bool = false;
+}
+
+impl Right for RefundsWrite {
+    const SCOPE: Scope = Scope::RefundsWrite;
+    const PUBLISHABLE: bool = false;
 }
 
 impl Right for CatalogueWrite {

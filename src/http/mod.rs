@@ -10,6 +10,7 @@ pub mod auth;
 pub mod body;
 pub mod catchers;
 pub mod checkout_sessions;
+pub mod closing;
 pub mod cors;
 pub mod docs;
 pub mod health;
@@ -18,11 +19,13 @@ pub mod metrics;
 pub mod openapi;
 pub mod order_body;
 pub mod orders;
+pub mod payments;
 pub mod problem;
 pub mod problem_catalogue;
 pub mod problem_page;
 pub mod products;
 pub mod query;
+pub mod refunds;
 pub mod request_id;
 pub mod security;
 pub mod strict_json;
@@ -71,6 +74,15 @@ pub fn api_routes() -> Vec<rocket::Route> {
         orders::get,
         checkout_sessions::create,
         checkout_sessions::get,
+        closing::cancel_order,
+        closing::expire_session,
+        payments::get,
+        payments::list,
+        payments::capture,
+        payments::void,
+        refunds::create,
+        refunds::get,
+        refunds::list,
         products::put,
         products::list,
         products::get,

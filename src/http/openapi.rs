@@ -15,7 +15,10 @@ use refusals::Refusals;
 use shapes::Shapes;
 
 use super::problem::ProblemBody;
-use super::{checkout_sessions, docs, health, metrics, orders, products, webhooks};
+use super::{
+    checkout_sessions, closing, docs, health, metrics, orders, payments, products, refunds,
+    webhooks,
+};
 
 /// The document's source: what the handlers say of themselves.
 #[derive(OpenApi)]
@@ -30,6 +33,9 @@ use super::{checkout_sessions, docs, health, metrics, orders, products, webhooks
     paths(
         orders::create, orders::list, orders::get,
         checkout_sessions::create, checkout_sessions::get,
+        closing::cancel_order, closing::expire_session,
+        payments::get, payments::list, payments::capture, payments::void,
+        refunds::create, refunds::get, refunds::list,
         products::put, products::list, products::get,
         webhooks::receive, webhooks::receive_for_account,
         health::live, health::ready, metrics::scrape, document, docs::read,
@@ -39,6 +45,8 @@ use super::{checkout_sessions, docs, health, metrics, orders, products, webhooks
     tags(
         (name = "Orders", description = "What was ordered and where its money stands"),
         (name = "Checkout", description = "Pages customers pay on"),
+        (name = "Payments", description = "Money at the provider: reserved, taken, released"),
+        (name = "Refunds", description = "Money that goes back"),
         (name = "Products", description = "What the shop sells and for how much"),
         (name = "Webhooks in", description = "What providers report"),
         (name = "Health", description = "Whether Till can do its work, and how much it does"),

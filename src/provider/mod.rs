@@ -11,9 +11,10 @@ use async_trait::async_trait;
 use crate::domain::access::Mode;
 pub use crate::domain::call::CallRequest;
 use crate::domain::checkout::Capture;
-use crate::domain::ids::{CheckoutSessionId, OrderId};
+use crate::domain::ids::{CheckoutSessionId, OrderId, RefundId};
 use crate::domain::money::Money;
 use crate::domain::observed::Observed;
+use crate::domain::refund::RefundReason;
 use crate::domain::time::Timestamp;
 
 /// A payment provider: one adapter with one account's credentials.
@@ -40,6 +41,21 @@ pub trait PaymentProvider: Send + Sync {
     /// The exact request that makes a session unpayable.
     fn expire_session(&self, provider_session_id: &str) -> CallRequest;
 
+    /// The exact request that takes reserved money, all of it or less; what is left is released.
+    ///
+    /// # Errors
+    /// [`NotChargeable`] when the amount cannot be represented.
+    fn capture(&self, intent: &str, amount: Money) -> Result<CallRequest, NotChargeable>;
+
+    /// The exact request that releases reserved money.
+    fn void(&self, intent: &str) -> CallRequest;
+
+    /// The exact request that gives money back.
+    ///
+    /// # Errors
+    /// [`NotChargeable`] when the amount cannot be represented.
+    fn refund(&self, refund: &RefundAsk) -> Result<CallRequest, NotChargeable>;
+
     /// Sends a call once, under its idempotency key.
     async fn send(&self, call: &CallRequest, idempotency_key: &str) -> Outcome;
 
@@ -48,6 +64,12 @@ pub trait PaymentProvider: Send + Sync {
     /// # Errors
     /// [`FetchError`] when the object does not exist or no answer could be had.
     async fn fetch(&self, reference: &Reference) -> Result<Observed, FetchError>;
+
+    /// Every refund of an intent's money, whoever made it.
+    ///
+    /// # Errors
+    /// [`FetchError`] when no answer, or not the whole one, could be had.
+    async fn refunds_of(&self, intent: &str) -> Result<Vec<Observed>, FetchError>;
 
     /// Makes one harmless request, to see whether the provider can be reached and takes the credentials.
     ///
@@ -101,6 +123,23 @@ pub struct NewSession {
     pub customer_email: Option<String>,
     /// When the session stops being payable.
     pub expires_at: Timestamp,
+}
+
+/// A refund to be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundAsk {
+    /// Our refund id; sent as a mark.
+    pub refund: RefundId,
+    /// Our order id; sent as a mark.
+    pub order: OrderId,
+    /// This database's id; sent as a mark.
+    pub deployment: String,
+    /// The intent whose money goes back.
+    pub intent: String,
+    /// How much of it.
+    pub amount: Money,
+    /// Why.
+    pub reason: Option<RefundReason>,
 }
 
 /// What is known after one try of a call.
@@ -199,6 +238,8 @@ pub enum Reference {
     Session(String),
     /// A payment intent.
     Intent(String),
+    /// A dispute.
+    Dispute(String),
 }
 
 /// Why an object could not be fetched.

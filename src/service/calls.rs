@@ -1,18 +1,24 @@
 //! Carrying out provider calls: send the stored bytes, note the try, settle what is known.
 //!
-//! Used by the request that wrote the call and by the recovery loop alike, so both do the same.
+//! Used by the request that wrote the call and by the recovery loop alike, so both do the same. While the same
+//! key is safe an unknown outcome is asked for with the same bytes; after that the object itself is looked at,
+//! and only what the provider shows is believed. Only a session nobody has the URL of is ever given up.
 
 use super::error::chain;
 use super::{ServiceError, Services};
+use crate::domain::access::Trace;
 use crate::domain::call::{CallKind, CallStatus, may_resend, retry_delay_ms};
 use crate::domain::checkout::{Wanted, disagreement};
-use crate::domain::ids::CheckoutSessionId;
-use crate::domain::observed::Observed;
+use crate::domain::ids::PaymentId;
+use crate::domain::observed::{Observed, ObservedIntentStatus};
 use crate::domain::settlement::{FactDraft, FactKind};
-use crate::provider::{Ambiguity, CallResult, Decline, Outcome, Reference};
+use crate::domain::time::DAY_MS;
+use crate::provider::{Ambiguity, CallResult, Decline, FetchError, Outcome, Reference};
 use crate::store::StoreError;
 use crate::store::calls::{AttemptNote, ClaimedCall};
 use crate::store::checkouts::SessionRecord;
+use crate::store::payments::PaymentRecord;
+use crate::store::refunds::RefundRecord;
 use crate::store::settle::Source;
 
 /// What carrying out a call came to.
@@ -26,38 +32,46 @@ pub enum Performed {
     Superseded,
 }
 
+/// What a call is about.
+enum Subject {
+    Session(Box<SessionRecord>),
+    Payment(Box<PaymentRecord>),
+    Refund(Box<RefundRecord>),
+}
+
 impl Services {
+    async fn subject_of(&self, call: &ClaimedCall) -> Result<Subject, ServiceError> {
+        let id = &call.subject_id;
+        let subject = match call.kind {
+            CallKind::SessionCreate | CallKind::SessionExpire => {
+                let id = id.parse().map_err(|_| ServiceError::Task)?;
+                let found = self.store.any_session(id).await?;
+                found.map(|found| Subject::Session(Box::new(found)))
+            }
+            CallKind::Capture | CallKind::Void => {
+                let id = id.parse().map_err(|_| ServiceError::Task)?;
+                let found = self.store.any_payment(id).await?;
+                found.map(|found| Subject::Payment(Box::new(found)))
+            }
+            CallKind::Refund => {
+                let id = id.parse().map_err(|_| ServiceError::Task)?;
+                let found = self.store.any_refund(id).await?;
+                found.map(|found| Subject::Refund(Box::new(found)))
+            }
+        };
+        subject.ok_or(ServiceError::NotFound)
+    }
+
     /// Sends a claimed call once and settles its outcome.
     ///
     /// # Errors
     /// The store's. The call is then still claimed, and due again when its lease ends.
     pub async fn perform(&self, call: ClaimedCall) -> Result<Performed, ServiceError> {
-        let session: CheckoutSessionId = call.subject_id.parse().map_err(|_| ServiceError::Task)?;
-        let session = self.store.any_session(session).await?;
-        let session = session.ok_or(ServiceError::NotFound)?;
-        if !may_resend(call.created_at, self.clock.now()) {
-            return self.give_up(call, &session).await;
-        }
-        let (outcome, took) = self.send_counted(&call).await;
-        let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
-        let note = note_of(&outcome, took_ms);
-        let retry_after_ms = outcome.retry_after_ms;
-        fail::fail_point!("call_answered", |_| std::process::abort());
-        let settled = match outcome.result {
-            CallResult::Succeeded(observed) => {
-                self.succeeded(call, note, &session, *observed).await
-            }
-            CallResult::Declined(decline) => self.declined(call, note, &session, &decline).await,
-            // The key is used up and nobody has the URL: a new session is safe, and if this one exists and is
-            // paid after all, its marks lead to the order.
-            CallResult::Unknown(Ambiguity::StoredError) if call.kind == CallKind::SessionCreate => {
-                self.declined(call, note, &session, &abandoned()).await
-            }
-            CallResult::Unknown(_) => {
-                let wait = retry_delay_ms(call.attempt).max(retry_after_ms.unwrap_or(0));
-                let kept = self.store.call_unknown(&call, wait, &note).await;
-                kept.map(|()| Performed::Unknown)
-            }
+        let subject = self.subject_of(&call).await?;
+        let settled = if may_resend(call.created_at, self.clock.now()) {
+            self.send_and_settle(call, &subject).await
+        } else {
+            self.look_up(call, &subject).await
         };
         match settled {
             Err(StoreError::LeaseLost) => Ok(Performed::Superseded),
@@ -65,38 +79,70 @@ impl Services {
         }
     }
 
+    async fn send_and_settle(
+        &self,
+        call: ClaimedCall,
+        subject: &Subject,
+    ) -> Result<Performed, StoreError> {
+        let (outcome, took) = self.send_counted(&call).await;
+        let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+        let note = note_of(&outcome, took_ms);
+        let retry_after_ms = outcome.retry_after_ms;
+        fail::fail_point!("call_answered", |_| std::process::abort());
+        match believed(&call, subject, &outcome) {
+            CallResult::Succeeded(observed) => {
+                self.succeeded(call, note, subject, vec![*observed]).await
+            }
+            CallResult::Declined(decline) => self.declined(call, note, subject, &decline).await,
+            // The key is used up and nobody has the URL: a new session is safe, and if this one exists and is
+            // paid after all, its marks lead to the order.
+            CallResult::Unknown(Ambiguity::StoredError) if call.kind == CallKind::SessionCreate => {
+                self.declined(call, note, subject, &abandoned()).await
+            }
+            CallResult::Unknown(_) => {
+                let wait = retry_delay_ms(call.attempt).max(retry_after_ms.unwrap_or(0));
+                let kept = self.store.call_unknown(&call, wait, &note).await;
+                kept.map(|()| Performed::Unknown)
+            }
+        }
+    }
+
     async fn succeeded(
         &self,
         call: ClaimedCall,
         note: AttemptNote,
-        session: &SessionRecord,
-        observed: Observed,
+        subject: &Subject,
+        observed: Vec<Observed>,
     ) -> Result<Performed, StoreError> {
-        let wanted = Wanted {
-            session: session.id,
-            deployment: &self.deployment,
-            amount: session.amount,
-            mode: self.account.mode,
-        };
-        let differs = match (&observed, call.kind) {
-            (Observed::Session(answer), CallKind::SessionCreate) => disagreement(wanted, answer),
+        let rejected = match (subject, observed.first()) {
+            (Subject::Session(session), Some(Observed::Session(answer)))
+                if call.kind == CallKind::SessionCreate =>
+            {
+                let wanted = Wanted {
+                    session: session.id,
+                    deployment: &self.deployment,
+                    amount: session.amount,
+                    mode: self.account.mode,
+                };
+                disagreement(wanted, answer).map(|differs| {
+                    tracing::error!(
+                        checkout_session.id = %session.id,
+                        difference = %differs,
+                        "the provider made checkout session `{}` otherwise than asked; its URL is given to nobody",
+                        session.id
+                    );
+                    let rejected =
+                        FactDraft::session(FactKind::Rejected, &session.id.to_string(), session.id);
+                    rejected.because(differs.as_str())
+                })
+            }
             _ => None,
         };
         let trace = call.trace.clone();
         let status = CallStatus::Succeeded;
         let mut command = self.settle_command(Source::Call { call, status, note }, trace);
-        if let Some(differs) = differs {
-            tracing::error!(
-                checkout_session.id = %session.id,
-                difference = %differs,
-                "the provider made checkout session `{}` otherwise than asked; its URL is given to nobody",
-                session.id
-            );
-            let rejected =
-                FactDraft::session(FactKind::Rejected, &session.id.to_string(), session.id);
-            command.drafts.push(rejected.because(differs.as_str()));
-        }
-        command.observed.push(observed);
+        command.drafts.extend(rejected);
+        command.observed = observed;
         self.store.settle(&command).await?;
         self.wake.notify_waiters();
         Ok(Performed::Known)
@@ -106,7 +152,7 @@ impl Services {
         &self,
         call: ClaimedCall,
         note: AttemptNote,
-        session: &SessionRecord,
+        subject: &Subject,
         decline: &Decline,
     ) -> Result<Performed, StoreError> {
         tracing::warn!(
@@ -118,36 +164,108 @@ impl Services {
         let (kind, trace) = (call.kind, call.trace.clone());
         let status = CallStatus::Declined;
         let mut command = self.settle_command(Source::Call { call, status, note }, trace);
-        if kind == CallKind::SessionCreate {
-            let rejected =
-                FactDraft::session(FactKind::Rejected, &session.id.to_string(), session.id);
-            command.drafts.push(rejected.because(&decline.code));
+        match (kind, subject) {
+            (CallKind::SessionCreate, Subject::Session(session)) => {
+                let rejected =
+                    FactDraft::session(FactKind::Rejected, &session.id.to_string(), session.id);
+                command.drafts.push(rejected.because(&decline.code));
+            }
+            (CallKind::Refund, Subject::Refund(refund)) => {
+                let (id, amount) = (refund.public.id, refund.public.amount);
+                let failed = FactDraft::refused_refund(id, &refund.intent, amount, &decline.code);
+                command.drafts.push(failed);
+            }
+            _ => {}
         }
         self.store.settle(&command).await?;
-        if kind == CallKind::SessionExpire {
-            // It was paid, or had expired already: the provider says which.
-            self.refresh_quietly(session).await;
-        }
+        // It is not as we thought: it was paid, or captured, or refunded by somebody else. The provider says.
+        self.refresh_quietly(kind, subject).await;
         Ok(Performed::Known)
     }
 
-    /// The key may have been forgotten by now, and sending again could do it twice. A session this old can no
-    /// longer be paid, and if it was, its webhook names us.
-    async fn give_up(
-        &self,
-        call: ClaimedCall,
-        session: &SessionRecord,
-    ) -> Result<Performed, ServiceError> {
-        let note = AttemptNote {
+    /// The key may have been forgotten by now, and sending again could do it twice: the object itself says
+    /// whether it was done.
+    async fn look_up(&self, call: ClaimedCall, subject: &Subject) -> Result<Performed, StoreError> {
+        let note = |outcome: &str| AttemptNote {
             duration_ms: 0,
             http_status: None,
-            outcome: "abandoned".to_owned(),
+            outcome: outcome.to_owned(),
             provider_request_id: None,
         };
-        match self.declined(call, note, session, &abandoned()).await {
-            Err(StoreError::LeaseLost) => Ok(Performed::Superseded),
-            other => Ok(other?),
+        let found = match subject {
+            // A session this old can no longer be paid, and if it was, its webhook names us.
+            Subject::Session(_) => {
+                return self
+                    .declined(call, note("abandoned"), subject, &abandoned())
+                    .await;
+            }
+            Subject::Payment(payment) => self.look_at_payment(&call, payment).await,
+            Subject::Refund(refund) => self.look_at_refund(refund).await,
+        };
+        match found {
+            Ok(Some(observed)) => {
+                self.succeeded(call, note("found_done"), subject, observed)
+                    .await
+            }
+            Ok(None) => {
+                let decline = Decline {
+                    code: "not_executed".to_owned(),
+                    message: String::new(),
+                };
+                self.declined(call, note("found_not_done"), subject, &decline)
+                    .await
+            }
+            Err(error) => {
+                tracing::error!(
+                    provider_call.id = %call.id,
+                    error = %chain(&error),
+                    "nobody can say whether call `{}` was carried out; it is in review and asked about daily",
+                    call.id
+                );
+                let trace = call.trace.clone();
+                let source = Source::Doubt {
+                    call,
+                    note: note("outcome_unknown"),
+                    retry_in_ms: DAY_MS,
+                };
+                let command = self.settle_command(source, trace);
+                self.store.settle(&command).await?;
+                Ok(Performed::Unknown)
+            }
         }
+    }
+
+    /// Whether a capture or a void was done, by the intent; none when it clearly was not.
+    async fn look_at_payment(
+        &self,
+        call: &ClaimedCall,
+        payment: &PaymentRecord,
+    ) -> Result<Option<Vec<Observed>>, FetchError> {
+        let reference = Reference::Intent(payment.intent.clone());
+        let observed = self.fetch_counted(&reference).await?;
+        let Observed::Intent(intent) = &observed else {
+            return Err(FetchError::Unavailable(Ambiguity::BadAnswer));
+        };
+        let done = match call.kind {
+            CallKind::Capture => intent.status == ObservedIntentStatus::Captured,
+            _ => intent.status == ObservedIntentStatus::Canceled,
+        };
+        Ok(done.then(|| vec![observed]))
+    }
+
+    /// Whether a refund was made, by the list of its intent's refunds; none when it clearly was not.
+    async fn look_at_refund(
+        &self,
+        refund: &RefundRecord,
+    ) -> Result<Option<Vec<Observed>>, FetchError> {
+        let ours = refund.public.id.to_string();
+        let all = self.provider.refunds_of(&refund.intent).await?;
+        let found = all.into_iter().find(|observed| {
+            let marks = observed.marks();
+            marks.deployment.as_deref() == Some(self.deployment.as_str())
+                && marks.refund.as_deref() == Some(ours.as_str())
+        });
+        Ok(found.map(|observed| vec![observed]))
     }
 
     /// Asks the provider about a session now and settles the answer; false when it gave none.
@@ -162,22 +280,119 @@ impl Services {
         let Ok(observed) = self.fetch_counted(&reference).await else {
             return Ok(false);
         };
-        let trace = crate::domain::access::Trace::system();
-        let mut command = self.settle_command(Source::Refresh(session.id), trace);
+        let mut command = self.settle_command(Source::Refresh(session.id), Trace::system());
         command.observed.push(observed);
         self.store.settle(&command).await?;
         Ok(true)
     }
 
-    async fn refresh_quietly(&self, session: &SessionRecord) {
-        if let Err(error) = self.refresh_session(session).await {
+    /// Asks the provider about a payment, its refunds and its disputes now and settles the answers.
+    ///
+    /// # Errors
+    /// The store's, and the provider's when it gives none.
+    pub async fn refresh_payment(&self, id: PaymentId) -> Result<(), ServiceError> {
+        let payment = self.store.any_payment(id).await?;
+        let payment = payment.ok_or(ServiceError::NotFound)?;
+        let observed = self.ask_about(&payment).await?;
+        let observed = observed.map_err(|_| {
+            ServiceError::refused(
+                super::Refusal::ProviderUnavailable,
+                "The payment provider gave no answer.",
+            )
+        })?;
+        let mut command = self.settle_command(Source::RefreshPayment(id), Trace::system());
+        command.observed = observed;
+        self.store.settle(&command).await?;
+        Ok(())
+    }
+
+    /// Everything the provider shows of a payment.
+    pub(super) async fn ask_about(
+        &self,
+        payment: &PaymentRecord,
+    ) -> Result<Result<Vec<Observed>, FetchError>, StoreError> {
+        let disputes = self.store.disputes_of(&payment.intent).await?;
+        Ok(self.ask_provider(payment, disputes).await)
+    }
+
+    async fn ask_provider(
+        &self,
+        payment: &PaymentRecord,
+        disputes: Vec<String>,
+    ) -> Result<Vec<Observed>, FetchError> {
+        let intent = Reference::Intent(payment.intent.clone());
+        let mut observed = vec![self.fetch_counted(&intent).await?];
+        observed.extend(self.provider.refunds_of(&payment.intent).await?);
+        for dispute in disputes {
+            let dispute = Reference::Dispute(dispute);
+            observed.push(self.fetch_counted(&dispute).await?);
+        }
+        Ok(observed)
+    }
+
+    async fn refresh_quietly(&self, kind: CallKind, subject: &Subject) {
+        let (id, refreshed) = match subject {
+            Subject::Session(session) if kind == CallKind::SessionExpire => (
+                session.id.to_string(),
+                self.refresh_session(session).await.map(drop),
+            ),
+            Subject::Session(_) => return,
+            Subject::Payment(payment) => (
+                payment.id.to_string(),
+                self.refresh_payment(payment.id).await,
+            ),
+            Subject::Refund(refund) => {
+                let payment = refund.public.payment_id;
+                (payment.to_string(), self.refresh_payment(payment).await)
+            }
+        };
+        if let Err(error) = refreshed {
             tracing::warn!(
-                checkout_session.id = %session.id,
+                object.id = %id,
                 error = %chain(&error),
-                "could not ask about checkout session `{}`; the polling loop will",
-                session.id
+                "could not ask about `{id}`; the polling loop will"
             );
         }
+    }
+}
+
+/// What an outcome proves about this call. An answer that is not what was asked for proves nothing, and neither
+/// does a refusal of the key itself when an earlier try may have been carried out.
+fn believed(call: &ClaimedCall, subject: &Subject, outcome: &Outcome) -> CallResult {
+    match (&outcome.result, subject) {
+        (CallResult::Succeeded(observed), Subject::Payment(payment)) => {
+            let done = match (observed.as_ref(), call.kind) {
+                (Observed::Intent(intent), CallKind::Capture) => {
+                    intent.status == ObservedIntentStatus::Captured
+                        && intent.amount == payment.requested
+                }
+                (Observed::Intent(intent), _) => intent.status == ObservedIntentStatus::Canceled,
+                _ => false,
+            };
+            match done {
+                true => outcome.result.clone(),
+                false => CallResult::Unknown(Ambiguity::BadAnswer),
+            }
+        }
+        (CallResult::Succeeded(observed), Subject::Refund(refund)) => {
+            let asked = match observed.as_ref() {
+                Observed::Refund(answer) => {
+                    answer.amount == refund.public.amount
+                        && answer.intent.as_deref() == Some(refund.intent.as_str())
+                }
+                _ => false,
+            };
+            match asked {
+                true => outcome.result.clone(),
+                false => CallResult::Unknown(Ambiguity::BadAnswer),
+            }
+        }
+        (CallResult::Declined(_), _)
+            if call.attempt > 1 && matches!(outcome.http_status, Some(401 | 403)) =>
+        {
+            CallResult::Unknown(Ambiguity::BadAnswer)
+        }
+        _ => outcome.result.clone(),
     }
 }
 

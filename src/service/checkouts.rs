@@ -4,13 +4,14 @@
 //! settles what it learned. When no answer comes the caller gets 202 and the recovery loop finishes it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
-use tracing::Instrument as _;
 
 use super::calls::Performed;
-use super::idempotency::{claim, replay, same_request};
+use super::changes::{
+    ASK_AGAIN_S, LOOK_EVERY, WAIT_FOR_FIRST, answer_of, body_of, in_progress, stored_refusal,
+};
+use super::idempotency::{claim, same_request};
 use super::{Answer, Caller, Refusal, ServiceError, Services};
 use crate::domain::call::CallKind;
 use crate::domain::checkout::{
@@ -28,12 +29,6 @@ use crate::store::orders::OrderRecord;
 use crate::store::{ShopTx, Tx};
 
 const ROUTE: &str = "POST /v1/orders/{id}/checkout_sessions";
-/// How long a repeated request waits for the first one's answer.
-const WAIT_FOR_FIRST: Duration = Duration::from_secs(3);
-/// How often it looks.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// When a caller should ask again while the outcome is open, in seconds.
-const ASK_AGAIN_S: u64 = 2;
 
 /// A checkout as a caller wants it, every text already checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,20 +64,7 @@ impl Services {
         wanted: NewCheckout,
     ) -> Result<Answer, ServiceError> {
         self.may_see(caller, order).await?;
-        if wanted.capture == Capture::Manual {
-            return Err(ServiceError::refused(
-                Refusal::NotSupportedYet,
-                "Manual capture is not available yet; leave `capture` out or send \"automatic\".",
-            ));
-        }
-        if caller.mode != self.account.mode {
-            let detail = format!(
-                "The shop is in {} mode and the provider account in {} mode; use a shop and keys of the \
-                 account's mode.",
-                caller.mode, self.account.mode
-            );
-            return Err(ServiceError::refused(Refusal::ModeMismatch, detail));
-        }
+        self.same_mode(caller)?;
         let path = format!("/v1/orders/{order}/checkout_sessions");
         let claim = claim(caller, ROUTE, &path, key, &wanted);
         if let Some(known) = self.store.shop(caller.shop).known_key(&claim).await? {
@@ -124,12 +106,7 @@ impl Services {
         session: CheckoutSessionId,
         call: ClaimedCall,
     ) -> Result<Answer, ServiceError> {
-        // In a task of its own: a caller that goes away must not stop what it began.
-        let services = self.clone();
-        let performed = async move { services.perform(call).await };
-        let performed = tokio::spawn(performed.in_current_span())
-            .await
-            .map_err(|_| ServiceError::Task)??;
+        let performed = self.carry_out(call).await?;
         let record = self.session_record(caller, session).await?;
         match performed {
             Performed::Unknown => Ok(self.open_answer(&record, 202)),
@@ -151,7 +128,7 @@ impl Services {
         let session: CheckoutSessionId =
             known.resource_id.parse().map_err(|_| ServiceError::Task)?;
         if let Some(stored) = &known.answer {
-            return answer_of(stored, session, true);
+            return answer_of(stored, Some(location(session)), true);
         }
         let began = tokio::time::Instant::now();
         loop {
@@ -173,11 +150,7 @@ impl Services {
                 });
             }
             if began.elapsed() >= WAIT_FOR_FIRST {
-                return Err(ServiceError::refused(
-                    Refusal::InProgress,
-                    "The first request with this Idempotency-Key is still being carried out; repeat this \
-                     request in a moment.",
-                ));
+                return Err(in_progress());
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -214,10 +187,7 @@ impl Services {
             let detail = "The payment provider refused to create the checkout session, or answered with \
                           something else than was asked for. Nothing was charged; start a new checkout with a \
                           new Idempotency-Key, and see the order's timeline for the provider's reason.";
-            return StoredAnswer {
-                status: 502,
-                body: body_of(&detail),
-            };
+            return stored_refusal(Refusal::ProviderRejected, detail);
         }
         StoredAnswer {
             status,
@@ -233,10 +203,8 @@ impl Services {
         record: &SessionRecord,
         replayed: bool,
     ) -> Result<Answer, ServiceError> {
-        self.store
-            .write(|tx| async move { tx.shop(caller.shop).finish_key(claim, stored).await })
-            .await?;
-        answer_of(stored, record.id, replayed)
+        self.finish_key(caller, claim, stored).await?;
+        answer_of(stored, Some(location(record.id)), replayed)
     }
 
     async fn session_record(
@@ -273,27 +241,8 @@ impl Services {
     }
 }
 
-fn answer_of(
-    stored: &StoredAnswer,
-    session: CheckoutSessionId,
-    replayed: bool,
-) -> Result<Answer, ServiceError> {
-    if stored.status == 502 {
-        let detail: String = serde_json::from_str(&stored.body).unwrap_or_default();
-        return Err(ServiceError::refused(Refusal::ProviderRejected, detail));
-    }
-    Ok(Answer {
-        replayed,
-        ..replay(stored, Some(location(session)))
-    })
-}
-
 fn location(session: CheckoutSessionId) -> String {
     format!("/v1/checkout_sessions/{session}")
-}
-
-fn body_of<T: Serialize>(value: &T) -> String {
-    serde_json::to_string(value).expect("answers have string keys only")
 }
 
 /// The first transaction of a checkout; it may run more than once.

@@ -52,8 +52,9 @@ pub enum ServiceError {
     Task,
 }
 
-/// The refusals callers branch on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The refusals callers branch on; some are stored as the last word on a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// The key was used for another request.
     KeyReused,
@@ -77,8 +78,16 @@ pub enum Refusal {
     ProviderUnavailable,
     /// The shop's mode is not the provider account's.
     ModeMismatch,
-    /// Planned, not built.
-    NotSupportedYet,
+    /// The reserved money was taken before.
+    AlreadyCaptured,
+    /// There is no reserved money to take.
+    NotCapturable,
+    /// There is no reserved money to release.
+    NotVoidable,
+    /// More than is left.
+    RefundExceedsCaptured,
+    /// A dispute has taken the money.
+    PaymentDisputed,
 }
 
 impl ServiceError {

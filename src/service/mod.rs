@@ -10,14 +10,18 @@
 
 pub mod calls;
 pub mod catalogue;
+mod changes;
 pub mod checkouts;
+pub mod closing;
 pub mod error;
 pub mod events;
 pub mod idempotency;
 pub mod keys;
 mod observe;
 pub mod orders;
+pub mod payments;
 pub mod recovery;
+pub mod refunds;
 pub mod search;
 pub mod webhooks;
 
@@ -29,13 +33,14 @@ pub use error::{Refusal, ServiceError};
 
 use crate::clock::Clock;
 use crate::domain::access::{KeyKind, Mode, Scopes, Trace};
-use crate::domain::ids::{ApiKeyId, OrderId, ShopId};
+use crate::domain::ids::{ApiKeyId, OrderId, RefundId, ShopId};
+use crate::domain::money::Money;
 use crate::metrics::Metrics;
-use crate::provider::PaymentProvider;
+use crate::provider::{CallRequest, PaymentProvider, RefundAsk};
 use crate::secrets::SecretKeys;
 use crate::store::Store;
 use crate::store::accounts::AccountRecord;
-use crate::store::settle::{ExpireCall, Settle, Source};
+use crate::store::settle::{FollowUps, Settle, Source};
 
 /// Everything the use cases talk to, built once at the start.
 pub struct Services {
@@ -55,6 +60,8 @@ pub struct Services {
     pub expire_after_ms: i64,
     /// How many sessions an order may get in [`crate::domain::checkout::SESSION_WINDOW_S`].
     pub sessions_per_order: u32,
+    /// Whether money that came too late or twice goes back by itself.
+    pub auto_refund: bool,
     /// Wakes the workers when there is something to do at once.
     pub wake: Arc<Notify>,
     /// What is counted.
@@ -108,6 +115,40 @@ pub struct Answer {
     pub retry_after_s: Option<u64>,
 }
 
+/// What settlement may have to ask the provider for.
+struct Requests {
+    provider: Arc<dyn PaymentProvider>,
+    deployment: String,
+}
+
+impl FollowUps for Requests {
+    fn expire(&self, provider_session_id: &str) -> CallRequest {
+        self.provider.expire_session(provider_session_id)
+    }
+
+    fn void(&self, intent: &str) -> CallRequest {
+        self.provider.void(intent)
+    }
+
+    fn refund(
+        &self,
+        refund: RefundId,
+        order: OrderId,
+        intent: &str,
+        amount: Money,
+    ) -> Option<CallRequest> {
+        let ask = RefundAsk {
+            refund,
+            order,
+            deployment: self.deployment.clone(),
+            intent: intent.to_owned(),
+            amount,
+            reason: None,
+        };
+        self.provider.refund(&ask).ok()
+    }
+}
+
 impl Services {
     /// Whether a caller may read and pay an order: any order of its shop with a secret key, one whose token it
     /// holds with a publishable one. An absent, a foreign and a guessed order are one and the same.
@@ -150,16 +191,24 @@ impl Services {
         Ok(shop.map(|shop| shop.allowed_origins).unwrap_or_default())
     }
 
+    /// What settlement may have to ask the provider for.
+    #[must_use]
+    pub fn follow_ups(&self) -> Arc<dyn FollowUps> {
+        Arc::new(Requests {
+            provider: self.provider.clone(),
+            deployment: self.deployment.clone(),
+        })
+    }
+
     fn settle_command(&self, source: Source, trace: Trace) -> Settle {
-        let provider = self.provider.clone();
-        let expire: ExpireCall = Arc::new(move |id| provider.expire_session(id));
         Settle {
             account: self.account.clone(),
             deployment: self.deployment.clone(),
             source,
             observed: Vec::new(),
             drafts: Vec::new(),
-            expire,
+            follow_ups: self.follow_ups(),
+            auto_refund: self.auto_refund,
             trace,
         }
     }

@@ -85,6 +85,7 @@ impl Services {
         let kind = match of {
             Reference::Session(_) => "session_fetch",
             Reference::Intent(_) => "intent_fetch",
+            Reference::Dispute(_) => "dispute_fetch",
         };
         let outcome = match &fetched {
             Ok(_) => "succeeded",

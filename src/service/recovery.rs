@@ -12,7 +12,7 @@ use crate::domain::time::MINUTE_MS;
 use crate::provider::{FetchError, Reference};
 use crate::store::StoreError;
 use crate::store::inbox::ClaimedEvent;
-use crate::store::polling::ClaimedSession;
+use crate::store::polling::{ClaimedPayment, ClaimedSession};
 use crate::store::settle::{Settled, Source};
 
 /// How much one round claims. All of it is begun at once: what waited for its turn could outlive its lease, and
@@ -104,6 +104,58 @@ impl Services {
         }
     }
 
+    /// Asks about the payments that are due. Returns how many were.
+    ///
+    /// # Errors
+    /// The store's, when nothing could be claimed.
+    pub async fn poll_due_payments(&self) -> Result<usize, ServiceError> {
+        let payments = self.store.claim_payments(BATCH).await?;
+        let count = payments.len();
+        stream::iter(payments)
+            .for_each_concurrent(AT_ONCE, |claimed| async move {
+                let id = claimed.payment.id;
+                if let Err(error) = self.poll_payment(claimed).await {
+                    tracing::error!(
+                        payment.id = %id,
+                        error = %chain(&error),
+                        "could not settle payment `{id}`; it is asked about again"
+                    );
+                }
+            })
+            .await;
+        Ok(count)
+    }
+
+    async fn poll_payment(&self, claimed: ClaimedPayment) -> Result<(), ServiceError> {
+        match self.ask_about(&claimed.payment).await? {
+            Ok(observed) => {
+                let source = Source::PollPayment(claimed.clone());
+                let mut command = self.settle_command(source, Trace::system());
+                command.observed = observed;
+                match self.store.settle(&command).await {
+                    Ok(_) | Err(StoreError::LeaseLost) => Ok(()),
+                    Err(error) => {
+                        self.store.payment_poll_failed(&claimed, MINUTE_MS).await?;
+                        Err(error.into())
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(
+                    payment.id = %claimed.payment.id,
+                    error = %chain(&error),
+                    "the provider did not show payment `{}`",
+                    claimed.payment.id
+                );
+                let wait = match error {
+                    FetchError::Unavailable(_) => 10_000,
+                    FetchError::NotFound | FetchError::Refused(_) => 30 * MINUTE_MS,
+                };
+                Ok(self.store.payment_poll_failed(&claimed, wait).await?)
+            }
+        }
+    }
+
     /// Tries the events that are due again. Returns how many were.
     ///
     /// # Errors
@@ -144,6 +196,17 @@ impl Services {
             return Ok(self.store.event_failed(event, "unreadable").await?);
         };
         let mut command = self.settle_command(Source::Retry(event.clone()), Trace::system());
+        // Whose a refund or a dispute is, only its payment says.
+        if observed.needs_payment()
+            && let Some(intent) = observed.intent_id()
+        {
+            let reference = Reference::Intent(intent.to_owned());
+            match self.fetch_counted(&reference).await {
+                Ok(payment) => command.observed.push(payment),
+                Err(FetchError::NotFound) => {}
+                Err(_) => return Ok(self.store.event_failed(event, "not_fetched").await?),
+            }
+        }
         command.observed.push(observed);
         if let Settled::Applied { .. } = self.store.settle(&command).await? {
             self.note_lag(notice.created.unwrap_or(event.received_at));

@@ -2,13 +2,15 @@
 
 use entity::{provider_attempt, provider_call as row};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Value,
+};
 
 use super::rows::{lease_token, parse, sql};
 use super::{ShopTx, Store, StoreError, Tx};
 use crate::domain::access::Trace;
 use crate::domain::call::{CallKind, CallRequest, CallStatus};
-use crate::domain::ids::{AccountId, AttemptId, CallId, OrderId, ShopId};
+use crate::domain::ids::{AccountId, AttemptId, CallId, OrderId, PaymentId, ShopId};
 use crate::domain::time::Timestamp;
 
 /// How long a claimed call is its claimant's, in milliseconds: longer than a call can take.
@@ -126,6 +128,22 @@ impl ShopTx {
         Ok(call)
     }
 
+    /// Whether a capture or a void of a payment is under way, or was carried out.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ending_exists(&self, payment: PaymentId) -> Result<bool, StoreError> {
+        ending_exists(&self.tx, &payment.to_string()).await
+    }
+
+    /// Whether a call of this kind was ever meant for a subject.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn call_exists(&self, kind: CallKind, subject_id: &str) -> Result<bool, StoreError> {
+        exists(&self.tx, kind, subject_id).await
+    }
+
     /// Inserts a call for the recovery loop to send.
     ///
     /// # Errors
@@ -162,6 +180,7 @@ impl ShopTx {
             actor: new.trace.actor.clone(),
             created_at: now,
             finished_at: None,
+            review_at: None,
         }
     }
 }
@@ -224,6 +243,7 @@ pub(super) async fn finish(
         .col_expr(row::Column::NextAt, Expr::value(None::<i64>))
         .col_expr(row::Column::LeaseUntil, Expr::value(None::<i64>))
         .col_expr(row::Column::LeaseToken, Expr::value(None::<String>))
+        .col_expr(row::Column::ReviewAt, Expr::value(None::<i64>))
         .filter(row::Column::Id.eq(call.id.to_string()))
         .filter(row::Column::LeaseToken.eq(&call.token))
         .exec(tx.conn())
@@ -232,6 +252,55 @@ pub(super) async fn finish(
         return Err(StoreError::LeaseLost);
     }
     finish_attempt(tx, call, note).await
+}
+
+/// Notes that a try proved nothing and when the next one is due, if the call's lease is still ours.
+async fn unknown(
+    tx: &Tx,
+    call: &ClaimedCall,
+    retry_in_ms: i64,
+    review_at: Option<i64>,
+    note: &AttemptNote,
+) -> Result<(), StoreError> {
+    let text = format!(
+        "UPDATE provider_call SET status = 'unknown', next_at = {} + ?, \
+         review_at = COALESCE(review_at, ?), lease_until = NULL, lease_token = NULL \
+         WHERE id = ? AND lease_token = ?",
+        tx.now_sql()
+    );
+    let values: [Value; 4] = [
+        retry_in_ms.into(),
+        review_at.into(),
+        call.id.to_string().into(),
+        call.token.clone().into(),
+    ];
+    let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+    if done.rows_affected() != 1 {
+        return Err(StoreError::LeaseLost);
+    }
+    finish_attempt(tx, call, note).await
+}
+
+/// As [`unknown`], and people have to look at it: sending again is not safe any more.
+pub(super) async fn doubt(
+    tx: &Tx,
+    call: &ClaimedCall,
+    retry_in_ms: i64,
+    note: &AttemptNote,
+) -> Result<(), StoreError> {
+    unknown(tx, call, retry_in_ms, Some(tx.clock.now().ms()), note).await
+}
+
+/// Whether a capture or a void of a payment is under way, or was carried out.
+pub(super) async fn ending_exists(tx: &Tx, payment_id: &str) -> Result<bool, StoreError> {
+    let ending = [CallKind::Capture.as_str(), CallKind::Void.as_str()];
+    let row = row::Entity::find()
+        .filter(row::Column::SubjectId.eq(payment_id))
+        .filter(row::Column::Kind.is_in(ending))
+        .filter(row::Column::Status.ne(CallStatus::Declined.as_str()))
+        .one(tx.conn())
+        .await?;
+    Ok(row.is_some())
 }
 
 /// Whether a call of this kind was ever meant for a subject.
@@ -255,24 +324,8 @@ impl Store {
         retry_in_ms: i64,
         note: &AttemptNote,
     ) -> Result<(), StoreError> {
-        self.write(|tx| async move {
-            let text = format!(
-                "UPDATE provider_call SET status = 'unknown', next_at = {} + ?, \
-                 lease_until = NULL, lease_token = NULL WHERE id = ? AND lease_token = ?",
-                tx.now_sql()
-            );
-            let values: [Value; 3] = [
-                retry_in_ms.into(),
-                call.id.to_string().into(),
-                call.token.clone().into(),
-            ];
-            let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
-            if done.rows_affected() != 1 {
-                return Err(StoreError::LeaseLost);
-            }
-            finish_attempt(&tx, call, note).await
-        })
-        .await
+        self.write(|tx| async move { unknown(&tx, call, retry_in_ms, None, note).await })
+            .await
     }
 
     /// Claims up to `limit` calls that are due, each for [`LEASE_MS`].
@@ -325,6 +378,8 @@ impl Store {
                  WHERE lease_token IS NOT NULL",
                 "UPDATE checkout_session SET lease_until = NULL, lease_token = NULL \
                  WHERE lease_token IS NOT NULL",
+                "UPDATE payment SET lease_until = NULL, lease_token = NULL \
+                 WHERE lease_token IS NOT NULL",
             ] {
                 tx.conn().execute_raw(sql(tx.engine, text, [])).await?;
             }
@@ -345,6 +400,7 @@ impl Store {
         let row = row::Entity::find()
             .filter(row::Column::SubjectId.eq(subject_id))
             .filter(row::Column::Kind.eq(kind.as_str()))
+            .order_by_desc(row::Column::Id)
             .one(&self.reader)
             .await?;
         let Some(row) = row else { return Ok(None) };

@@ -165,7 +165,9 @@ pub(super) async fn insert(
         event_id: Set(event.event_id.clone()),
         shop_id: Set(found.map(|found| found.shop.to_string())),
         order_id: Set(found.map(|found| found.order.to_string())),
-        checkout_session_id: Set(found.map(|found| found.session.to_string())),
+        checkout_session_id: Set(found
+            .and_then(|found| found.session)
+            .map(|session| session.to_string())),
         kind: Set(event.kind.clone()),
         raw: Set(Some(event.raw.clone())),
         signature: Set(Some(event.signature.clone())),
@@ -211,7 +213,7 @@ pub(super) async fn decide(
             .col_expr(row::Column::OrderId, Expr::value(found.order.to_string()))
             .col_expr(
                 row::Column::CheckoutSessionId,
-                Expr::value(found.session.to_string()),
+                Expr::value(found.session.map(|session| session.to_string())),
             );
     }
     let done = update

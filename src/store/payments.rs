@@ -1,14 +1,55 @@
-//! Payments, as callers see them.
+//! Payments, as callers see them and as use cases need them.
 
 use entity::payment as row;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, Order as Direction, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 
-use super::StoreError;
 use super::rows::{money, parse, parse_opt};
+use super::{ShopStore, ShopTx, Store, StoreError};
+use crate::domain::ids::{AccountId, OrderId, PaymentId, ShopId};
+use crate::domain::money::Money;
+use crate::domain::page::{Cursor, Page, cut};
 use crate::domain::payment::Payment;
 use crate::domain::time::Timestamp;
 
 /// The provider of every account so far.
 pub(super) const PROVIDER: &str = "stripe";
+
+/// A payment as the use cases need it.
+#[derive(Debug, Clone)]
+pub struct PaymentRecord {
+    /// The payment as callers see it.
+    pub public: Payment,
+    /// Its id.
+    pub id: PaymentId,
+    /// Its shop.
+    pub shop: ShopId,
+    /// Its order.
+    pub order: OrderId,
+    /// The account it was made with.
+    pub account: AccountId,
+    /// The provider's intent.
+    pub intent: String,
+    /// What the intent asks for.
+    pub requested: Money,
+}
+
+impl TryFrom<row::Model> for PaymentRecord {
+    type Error = StoreError;
+    fn try_from(row: row::Model) -> Result<Self, StoreError> {
+        Ok(PaymentRecord {
+            public: public(&row)?,
+            id: parse("payment.id", &row.id)?,
+            shop: parse("payment.shop_id", &row.shop_id)?,
+            order: parse("payment.order_id", &row.order_id)?,
+            account: parse("payment.account", &row.provider_account_id)?,
+            requested: money(row.amount_minor, &row.currency)?,
+            intent: row.provider_payment_id,
+        })
+    }
+}
 
 /// Builds the public payment from its row.
 pub(super) fn public(row: &row::Model) -> Result<Payment, StoreError> {
@@ -28,4 +69,110 @@ pub(super) fn public(row: &row::Model) -> Result<Payment, StoreError> {
         failure_code: row.failure_code.clone(),
         created_at: Timestamp::from_ms(row.created_at),
     })
+}
+
+impl ShopTx {
+    /// A payment of this shop as it is now; its order must be locked.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn payment(&self, id: PaymentId) -> Result<Option<PaymentRecord>, StoreError> {
+        let row = row::Entity::find_by_id(id.to_string())
+            .filter(row::Column::ShopId.eq(self.shop.to_string()))
+            .one(self.tx.conn())
+            .await?;
+        row.map(PaymentRecord::try_from).transpose()
+    }
+
+    /// The order's payments as they are now; the order must be locked.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn payments_of(&self, order: OrderId) -> Result<Vec<PaymentRecord>, StoreError> {
+        let rows = row::Entity::find()
+            .filter(row::Column::OrderId.eq(order.to_string()))
+            .filter(row::Column::ShopId.eq(self.shop.to_string()))
+            .order_by_asc(row::Column::Id)
+            .all(self.tx.conn())
+            .await?;
+        rows.into_iter().map(PaymentRecord::try_from).collect()
+    }
+}
+
+impl ShopStore<'_> {
+    /// A payment of this shop.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn payment(&self, id: PaymentId) -> Result<Option<PaymentRecord>, StoreError> {
+        let row = row::Entity::find_by_id(id.to_string())
+            .filter(row::Column::ShopId.eq(self.shop.to_string()))
+            .one(&self.store.reader)
+            .await?;
+        row.map(PaymentRecord::try_from).transpose()
+    }
+
+    /// A page of this shop's payments, of one order if given, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn payments(
+        &self,
+        order: Option<OrderId>,
+        page: &Page<PaymentId>,
+    ) -> Result<(Vec<Payment>, bool), StoreError> {
+        let mut query = row::Entity::find()
+            .filter(row::Column::ShopId.eq(self.shop.to_string()))
+            .limit(page.limit.saturating_add(1));
+        if let Some(order) = order {
+            query = query.filter(row::Column::OrderId.eq(order.to_string()));
+        }
+        query = match page.cursor {
+            Cursor::Newest => query.order_by(row::Column::Id, Direction::Desc),
+            Cursor::StartingAfter(id) => query
+                .filter(row::Column::Id.lt(id.to_string()))
+                .order_by(row::Column::Id, Direction::Desc),
+            Cursor::EndingBefore(id) => query
+                .filter(row::Column::Id.gt(id.to_string()))
+                .order_by(row::Column::Id, Direction::Asc),
+        };
+        let (rows, has_more) = cut(query.all(&self.store.reader).await?, page);
+        let payments = rows.iter().map(public).collect::<Result<_, _>>()?;
+        Ok((payments, has_more))
+    }
+}
+
+/// Any payment, for what works for all shops.
+pub(super) async fn find<C: ConnectionTrait>(
+    connection: &C,
+    id: &str,
+) -> Result<Option<PaymentRecord>, StoreError> {
+    let row = row::Entity::find_by_id(id).one(connection).await?;
+    row.map(PaymentRecord::try_from).transpose()
+}
+
+impl Store {
+    /// Any payment, for what works for all shops.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn any_payment(&self, id: PaymentId) -> Result<Option<PaymentRecord>, StoreError> {
+        find(&self.reader, &id.to_string()).await
+    }
+
+    /// The disputes a payment is known to have, by the provider's ids.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn disputes_of(&self, intent: &str) -> Result<Vec<String>, StoreError> {
+        use entity::provider_fact as fact;
+        Ok(fact::Entity::find()
+            .filter(fact::Column::IntentId.eq(intent))
+            .filter(fact::Column::Kind.eq("dispute_opened"))
+            .select_only()
+            .column(fact::Column::ObjectId)
+            .into_tuple()
+            .all(&self.reader)
+            .await?)
+    }
 }

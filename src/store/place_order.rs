@@ -211,6 +211,7 @@ fn first_terms(command: &PlaceOrder, total: Money) -> Terms {
         fulfilment: FulfilmentStatus::Unfulfilled,
         sessions: Vec::new(),
         payments: Vec::new(),
+        refunds: Vec::new(),
         policy_refunds: Vec::new(),
         flags: Vec::new(),
     }
@@ -254,6 +255,7 @@ fn order_row(
         event_seq: if free { 2 } else { 1 },
         paid_at: free.then_some(now),
         cancel_requested_at: None,
+        close_next_at: None,
         expires_at: command.expires_at.ms(),
         request_id: command.trace.request_id.clone(),
         actor: command.trace.actor.clone(),

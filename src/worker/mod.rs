@@ -30,9 +30,20 @@ pub struct Workers {
 enum Job {
     Calls,
     Sessions,
+    Payments,
     Events,
+    Expiry,
     Feed,
 }
+
+const JOBS: [Job; 6] = [
+    Job::Calls,
+    Job::Sessions,
+    Job::Payments,
+    Job::Events,
+    Job::Expiry,
+    Job::Feed,
+];
 
 impl Workers {
     /// Starts every loop in the current runtime.
@@ -40,7 +51,7 @@ impl Workers {
     pub fn start(services: &Arc<Services>) -> Workers {
         let mut tasks = JoinSet::new();
         let stop = CancellationToken::new();
-        for job in [Job::Calls, Job::Sessions, Job::Events, Job::Feed] {
+        for job in JOBS {
             tasks.spawn(keep_doing(job, services.clone(), stop.clone()));
         }
         tasks.spawn(keep_sweeping(services.clone(), stop.clone()));
@@ -60,7 +71,7 @@ impl Workers {
 /// The first failure.
 pub async fn run_once(services: &Services) -> Result<u64, ServiceError> {
     let mut done = 0;
-    for job in [Job::Calls, Job::Sessions, Job::Events, Job::Feed] {
+    for job in JOBS {
         done += round(job, services).await?;
     }
     Ok(done)
@@ -70,7 +81,9 @@ async fn round(job: Job, services: &Services) -> Result<u64, ServiceError> {
     let done = match job {
         Job::Calls => services.send_due_calls().await?,
         Job::Sessions => services.poll_due_sessions().await?,
+        Job::Payments => services.poll_due_payments().await?,
         Job::Events => services.retry_due_events().await?,
+        Job::Expiry => services.expire_orders().await?,
         Job::Feed => {
             let placed = services.place_events().await?;
             return Ok(placed.saturating_add(services.index_orders().await?));

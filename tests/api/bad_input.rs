@@ -759,10 +759,6 @@ async fn checkouts_with_bad_bodies_are_refused_and_never_reach_the_provider() {
             refused(&answer, pointer.as_deref(), body);
         }
     }
-    let mut manual = checkout_body();
-    manual["capture"] = json!("manual");
-    let answer = merchant.post_with_key(&path, KEY, &manual).await;
-    answer.problem(422, "not_supported_yet");
     assert_eq!(app.count("SELECT COUNT(*) FROM checkout_session").await, 0);
     assert_eq!(app.count("SELECT COUNT(*) FROM provider_call").await, 0);
     assert_eq!(app.keys_stored().await, 1, "the order's");

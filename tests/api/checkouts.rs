@@ -223,10 +223,10 @@ async fn a_refused_checkout_leaves_no_trace_of_its_key() {
     let shop = app.merchant().await;
     let order = placed(&shop).await;
     let key = fresh_key();
-    let mut manual = checkout_body();
-    manual["capture"] = json!("manual");
-    let refused = shop.post_with_key(&path_of(&order), &key, &manual).await;
-    refused.problem(422, "not_supported_yet");
+    let mut nowhere = checkout_body();
+    nowhere["success_url"] = json!("not an address");
+    let refused = shop.post_with_key(&path_of(&order), &key, &nowhere).await;
+    refused.problem(422, "invalid_request");
     assert!(app.requests("checkout.session.create").await.is_empty());
     shop.post_with_key(&path_of(&order), &key, &checkout_body())
         .await

@@ -66,6 +66,57 @@ pub const V1: &[V1Route] = &[
         Some("cs"),
     ),
     route(
+        "POST",
+        "/v1/orders/<id>/cancel",
+        Scope::OrdersWrite,
+        false,
+        Some("ord"),
+    ),
+    route(
+        "POST",
+        "/v1/checkout_sessions/<id>/expire",
+        Scope::OrdersWrite,
+        false,
+        Some("cs"),
+    ),
+    route("GET", "/v1/payments", Scope::OrdersRead, false, None),
+    route(
+        "GET",
+        "/v1/payments/<id>",
+        Scope::OrdersRead,
+        false,
+        Some("pay"),
+    ),
+    route(
+        "POST",
+        "/v1/payments/<id>/capture",
+        Scope::PaymentsWrite,
+        false,
+        Some("pay"),
+    ),
+    route(
+        "POST",
+        "/v1/payments/<id>/void",
+        Scope::PaymentsWrite,
+        false,
+        Some("pay"),
+    ),
+    route(
+        "POST",
+        "/v1/orders/<id>/refunds",
+        Scope::RefundsWrite,
+        false,
+        Some("ord"),
+    ),
+    route("GET", "/v1/refunds", Scope::OrdersRead, false, None),
+    route(
+        "GET",
+        "/v1/refunds/<id>",
+        Scope::OrdersRead,
+        false,
+        Some("re"),
+    ),
+    route(
         "PUT",
         "/v1/products/<sku>",
         Scope::CatalogueWrite,
@@ -90,7 +141,7 @@ impl V1Route {
 
     /// Whether a publishable key needs the order's token.
     pub fn needs_token(&self) -> bool {
-        matches!(self.id, Some("ord" | "cs"))
+        self.publishable && matches!(self.id, Some("ord" | "cs"))
     }
 
     /// Calls it with a body it takes and, when it needs one, this id.
@@ -99,6 +150,8 @@ impl V1Route {
             checkout_body()
         } else if self.id == Some("sku") {
             json!({"name": "Mug", "prices": {"EUR": "0.50"}})
+        } else if self.id.is_some() {
+            json!({})
         } else {
             two_mugs()
         };
@@ -241,7 +294,7 @@ async fn a_secret_key_may_do_what_its_scopes_name_and_nothing_else() {
             let answer = route.call(&actor, &order, None).await;
             if route.scope == *scope {
                 assert!(
-                    answer.status < 300 || answer.status == 404,
+                    answer.status < 300 || [404, 409].contains(&answer.status),
                     "{}",
                     answer.text
                 );

@@ -25,7 +25,10 @@ async fn dump(connection: &DatabaseConnection) -> Vec<String> {
                                 FROM sqlite_master ORDER BY 1",
         ],
         _ => &[
-            "SELECT 'column ' || table_name || ' ' || ordinal_position || ' ' || column_name || ' ' || data_type \
+            // By rank: PostgreSQL never gives a dropped column's position again.
+            "SELECT 'column ' || table_name || ' ' \
+             || row_number() OVER (PARTITION BY table_name ORDER BY ordinal_position) \
+             || ' ' || column_name || ' ' || data_type \
              || ' ' || is_nullable || ' ' || COALESCE(collation_name, '-') || ' ' || COALESCE(column_default, '-') \
              FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1",
             "SELECT 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) \

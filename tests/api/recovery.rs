@@ -106,10 +106,16 @@ async fn a_webhook_that_arrives_after_the_poll_says_nothing_new() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_ran_out_is_found_expired_and_a_new_checkout_works() {
-    let app = TestApp::quiet().await;
+    // The order lives for two days; its first session at most for one.
+    let app = TestApp::with(Setup {
+        workers: false,
+        webhooks: false,
+        settings: vec![("orders.expire_after_s", 172_800.into())],
+        ..Setup::default()
+    })
+    .await;
     let shop = app.merchant().await;
     let order = shop.place_order().await.str("id").to_owned();
-    // The order lives for a day; its first session ends with it, at most a day from now.
     let first = shop.check_out(&order).await.expect(201);
     app.advance(24 * 3_600).await;
     app.work().await;
@@ -348,7 +354,6 @@ async fn claim_one(app: &TestApp) -> ClaimedCall {
 fn refused(app: &TestApp, call: ClaimedCall) -> Settle {
     let session = call.subject_id.parse().expect("a session id");
     let rejected = FactDraft::session(FactKind::Rejected, &call.subject_id, session);
-    let provider = app.services.provider.clone();
     Settle {
         account: app.services.account.clone(),
         deployment: app.services.deployment.clone(),
@@ -360,7 +365,8 @@ fn refused(app: &TestApp, call: ClaimedCall) -> Settle {
         },
         observed: Vec::new(),
         drafts: vec![rejected.because("stale")],
-        expire: std::sync::Arc::new(move |id| provider.expire_session(id)),
+        follow_ups: app.services.follow_ups(),
+        auto_refund: false,
     }
 }
 

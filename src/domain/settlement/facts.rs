@@ -2,10 +2,11 @@
 
 use crate::domain::access::words;
 use crate::domain::checkout::Capture;
-use crate::domain::ids::{CheckoutSessionId, FactId, RefundId};
+use crate::domain::ids::{CheckoutSessionId, FactId, OrderId, RefundId};
 use crate::domain::money::Money;
 use crate::domain::observed::{
-    Observed, ObservedIntent, ObservedIntentStatus, ObservedSession, ObservedSessionPayment,
+    Observed, ObservedDispute, ObservedDisputeStatus, ObservedIntent, ObservedIntentStatus,
+    ObservedLapse, ObservedRefund, ObservedRefundStatus, ObservedSession, ObservedSessionPayment,
     ObservedSessionStatus,
 };
 
@@ -67,6 +68,15 @@ words! {
 }
 
 impl FactKind {
+    /// Whether the fact is a decision of ours or of people, not a report.
+    #[must_use]
+    pub const fn is_decision(self) -> bool {
+        matches!(
+            self,
+            FactKind::OrderCancelled | FactKind::OrderExpired | FactKind::PaymentAccepted
+        )
+    }
+
     /// The rank among a payment's facts; the highest wins.
     #[must_use]
     pub const fn payment_rank(self) -> Option<u8> {
@@ -170,6 +180,34 @@ impl FactDraft {
         }
     }
 
+    /// A decision of ours about a whole order.
+    #[must_use]
+    pub fn decision(kind: FactKind, order: OrderId) -> Self {
+        FactDraft {
+            kind,
+            object: order.to_string(),
+            intent: None,
+            session: None,
+            refund: None,
+            amount: None,
+            code: None,
+        }
+    }
+
+    /// A refund of ours that the provider never made.
+    #[must_use]
+    pub fn refused_refund(refund: RefundId, intent: &str, amount: Money, code: &str) -> Self {
+        FactDraft {
+            kind: FactKind::RefundFailed,
+            object: refund.to_string(),
+            intent: Some(intent.to_owned()),
+            session: None,
+            refund: Some(refund),
+            amount: Some(amount),
+            code: Some(code.to_owned()),
+        }
+    }
+
     /// A fact about a payment intent.
     #[must_use]
     pub fn payment(kind: FactKind, intent: &str, session: CheckoutSessionId) -> Self {
@@ -221,7 +259,63 @@ pub fn drafts_of(
     match observed {
         Observed::Session(object) => session_drafts(object, session, capture),
         Observed::Intent(object) => intent_drafts(object, session),
+        Observed::Refund(object) => refund_draft(object, session).into_iter().collect(),
+        Observed::Dispute(object) => dispute_drafts(object, session),
+        Observed::Lapsed(object) => lapse_draft(object, session).into_iter().collect(),
     }
+}
+
+/// None without an intent: such a refund is of nobody's money that Till knows.
+fn refund_draft(object: &ObservedRefund, session: CheckoutSessionId) -> Option<FactDraft> {
+    let kind = match object.status {
+        ObservedRefundStatus::Pending => FactKind::RefundPending,
+        ObservedRefundStatus::Succeeded => FactKind::RefundSucceeded,
+        ObservedRefundStatus::Failed => FactKind::RefundFailed,
+        ObservedRefundStatus::Cancelled => FactKind::RefundCancelled,
+    };
+    let mut draft = FactDraft::payment(kind, object.intent.as_deref()?, session).of(object.amount);
+    draft.object.clone_from(&object.provider_id);
+    draft.refund = object
+        .marks
+        .refund
+        .as_deref()
+        .and_then(|id| id.parse().ok());
+    draft.code.clone_from(&object.failure);
+    Some(draft)
+}
+
+fn dispute_drafts(object: &ObservedDispute, session: CheckoutSessionId) -> Vec<FactDraft> {
+    let Some(intent) = object.intent.as_deref() else {
+        return Vec::new();
+    };
+    let about = |kind| {
+        let mut draft = FactDraft::payment(kind, intent, session);
+        draft.object.clone_from(&object.provider_id);
+        draft
+    };
+    let mut drafts = vec![about(FactKind::DisputeOpened)];
+    match object.status {
+        ObservedDisputeStatus::Open => {}
+        ObservedDisputeStatus::WarningClosed => {
+            drafts.push(about(FactKind::DisputeWarningClosed));
+        }
+        ObservedDisputeStatus::Won => drafts.push(about(FactKind::DisputeWon)),
+        ObservedDisputeStatus::Lost => drafts.push(about(FactKind::DisputeLost)),
+    }
+    for (kind, amount) in [
+        (FactKind::DisputeWithdrawn, object.withdrawn),
+        (FactKind::DisputeReinstated, object.reinstated),
+    ] {
+        if !amount.is_zero() {
+            drafts.push(about(kind).of(amount));
+        }
+    }
+    drafts
+}
+
+fn lapse_draft(object: &ObservedLapse, session: CheckoutSessionId) -> Option<FactDraft> {
+    let intent = object.intent.as_deref()?;
+    Some(FactDraft::payment(FactKind::Expired, intent, session))
 }
 
 fn session_drafts(

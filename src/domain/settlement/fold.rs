@@ -6,11 +6,12 @@ use super::belonging;
 use super::facts::{Fact, FactKind};
 use super::labels;
 use super::reviews::{self, ReviewKey};
-use super::{PaymentTerms, Terms};
+use super::{PaymentTerms, RefundTerms, Terms};
 use crate::domain::checkout::SessionStatus;
-use crate::domain::ids::{CheckoutSessionId, PaymentId};
+use crate::domain::ids::{CheckoutSessionId, PaymentId, RefundId};
 use crate::domain::money::Money;
 use crate::domain::order::{OrderStatus, PaymentStatus};
+use crate::domain::refund::RefundStatus;
 
 /// Everything that follows from an order's facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +34,27 @@ pub struct OrderState {
     pub sessions: BTreeMap<CheckoutSessionId, SessionStatus>,
     /// Every payment's state, in the order of the terms.
     pub payments: Vec<PaymentState>,
+    /// Every refund's state, in the order of the terms.
+    pub refunds: Vec<RefundState>,
     /// The questions that are open by now.
     pub reviews: Vec<ReviewKey>,
+}
+
+/// Everything that follows from the facts about one refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundState {
+    /// Our refund.
+    pub id: RefundId,
+    /// The payment it goes back from.
+    pub payment: PaymentId,
+    /// Whether we asked for it.
+    pub ours: bool,
+    /// Where it stands.
+    pub status: RefundStatus,
+    /// Why it failed, as a short code.
+    pub failure_reason: Option<String>,
+    /// How much of the payment it takes or may still take, in minor units: nothing once it failed.
+    pub taken_minor: i64,
 }
 
 /// Everything that follows from the facts about one payment.
@@ -75,6 +95,10 @@ pub struct DisputeState {
     pub object: String,
     /// The strongest thing known.
     pub rank: FactKind,
+    /// Taken in all, in minor units.
+    pub withdrawn_minor: i64,
+    /// Given back in all, in minor units.
+    pub reinstated_minor: i64,
     /// Taken and not given back, in minor units.
     pub net_withdrawn_minor: i64,
 }
@@ -157,6 +181,11 @@ pub fn fold(terms: &Terms, facts: &[Fact]) -> OrderState {
         .map(|session| (session.id, session_status(session.id, facts)))
         .collect();
     let gone = refunded.minor().saturating_add(lost.minor());
+    let refunds: Vec<RefundState> = terms
+        .refunds
+        .iter()
+        .map(|refund| refund_state(refund, facts))
+        .collect();
     OrderState {
         status: labels::order_status(terms, facts, &payments, paid.minor(), refunded.minor()),
         payment_status: labels::payment_status(
@@ -173,8 +202,40 @@ pub fn fold(terms: &Terms, facts: &[Fact]) -> OrderState {
         counts_as_paid: terms.total.is_zero() && !closed
             || paid.minor() >= terms.total.minor() && gone < paid.minor(),
         sessions,
-        reviews: reviews::open_questions(terms, facts, closed, &payments),
+        reviews: reviews::open_questions(terms, facts, closed, &payments, &refunds),
         payments,
+        refunds,
+    }
+}
+
+/// A refund's state: the strongest thing known of it; pending while nothing is.
+fn refund_state(refund: &RefundTerms, facts: &[Fact]) -> RefundState {
+    let about: Vec<&Fact> = facts
+        .iter()
+        .filter(|fact| fact.said.kind.refund_rank().is_some())
+        .filter(|fact| {
+            let named = refund.object.as_deref() == Some(fact.said.object.as_str());
+            named || fact.said.refund == Some(refund.id)
+        })
+        .collect();
+    let strongest = about
+        .iter()
+        .map(|fact| fact.said.kind)
+        .max_by_key(|kind| kind.refund_rank());
+    let status = match strongest {
+        Some(FactKind::RefundSucceeded) => RefundStatus::Succeeded,
+        Some(FactKind::RefundFailed | FactKind::RefundCancelled) => RefundStatus::Failed,
+        _ => RefundStatus::Pending,
+    };
+    let code = about.iter().filter_map(|fact| fact.said.code.clone()).min();
+    let failed = status == RefundStatus::Failed;
+    RefundState {
+        id: refund.id,
+        payment: refund.payment,
+        ours: refund.ours,
+        status,
+        failure_reason: code.filter(|_| failed),
+        taken_minor: if failed { 0 } else { refund.amount.minor() },
     }
 }
 
@@ -271,6 +332,8 @@ fn disputes(about: &[&Fact], amount_of: impl Fn(&Fact) -> i64) -> Vec<DisputeSta
             object: object.to_owned(),
             rank,
             // Money given back had been taken, even if nobody has said so yet.
+            withdrawn_minor: withdrawn.max(reinstated),
+            reinstated_minor: reinstated,
             net_withdrawn_minor: withdrawn.saturating_sub(reinstated).max(0),
         })
         .collect()

@@ -22,7 +22,7 @@ pub(super) mod laws;
 pub mod reviews;
 
 pub use facts::{Fact, FactDraft, FactKind, drafts_of};
-pub use fold::{OrderState, PaymentState, fold};
+pub use fold::{OrderState, PaymentState, RefundState, fold};
 pub use reviews::{Reason, ReviewKey};
 
 use super::checkout::Capture;
@@ -43,6 +43,8 @@ pub struct Terms {
     pub sessions: Vec<SessionTerms>,
     /// Its payments.
     pub payments: Vec<PaymentTerms>,
+    /// The refunds that have a row, ours and the provider's.
+    pub refunds: Vec<RefundTerms>,
     /// Refunds a policy made by itself: they do not say that people wanted the payment.
     pub policy_refunds: Vec<RefundId>,
     /// Open questions whose cause is not a fact, such as a webhook that was not believed.
@@ -71,6 +73,21 @@ pub struct PaymentTerms {
     pub session: Option<CheckoutSessionId>,
     /// What the intent asks for, as the provider says.
     pub requested: Money,
+}
+
+/// A refund we wanted, or somebody made at the provider.
+#[derive(Debug, Clone)]
+pub struct RefundTerms {
+    /// Our refund.
+    pub id: RefundId,
+    /// The provider's id, once it is known.
+    pub object: Option<String>,
+    /// The payment it goes back from.
+    pub payment: PaymentId,
+    /// What was asked for.
+    pub amount: Money,
+    /// Whether we asked for it.
+    pub ours: bool,
 }
 
 impl Terms {

@@ -1,10 +1,11 @@
 //! Open questions for people. They follow the facts: opened when the cause appears, closed when it is gone.
 
 use super::facts::{Fact, FactKind};
-use super::fold::PaymentState;
+use super::fold::{PaymentState, RefundState};
 use super::{PaymentTerms, Terms};
 use crate::domain::access::words;
 use crate::domain::checkout::Disagreement;
+use crate::domain::refund::RefundStatus;
 
 words! {
     /// Why people have to look.
@@ -43,8 +44,10 @@ pub(super) fn open_questions(
     facts: &[Fact],
     closed: bool,
     payments: &[PaymentState],
+    refunds: &[RefundState],
 ) -> Vec<ReviewKey> {
     let mut open: Vec<ReviewKey> = terms.flags.clone();
+    open.extend(unreturned(terms, refunds));
     for (payment, state) in terms.payments.iter().zip(payments) {
         open.extend(money_question(terms, payment, state, closed));
         let disputes = state.disputes.iter().filter(|dispute| dispute.is_open());
@@ -57,6 +60,27 @@ pub(super) fn open_questions(
     open.sort();
     open.dedup();
     open
+}
+
+/// Refunds of ours that did not go back, until a newer one of ours from the same payment is under way or went back.
+fn unreturned<'a>(
+    terms: &'a Terms,
+    refunds: &'a [RefundState],
+) -> impl Iterator<Item = ReviewKey> + 'a {
+    let newer_took = |failed: &RefundState| {
+        let mut same = refunds.iter().filter(|r| r.payment == failed.payment);
+        same.any(|other| other.ours && other.id > failed.id && other.status != RefundStatus::Failed)
+    };
+    terms
+        .refunds
+        .iter()
+        .zip(refunds)
+        .filter(|(refund, state)| refund.ours && state.status == RefundStatus::Failed)
+        .filter(move |(_, state)| !newer_took(state))
+        .map(|(refund, _)| ReviewKey {
+            reason: Reason::ProviderDeclinedRefund,
+            subject: refund.id.to_string(),
+        })
 }
 
 /// Captured or reserved money that is not the order's, until none of it is in suspense.

@@ -53,6 +53,9 @@ struct Head {
 enum Handled {
     Session { delayed_payment_failed: bool },
     Intent,
+    Refund,
+    Dispute,
+    Lapsed,
 }
 
 impl Handled {
@@ -71,6 +74,15 @@ impl Handled {
             | "payment_intent.processing"
             | "payment_intent.amount_capturable_updated"
             | "payment_intent.canceled" => Some(Handled::Intent),
+            "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
+                Some(Handled::Refund)
+            }
+            "charge.dispute.created"
+            | "charge.dispute.updated"
+            | "charge.dispute.closed"
+            | "charge.dispute.funds_withdrawn"
+            | "charge.dispute.funds_reinstated" => Some(Handled::Dispute),
+            "charge.expired" => Some(Handled::Lapsed),
             _ => None,
         }
     }
@@ -94,6 +106,18 @@ impl Handled {
                 let event: Envelope<wire::Intent> = wire::read(body)?;
                 let intent = event.data.object.observe()?;
                 Ok(Some(Observed::Intent(intent)))
+            }
+            Handled::Refund => {
+                let event: Envelope<wire::Refund> = wire::read(body)?;
+                Ok(Some(Observed::Refund(event.data.object.observe()?)))
+            }
+            Handled::Dispute => {
+                let event: Envelope<wire::Dispute> = wire::read(body)?;
+                Ok(Some(Observed::Dispute(event.data.object.observe()?)))
+            }
+            Handled::Lapsed => {
+                let event: Envelope<wire::LapsedCharge> = wire::read(body)?;
+                Ok(Some(Observed::Lapsed(event.data.object.observe()?)))
             }
         }
     }

@@ -8,6 +8,7 @@ mod client;
 mod events;
 mod form;
 mod outcome;
+mod refund;
 mod session;
 mod settings;
 mod signature;
@@ -21,10 +22,11 @@ pub use settings::{
 };
 
 use self::client::{Change, Request, StripeClient};
+use self::form::Form;
 use self::outcome::{Verdict, Wanted};
 use super::{
     Ambiguity, CallRequest, CallResult, FetchError, MalformedEvent, NewSession, NotChargeable,
-    Notice, Outcome, PaymentProvider, Probe, Reference, SignatureError, Verified,
+    Notice, Outcome, PaymentProvider, Probe, Reference, RefundAsk, SignatureError, Verified,
 };
 use crate::domain::access::Mode;
 use crate::domain::money::Money;
@@ -36,7 +38,12 @@ pub const API_VERSION: &str = "2026-08-26.dahlia";
 
 const SESSIONS: &str = "/v1/checkout/sessions";
 const INTENTS: &str = "/v1/payment_intents";
+const REFUNDS: &str = "/v1/refunds";
+const DISPUTES: &str = "/v1/disputes";
 const BALANCE: &str = "/v1/balance";
+
+/// How many pages of 100 refunds of one intent are read.
+const MAX_REFUND_PAGES: usize = 20;
 
 /// One Stripe account.
 #[derive(Debug)]
@@ -83,10 +90,24 @@ impl PaymentProvider for Stripe {
     }
 
     fn expire_session(&self, provider_session_id: &str) -> CallRequest {
-        // Ids are checked when they are read; any other text makes a path that `send` refuses.
-        let id = Some(provider_session_id).filter(|id| wire::is_id(id));
-        let id = id.unwrap_or("-");
+        let id = path_id(provider_session_id);
         post(format!("{SESSIONS}/{id}/expire"), Vec::new())
+    }
+
+    fn capture(&self, intent: &str, amount: Money) -> Result<CallRequest, NotChargeable> {
+        let mut form = Form::default();
+        let wire = amounts::to_wire(amount)?;
+        form.add("amount_to_capture", &wire.to_string());
+        let path = format!("{INTENTS}/{}/capture", path_id(intent));
+        Ok(post(path, form.into_bytes()))
+    }
+
+    fn void(&self, intent: &str) -> CallRequest {
+        post(format!("{INTENTS}/{}/cancel", path_id(intent)), Vec::new())
+    }
+
+    fn refund(&self, refund: &RefundAsk) -> Result<CallRequest, NotChargeable> {
+        Ok(post(REFUNDS.to_owned(), refund::body(refund)?))
     }
 
     async fn send(&self, call: &CallRequest, idempotency_key: &str) -> Outcome {
@@ -132,8 +153,9 @@ impl PaymentProvider for Stripe {
                 format!("{SESSIONS}/{id}?expand%5B%5D=payment_intent")
             }
             Reference::Intent(id) => format!("{INTENTS}/{id}"),
+            Reference::Dispute(id) => format!("{DISPUTES}/{id}"),
         };
-        let (Reference::Session(id) | Reference::Intent(id)) = reference;
+        let (Reference::Session(id) | Reference::Intent(id) | Reference::Dispute(id)) = reference;
         let wanted = Wanted::of(&path).filter(|_| wire::is_id(id));
         let Some(wanted) = wanted else {
             return Err(FetchError::Refused("not an id of Stripe's".to_owned()));
@@ -158,6 +180,34 @@ impl PaymentProvider for Stripe {
             }
             Verdict::Unknown(why) => Err(FetchError::Unavailable(why)),
         }
+    }
+
+    async fn refunds_of(&self, intent: &str) -> Result<Vec<Observed>, FetchError> {
+        if !wire::is_id(intent) {
+            return Err(FetchError::Refused("not an id of Stripe's".to_owned()));
+        }
+        let mut found = Vec::new();
+        for _ in 0..MAX_REFUND_PAGES {
+            let mut path = format!("{REFUNDS}?payment_intent={intent}&limit=100");
+            if let Some(last) = found.last().map(Observed::provider_id) {
+                path.push_str("&starting_after=");
+                path.push_str(last);
+            }
+            let request = Request {
+                method: Method::GET,
+                path: &path,
+                api_version: API_VERSION,
+                change: None,
+            };
+            let exchange = self.client.exchange(request).await;
+            let answer = exchange.answer.map_err(FetchError::Unavailable)?;
+            let (page, more) = refund::page(answer, intent)?;
+            found.extend(page.into_iter().map(Observed::Refund));
+            if !more {
+                return Ok(found);
+            }
+        }
+        Err(FetchError::Refused("more refunds than are read".to_owned()))
     }
 
     async fn probe(&self) -> Result<Probe, Ambiguity> {
@@ -205,6 +255,11 @@ impl PaymentProvider for Stripe {
     fn parse_event(&self, body: &[u8]) -> Result<Notice, MalformedEvent> {
         events::parse(body)
     }
+}
+
+/// Ids are checked when they are read; any other text makes a path that `send` refuses.
+fn path_id(id: &str) -> &str {
+    if wire::is_id(id) { id } else { "-" }
 }
 
 fn post(path: String, body: Vec<u8>) -> CallRequest {

@@ -33,6 +33,10 @@ pub enum Wanted {
     Session(Option<String>),
     /// The intent with this id.
     Intent(String),
+    /// A new refund.
+    Refund,
+    /// The dispute with this id.
+    Dispute(String),
 }
 
 /// What an answer means.
@@ -60,6 +64,12 @@ impl Wanted {
             let name = rest.strip_suffix("/expire").unwrap_or(rest);
             return Some(Wanted::Session(Some(id(name)?)));
         }
+        if path == "/v1/refunds" {
+            return Some(Wanted::Refund);
+        }
+        if let Some(name) = path.strip_prefix("/v1/disputes/") {
+            return Some(Wanted::Dispute(id(name)?));
+        }
         let rest = path.strip_prefix("/v1/payment_intents/")?;
         let cut = rest.strip_suffix("/capture");
         let cut = cut.or_else(|| rest.strip_suffix("/cancel"));
@@ -76,10 +86,19 @@ impl Wanted {
                 let intent: wire::Intent = wire::read(body).ok()?;
                 Observed::Intent(intent.observe().ok()?)
             }
+            Wanted::Refund => {
+                let refund: wire::Refund = wire::read(body).ok()?;
+                Observed::Refund(refund.observe().ok()?)
+            }
+            Wanted::Dispute(_) => {
+                let dispute: wire::Dispute = wire::read(body).ok()?;
+                Observed::Dispute(dispute.observe().ok()?)
+            }
         };
         let named = match self {
             Wanted::Session(id) => id.as_deref(),
-            Wanted::Intent(id) => Some(id.as_str()),
+            Wanted::Intent(id) | Wanted::Dispute(id) => Some(id.as_str()),
+            Wanted::Refund => None,
         };
         let same = named.is_none_or(|id| id == object.provider_id());
         same.then_some(object)

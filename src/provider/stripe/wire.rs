@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use super::amounts;
 use crate::domain::money::Money;
 use crate::domain::observed::{
-    Marks, ObservedFailure, ObservedIntent, ObservedIntentStatus, ObservedSession,
+    Marks, ObservedDispute, ObservedDisputeStatus, ObservedFailure, ObservedIntent,
+    ObservedIntentStatus, ObservedLapse, ObservedRefund, ObservedRefundStatus, ObservedSession,
     ObservedSessionPayment, ObservedSessionStatus,
 };
 use crate::domain::time::{SECOND_MS, Timestamp};
@@ -242,6 +243,219 @@ impl Intent {
             live: self.livemode,
         })
     }
+}
+
+impl<T: Identified> Expandable<T> {
+    fn id(self) -> Result<String, Malformed> {
+        checked_id(match self {
+            Expandable::Id(id) => id,
+            Expandable::Object(object) => object.into_id(),
+        })
+    }
+}
+
+/// An object that is read for its id only.
+trait Identified {
+    fn into_id(self) -> String;
+}
+
+/// Any object, where only its id matters.
+#[derive(Debug, Deserialize)]
+struct Named {
+    id: String,
+}
+
+impl Identified for Named {
+    fn into_id(self) -> String {
+        self.id
+    }
+}
+
+fn id_of(field: Option<Expandable<Named>>) -> Result<Option<String>, Malformed> {
+    field.map(Expandable::id).transpose()
+}
+
+/// A short code, or a word that says there is none to be shown.
+fn plain_code(code: String) -> String {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if (1..=100).contains(&code.len()) && code.bytes().all(word) {
+        code
+    } else {
+        "unknown".to_owned()
+    }
+}
+
+/// A `refund`.
+#[derive(Debug, Deserialize)]
+pub struct Refund {
+    id: String,
+    object: String,
+    status: Option<String>,
+    amount: i64,
+    currency: String,
+    charge: Option<Expandable<Named>>,
+    payment_intent: Option<Expandable<Named>>,
+    failure_reason: Option<String>,
+    metadata: Option<Metadata>,
+}
+
+impl Refund {
+    /// What the refund says.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it is not a refund as the API promises it.
+    pub fn observe(self) -> Result<ObservedRefund, Malformed> {
+        if self.object != "refund" {
+            return malformed("not a refund");
+        }
+        let status = match self.status.as_deref() {
+            Some("pending" | "requires_action") => ObservedRefundStatus::Pending,
+            Some("succeeded") => ObservedRefundStatus::Succeeded,
+            Some("failed") => ObservedRefundStatus::Failed,
+            Some("canceled") => ObservedRefundStatus::Cancelled,
+            _ => return malformed("an unknown refund status"),
+        };
+        Ok(ObservedRefund {
+            provider_id: checked_id(self.id)?,
+            marks: self.metadata.unwrap_or_default().into(),
+            intent: id_of(self.payment_intent)?,
+            charge: id_of(self.charge)?,
+            status,
+            amount: positive(self.amount, &self.currency)?,
+            failure: self.failure_reason.map(plain_code),
+        })
+    }
+}
+
+fn positive(amount: i64, currency: &str) -> Result<Money, Malformed> {
+    if amount < 0 {
+        return malformed("an amount below zero");
+    }
+    money(amount, currency)
+}
+
+/// A `dispute`.
+#[derive(Debug, Deserialize)]
+pub struct Dispute {
+    id: String,
+    object: String,
+    status: String,
+    amount: i64,
+    currency: String,
+    charge: Option<Expandable<Named>>,
+    payment_intent: Option<Expandable<Named>>,
+    #[serde(default)]
+    balance_transactions: Vec<Movement>,
+    livemode: bool,
+    metadata: Option<Metadata>,
+}
+
+/// The part of a `balance_transaction` that is read where a dispute includes it.
+#[derive(Debug, Deserialize)]
+struct Movement {
+    amount: i64,
+    currency: String,
+}
+
+impl Dispute {
+    /// What the dispute says.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it is not a dispute as the API promises it.
+    pub fn observe(self) -> Result<ObservedDispute, Malformed> {
+        if self.object != "dispute" {
+            return malformed("not a dispute");
+        }
+        let status = match self.status.as_str() {
+            "warning_needs_response"
+            | "warning_under_review"
+            | "needs_response"
+            | "under_review" => ObservedDisputeStatus::Open,
+            // What was prevented never became a dispute; money that went back did so as a refund.
+            "warning_closed" | "prevented" => ObservedDisputeStatus::WarningClosed,
+            "won" => ObservedDisputeStatus::Won,
+            "lost" => ObservedDisputeStatus::Lost,
+            _ => return malformed("an unknown dispute status"),
+        };
+        let disputed = positive(self.amount, &self.currency)?;
+        let taken = moved(&self.balance_transactions, disputed, |amount| amount < 0)?;
+        let back = moved(&self.balance_transactions, disputed, |amount| amount > 0)?;
+        Ok(ObservedDispute {
+            provider_id: checked_id(self.id)?,
+            marks: self.metadata.unwrap_or_default().into(),
+            intent: id_of(self.payment_intent)?,
+            charge: id_of(self.charge)?,
+            status,
+            withdrawn: taken,
+            reinstated: back,
+            live: self.livemode,
+        })
+    }
+}
+
+/// What moved in one direction. The balance may be kept in another currency than the charge: then the disputed
+/// amount itself says how much of the charge moved.
+fn moved(
+    movements: &[Movement],
+    disputed: Money,
+    direction: impl Fn(i64) -> bool,
+) -> Result<Money, Malformed> {
+    let mut sum = Money::zero(disputed.currency());
+    for movement in movements
+        .iter()
+        .filter(|movement| direction(movement.amount))
+    {
+        let same = movement
+            .currency
+            .eq_ignore_ascii_case(disputed.currency().code());
+        if !same {
+            return Ok(disputed);
+        }
+        let amount = movement.amount.saturating_abs();
+        let amount = money(amount, &movement.currency)?;
+        sum = match sum.checked_add(amount) {
+            Ok(sum) => sum,
+            Err(_) => return malformed("more money than there is"),
+        };
+    }
+    Ok(sum)
+}
+
+/// A `charge` whose reservation lapsed.
+#[derive(Debug, Deserialize)]
+pub struct LapsedCharge {
+    id: String,
+    object: String,
+    payment_intent: Option<Expandable<Named>>,
+    livemode: bool,
+    metadata: Option<Metadata>,
+}
+
+impl LapsedCharge {
+    /// What the charge says.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it is no charge.
+    pub fn observe(self) -> Result<ObservedLapse, Malformed> {
+        if self.object != "charge" {
+            return malformed("not a charge");
+        }
+        Ok(ObservedLapse {
+            charge: checked_id(self.id)?,
+            marks: self.metadata.unwrap_or_default().into(),
+            intent: id_of(self.payment_intent)?,
+            live: self.livemode,
+        })
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+pub struct Page<T> {
+    /// What is on it.
+    pub data: Vec<T>,
+    /// Whether there is more.
+    pub has_more: bool,
 }
 
 /// A `balance`, as far as it says whose it is.

@@ -1,6 +1,8 @@
 //! Everything the fold needs of one order, read under its lock.
 
-use entity::{checkout_session, order, payment, provider_event, provider_fact, shop};
+use entity::{
+    checkout_session, order, payment, provider_call, provider_event, provider_fact, refund, shop,
+};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::inbox::ClaimedEvent;
@@ -9,11 +11,12 @@ use super::super::rows::{money, parse, parse_opt};
 use super::super::{Engine, StoreError, Tx};
 use super::Match;
 use crate::domain::access::Mode;
-use crate::domain::ids::CheckoutSessionId;
+use crate::domain::ids::{CallId, CheckoutSessionId, RefundId};
 use crate::domain::ledger::Balances;
 use crate::domain::money::Money;
+use crate::domain::refund::RefundOrigin;
 use crate::domain::settlement::{
-    Fact, FactDraft, PaymentTerms, Reason, ReviewKey, SessionTerms, Terms,
+    Fact, FactDraft, PaymentTerms, Reason, RefundTerms, ReviewKey, SessionTerms, Terms,
 };
 
 /// One order with everything known of its money.
@@ -22,13 +25,14 @@ pub(super) struct Books {
     pub mode: Mode,
     pub sessions: Vec<checkout_session::Model>,
     pub payments: Vec<payment::Model>,
+    pub refunds: Vec<refund::Model>,
     pub terms: Terms,
     pub facts: Vec<Fact>,
     /// Open questions whose cause is not a fact, before this change.
     pub old_flags: Vec<ReviewKey>,
     /// What the ledger shows.
     pub posted: Balances,
-    /// Events of the inbox that are not believed yet, with the flag each raises.
+    /// Events that are not believed yet and calls without an outcome, with the flag each raises.
     quarantined: Vec<(String, ReviewKey)>,
 }
 
@@ -38,7 +42,8 @@ impl Books {
     }
 
     /// Raises a question about a session.
-    pub fn flag(&mut self, reason: &str, session: CheckoutSessionId) {
+    pub fn flag(&mut self, reason: &str, session: Option<CheckoutSessionId>) {
+        let Some(session) = session else { return };
         let reason = match reason {
             "currency_mismatch" => Reason::CurrencyMismatch,
             _ => Reason::AmountMismatch,
@@ -47,10 +52,23 @@ impl Books {
         self.terms.flags.push(ReviewKey { reason, subject });
     }
 
+    /// Raises a question about a call.
+    pub fn flag_call(&mut self, call: CallId) {
+        self.terms.flags.push(ReviewKey {
+            reason: Reason::OutcomeUnknown,
+            subject: call.to_string(),
+        });
+    }
+
     /// Takes back the question an event raised.
     pub fn unflag(&mut self, event: &ClaimedEvent) {
-        let id = event.id.to_string();
-        self.quarantined.retain(|(raised_by, _)| *raised_by != id);
+        self.answered(&event.id.to_string());
+    }
+
+    /// Takes back the question that something of ours with this id raised.
+    pub fn answered(&mut self, id: &str) {
+        self.quarantined
+            .retain(|(raised_by, _)| raised_by.as_str() != id);
         self.terms.flags = self
             .quarantined
             .iter()
@@ -85,6 +103,10 @@ pub(super) async fn lock(tx: &Tx, found: &Match) -> Result<Books, StoreError> {
         .order_by_asc(payment::Column::Id)
         .all(tx.conn())
         .await?;
+    let refunds = match payments.is_empty() {
+        true => Vec::new(),
+        false => refunds_of(tx, &order.id).await?,
+    };
     let facts = provider_fact::Entity::find()
         .filter(provider_fact::Column::OrderId.eq(&order.id))
         .order_by_asc(provider_fact::Column::Id)
@@ -101,7 +123,11 @@ pub(super) async fn lock(tx: &Tx, found: &Match) -> Result<Books, StoreError> {
     let old_flags: Vec<ReviewKey> = quarantined.iter().map(|(_, key)| key.clone()).collect();
     Ok(Books {
         mode: parse("shop.mode", &mode)?,
-        terms: terms(found, &order, &sessions, &payments, old_flags.clone())?,
+        terms: Terms {
+            refunds: refunds.iter().map(refund_terms).collect::<Result<_, _>>()?,
+            policy_refunds: policy_refunds(&refunds)?,
+            ..terms(found, &order, &sessions, &payments, old_flags.clone())?
+        },
         facts: facts.into_iter().map(fact).collect::<Result<_, _>>()?,
         old_flags,
         quarantined,
@@ -109,6 +135,7 @@ pub(super) async fn lock(tx: &Tx, found: &Match) -> Result<Books, StoreError> {
         order,
         sessions,
         payments,
+        refunds,
     })
 }
 
@@ -133,9 +160,34 @@ fn terms(
         fulfilment: parse("order.fulfilment_status", &order.fulfilment_status)?,
         sessions: sessions.collect::<Result<_, StoreError>>()?,
         payments: payments.collect::<Result<_, StoreError>>()?,
+        refunds: Vec::new(),
         policy_refunds: Vec::new(),
         flags,
     })
+}
+
+async fn refunds_of(tx: &Tx, order_id: &str) -> Result<Vec<refund::Model>, StoreError> {
+    Ok(refund::Entity::find()
+        .filter(refund::Column::OrderId.eq(order_id))
+        .order_by_asc(refund::Column::Id)
+        .all(tx.conn())
+        .await?)
+}
+
+fn refund_terms(row: &refund::Model) -> Result<RefundTerms, StoreError> {
+    Ok(RefundTerms {
+        id: parse("refund.id", &row.id)?,
+        object: row.provider_refund_id.clone(),
+        payment: parse("refund.payment_id", &row.payment_id)?,
+        amount: money(row.amount_minor, &row.currency)?,
+        ours: row.origin != RefundOrigin::Provider.as_str(),
+    })
+}
+
+fn policy_refunds(rows: &[refund::Model]) -> Result<Vec<RefundId>, StoreError> {
+    let policy = RefundOrigin::Policy.as_str();
+    let rows = rows.iter().filter(|row| row.origin == policy);
+    rows.map(|row| parse("refund.id", &row.id)).collect()
 }
 
 fn payment_terms(row: &payment::Model) -> Result<PaymentTerms, StoreError> {
@@ -167,17 +219,29 @@ fn fact(row: provider_fact::Model) -> Result<Fact, StoreError> {
     })
 }
 
-/// Questions raised by events that were not believed.
+/// Questions raised by events that were not believed, and by calls nobody knows the outcome of.
 async fn flags(tx: &Tx, order_id: &str) -> Result<Vec<(String, ReviewKey)>, StoreError> {
     let rows = provider_event::Entity::find()
         .filter(provider_event::Column::OrderId.eq(order_id))
         .filter(provider_event::Column::Verdict.eq("quarantined"))
         .all(tx.conn())
         .await?;
+    let calls = provider_call::Entity::find()
+        .filter(provider_call::Column::OrderId.eq(order_id))
+        .filter(provider_call::Column::ReviewAt.is_not_null())
+        .all(tx.conn())
+        .await?;
+    let calls = calls.into_iter().map(|call| {
+        let key = ReviewKey {
+            reason: Reason::OutcomeUnknown,
+            subject: call.id.clone(),
+        };
+        (call.id, key)
+    });
     let keys = rows.into_iter().filter_map(|row| {
         let reason: Reason = row.reason?.parse().ok()?;
         let subject = row.checkout_session_id?;
         Some((row.id, ReviewKey { reason, subject }))
     });
-    Ok(keys.collect())
+    Ok(keys.chain(calls).collect())
 }

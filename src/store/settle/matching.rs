@@ -1,10 +1,12 @@
 //! Finding the session of ours that a provider's object belongs to.
 
-use sea_orm::{ConnectionTrait, Value};
+use entity::{payment, refund};
+use sea_orm::{ConnectionTrait, EntityTrait, Value};
 
-use super::super::rows::{parse, sql};
+use super::super::rows::{parse, parse_opt, sql};
 use super::super::{StoreError, Tx, checkouts};
 use super::{Settle, Source};
+use crate::domain::call::CallKind;
 use crate::domain::ids::{CheckoutSessionId, OrderId, ShopId};
 use crate::domain::observed::Observed;
 
@@ -13,24 +15,30 @@ use crate::domain::observed::Observed;
 pub(in crate::store) struct Match {
     pub shop: ShopId,
     pub order: OrderId,
-    pub session: CheckoutSessionId,
+    /// The session what was said is about; none when an order without one is closed.
+    pub session: Option<CheckoutSessionId>,
 }
 
 /// The session of ours that what was observed belongs to.
 pub(super) async fn find(tx: &Tx, command: &Settle) -> Result<Option<Match>, StoreError> {
-    let known = match &command.source {
-        Source::Poll(claimed) => Some(claimed.session.id.to_string()),
-        Source::Refresh(session) => Some(session.to_string()),
-        Source::Call { call, .. } => Some(call.subject_id.clone()),
-        Source::Webhook(_) | Source::Retry(_) | Source::Refetch(_) => None,
-    };
-    if let Some(id) = known {
-        let session = checkouts::find(tx.conn(), &id).await?;
-        return Ok(session.map(|session| Match {
-            shop: session.shop,
-            order: session.order,
-            session: session.id,
-        }));
+    match &command.source {
+        Source::Poll(claimed) => return by_session(tx, &claimed.session.id.to_string()).await,
+        Source::Refresh(session) => return by_session(tx, &session.to_string()).await,
+        Source::PollPayment(claimed) => {
+            return by_payment(tx, &claimed.payment.id.to_string()).await;
+        }
+        Source::RefreshPayment(payment) => return by_payment(tx, &payment.to_string()).await,
+        Source::Call { call, .. } | Source::Doubt { call, .. } => {
+            return by_subject(tx, call.kind, &call.subject_id).await;
+        }
+        Source::Closing { shop, order } => {
+            return Ok(Some(Match {
+                shop: *shop,
+                order: *order,
+                session: None,
+            }));
+        }
+        Source::Webhook(_) | Source::Retry(_) | Source::Refetch(_) => {}
     }
     for object in &command.observed {
         if let Some(found) = by_object(tx, command, object).await? {
@@ -38,6 +46,39 @@ pub(super) async fn find(tx: &Tx, command: &Settle) -> Result<Option<Match>, Sto
         }
     }
     Ok(None)
+}
+
+async fn by_session(tx: &Tx, id: &str) -> Result<Option<Match>, StoreError> {
+    let session = checkouts::find(tx.conn(), id).await?;
+    Ok(session.map(|session| Match {
+        shop: session.shop,
+        order: session.order,
+        session: Some(session.id),
+    }))
+}
+
+async fn by_payment(tx: &Tx, id: &str) -> Result<Option<Match>, StoreError> {
+    let row = payment::Entity::find_by_id(id).one(tx.conn()).await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Match {
+        shop: parse("payment.shop_id", &row.shop_id)?,
+        order: parse("payment.order_id", &row.order_id)?,
+        session: parse_opt("payment.session", row.checkout_session_id.as_deref())?,
+    }))
+}
+
+async fn by_subject(tx: &Tx, kind: CallKind, id: &str) -> Result<Option<Match>, StoreError> {
+    match kind {
+        CallKind::SessionCreate | CallKind::SessionExpire => by_session(tx, id).await,
+        CallKind::Capture | CallKind::Void => by_payment(tx, id).await,
+        CallKind::Refund => {
+            let row = refund::Entity::find_by_id(id).one(tx.conn()).await?;
+            match row {
+                Some(row) => by_payment(tx, &row.payment_id).await,
+                None => Ok(None),
+            }
+        }
+    }
 }
 
 async fn by_object(
@@ -62,6 +103,24 @@ async fn by_object(
                 marked.into(),
             ],
         ),
+        Observed::Refund(_) | Observed::Dispute(_) | Observed::Lapsed(_) => {
+            let intent = object.intent_id().unwrap_or_default().to_owned();
+            let charge = object.charge_id().unwrap_or_default().to_owned();
+            (
+                "SELECT checkout_session_id, order_id, shop_id, 0 FROM payment \
+                 WHERE provider_account_id = ? AND provider_payment_id = ? \
+                 AND checkout_session_id IS NOT NULL \
+                 UNION ALL SELECT checkout_session_id, order_id, shop_id, 1 FROM payment \
+                 WHERE provider_account_id = ? AND provider_charge_id = ? \
+                 AND checkout_session_id IS NOT NULL ORDER BY 4 LIMIT 1",
+                [
+                    account.clone().into(),
+                    intent.into(),
+                    account.into(),
+                    charge.into(),
+                ],
+            )
+        }
         Observed::Intent(intent) => (
             "SELECT checkout_session_id, order_id, shop_id, 0 FROM payment \
              WHERE provider_account_id = ? AND provider_payment_id = ? \
@@ -82,7 +141,10 @@ async fn by_object(
         .await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Match {
-        session: parse("checkout_session.id", &row.try_get_by_index::<String>(0)?)?,
+        session: Some(parse(
+            "checkout_session.id",
+            &row.try_get_by_index::<String>(0)?,
+        )?),
         order: parse("order.id", &row.try_get_by_index::<String>(1)?)?,
         shop: parse("shop.id", &row.try_get_by_index::<String>(2)?)?,
     }))

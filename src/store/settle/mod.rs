@@ -5,8 +5,10 @@
 //! webhook's own row is part of it, so an event is stored and applied, or not acknowledged.
 
 mod apply;
+mod follow_up;
 mod load;
 mod matching;
+mod refunds;
 mod reviews;
 mod write;
 
@@ -15,20 +17,32 @@ use std::sync::Arc;
 use super::accounts::AccountRecord;
 use super::calls::{self, AttemptNote, ClaimedCall};
 use super::inbox::{self, ClaimedEvent, InboxEvent};
-use super::polling::ClaimedSession;
+use super::polling::{ClaimedPayment, ClaimedSession};
 use super::{Store, StoreError, Tx};
 use crate::domain::access::Trace;
 use crate::domain::call::{CallRequest, CallStatus, inbox_delay_ms};
-use crate::domain::checkout::SessionStatus;
-use crate::domain::ids::{CheckoutSessionId, OrderId, ShopId};
+use crate::domain::ids::{CheckoutSessionId, OrderId, PaymentId, RefundId, ShopId};
 use crate::domain::money::Money;
 use crate::domain::observed::Observed;
 use crate::domain::settlement::FactDraft;
 use load::Books;
 pub(in crate::store) use matching::Match;
 
-/// Builds the request that makes a provider's session unpayable.
-pub type ExpireCall = Arc<dyn Fn(&str) -> CallRequest + Send + Sync>;
+/// Builds the requests that may follow from what was learned; the store knows no provider.
+pub trait FollowUps: Send + Sync {
+    /// Makes a provider's session unpayable.
+    fn expire(&self, provider_session_id: &str) -> CallRequest;
+    /// Releases an intent's reserved money.
+    fn void(&self, intent: &str) -> CallRequest;
+    /// Gives an intent's money back; none for an amount the provider cannot move.
+    fn refund(
+        &self,
+        refund: RefundId,
+        order: OrderId,
+        intent: &str,
+        amount: Money,
+    ) -> Option<CallRequest>;
+}
 
 /// What has been learned, and how.
 #[derive(Clone)]
@@ -43,8 +57,10 @@ pub struct Settle {
     pub observed: Vec<Observed>,
     /// Facts that follow from no object, such as a refused creation.
     pub drafts: Vec<FactDraft>,
-    /// Makes a session unpayable, should that follow.
-    pub expire: ExpireCall,
+    /// Builds the calls that may follow.
+    pub follow_ups: Arc<dyn FollowUps>,
+    /// Whether money that is no order's goes back by itself.
+    pub auto_refund: bool,
     /// Who caused it.
     pub trace: Trace,
 }
@@ -60,8 +76,28 @@ pub enum Source {
     Refetch(ClaimedEvent),
     /// A question of the polling loop.
     Poll(ClaimedSession),
+    /// A question of the polling loop about a payment.
+    PollPayment(ClaimedPayment),
+    /// Nobody can say whether a call was carried out: people are told, and it is asked about again.
+    Doubt {
+        /// The call.
+        call: ClaimedCall,
+        /// The last try.
+        note: AttemptNote,
+        /// When it is asked about again, in milliseconds.
+        retry_in_ms: i64,
+    },
     /// A question somebody asked now.
     Refresh(CheckoutSessionId),
+    /// A question somebody asked now about a payment.
+    RefreshPayment(PaymentId),
+    /// Nothing was said: an order is being closed, and what is known decides how far that is.
+    Closing {
+        /// The shop.
+        shop: ShopId,
+        /// The order.
+        order: OrderId,
+    },
     /// The end of a provider call.
     Call {
         /// The call.
@@ -77,8 +113,13 @@ impl Source {
     fn kind(&self) -> &'static str {
         match self {
             Source::Webhook(_) | Source::Retry(_) => "webhook",
-            Source::Refetch(_) | Source::Poll(_) | Source::Refresh(_) => "poll",
-            Source::Call { .. } => "call",
+            Source::Refetch(_)
+            | Source::Poll(_)
+            | Source::PollPayment(_)
+            | Source::Refresh(_)
+            | Source::RefreshPayment(_) => "poll",
+            Source::Closing { .. } => "decision",
+            Source::Call { .. } | Source::Doubt { .. } => "call",
         }
     }
 
@@ -87,8 +128,11 @@ impl Source {
             Source::Webhook(event) => event.id.to_string(),
             Source::Retry(event) | Source::Refetch(event) => event.id.to_string(),
             Source::Poll(claimed) => claimed.session.id.to_string(),
+            Source::PollPayment(claimed) => claimed.payment.id.to_string(),
             Source::Refresh(session) => session.to_string(),
-            Source::Call { call, .. } => call.id.to_string(),
+            Source::RefreshPayment(payment) => payment.to_string(),
+            Source::Closing { order, .. } => order.to_string(),
+            Source::Call { call, .. } | Source::Doubt { call, .. } => call.id.to_string(),
         }
     }
 }
@@ -96,14 +140,12 @@ impl Source {
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// The facts are recorded; the session they are about stands so now.
+    /// The facts are recorded.
     Applied {
         /// The shop.
         shop: ShopId,
         /// The order.
         order: OrderId,
-        /// The session's status.
-        session: SessionStatus,
     },
     /// This event was stored before.
     Duplicate,
@@ -183,12 +225,31 @@ async fn settle(store: &Store, tx: &Tx, command: &Settle) -> Result<Settled, Giv
         return unmatched(tx, command).await;
     };
     let mut books = load::lock(tx, &found).await?;
+    if let Source::Doubt {
+        call,
+        note,
+        retry_in_ms,
+    } = &command.source
+    {
+        calls::doubt(tx, call, *retry_in_ms, note).await?;
+        books.flag_call(call.id);
+        let changes = apply::nothing_new(&mut books);
+        write::all(store, tx, command, &found, &books, changes).await?;
+        return Ok(Settled::Pending);
+    }
     if let Some(reason) = doubt(&books, &found, command) {
         let verdict = inbox::Verdict::refetch(tx, reason);
         match &command.source {
             Source::Webhook(event) => inbox::insert(tx, event, Some(&found), &verdict).await?,
             Source::Retry(event) => inbox::decide(tx, event, Some(&found), &verdict).await?,
-            Source::Refetch(_) | Source::Poll(_) | Source::Refresh(_) | Source::Call { .. } => {}
+            Source::Refetch(_)
+            | Source::Poll(_)
+            | Source::PollPayment(_)
+            | Source::Refresh(_)
+            | Source::RefreshPayment(_)
+            | Source::Closing { .. }
+            | Source::Doubt { .. }
+            | Source::Call { .. } => {}
         }
         books.flag(reason, found.session);
         let changes = apply::nothing_new(&mut books);
@@ -197,12 +258,10 @@ async fn settle(store: &Store, tx: &Tx, command: &Settle) -> Result<Settled, Giv
     }
     finish_source(tx, command, &found, &mut books).await?;
     let changes = apply::add_facts(tx, command, &found, &mut books);
-    let session = changes.after.sessions.get(&found.session).copied();
     write::all(store, tx, command, &found, &books, changes).await?;
     Ok(Settled::Applied {
         shop: found.shop,
         order: found.order,
-        session: session.unwrap_or(SessionStatus::Creating),
     })
 }
 
@@ -236,8 +295,16 @@ async fn finish_source(
             };
             inbox::decide(tx, event, Some(found), &verdict).await
         }
-        Source::Call { call, status, note } => calls::finish(tx, call, *status, note).await,
-        Source::Poll(_) | Source::Refresh(_) => Ok(()),
+        Source::Call { call, status, note } => {
+            books.answered(&call.id.to_string());
+            calls::finish(tx, call, *status, note).await
+        }
+        Source::Poll(_)
+        | Source::PollPayment(_)
+        | Source::Refresh(_)
+        | Source::RefreshPayment(_)
+        | Source::Doubt { .. }
+        | Source::Closing { .. } => Ok(()),
     }
 }
 
@@ -245,8 +312,10 @@ async fn finish_source(
 fn wrong_account(command: &Settle, event: &InboxEvent) -> Option<&'static str> {
     use crate::domain::access::Mode;
     let ours = command.account.mode == Mode::Live;
+    let live = |object: &Observed| object.live().unwrap_or(event.live);
+    let moved_elsewhere = command.observed.iter().any(|object| live(object) != ours);
     // The envelope and what is in it: a test object in a live event would be believed otherwise.
-    if event.live != ours || command.observed.iter().any(|object| object.live() != ours) {
+    if event.live != ours || moved_elsewhere {
         return Some("wrong_mode");
     }
     match (
@@ -264,6 +333,13 @@ async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
         .observed
         .iter()
         .any(|object| object.marks().deployment.as_deref() == Some(command.deployment.as_str()));
+    // A refund or a dispute says nothing of whose it is; its payment does, once somebody has asked for it.
+    let judged = |object: &Observed| object.needs_payment() && object.intent_id().is_some();
+    let asked = command
+        .observed
+        .iter()
+        .any(|object| !object.needs_payment());
+    let ours = ours || (!asked && command.observed.iter().any(judged));
     match &command.source {
         Source::Webhook(event) if ours => {
             let verdict = inbox::Verdict::pending(tx, inbox_delay_ms(1));
@@ -287,9 +363,15 @@ async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
                 Settled::Foreign
             })
         }
-        Source::Poll(_) | Source::Refresh(_) | Source::Call { .. } => Err(GiveUp::Store(
-            StoreError::Corrupt("the session that was asked about is gone".to_owned()),
-        )),
+        Source::Poll(_)
+        | Source::PollPayment(_)
+        | Source::Refresh(_)
+        | Source::RefreshPayment(_)
+        | Source::Closing { .. }
+        | Source::Doubt { .. }
+        | Source::Call { .. } => Err(GiveUp::Store(StoreError::Corrupt(
+            "what was asked about is gone".to_owned(),
+        ))),
     }
 }
 
@@ -298,15 +380,22 @@ async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
 fn doubt(books: &Books, found: &Match, command: &Settle) -> Option<&'static str> {
     match &command.source {
         Source::Webhook(_) | Source::Retry(_) => disagreement(books, found, &command.observed),
-        Source::Refetch(_) | Source::Poll(_) | Source::Refresh(_) | Source::Call { .. } => None,
+        Source::Refetch(_)
+        | Source::Poll(_)
+        | Source::PollPayment(_)
+        | Source::Refresh(_)
+        | Source::RefreshPayment(_)
+        | Source::Closing { .. }
+        | Source::Doubt { .. }
+        | Source::Call { .. } => None,
     }
 }
 
 /// How what the provider asks for differs from what our session was made to charge.
 fn disagreement(books: &Books, found: &Match, observed: &[Observed]) -> Option<&'static str> {
-    let session = books.session(found.session)?;
+    let session = books.session(found.session?)?;
     observed.iter().find_map(|object| {
-        let requested = requested_of(object);
+        let requested = object.requested()?;
         if requested.currency() != session.amount.currency() {
             Some("currency_mismatch")
         } else if requested != session.amount {
@@ -315,11 +404,4 @@ fn disagreement(books: &Books, found: &Match, observed: &[Observed]) -> Option<&
             None
         }
     })
-}
-
-fn requested_of(object: &Observed) -> Money {
-    match object {
-        Observed::Session(session) => session.amount,
-        Observed::Intent(intent) => intent.amount,
-    }
 }

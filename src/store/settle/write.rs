@@ -1,24 +1,32 @@
 //! Writing what changed, all of it in the caller's transaction.
 
-use entity::{checkout_session, order, payment, provider_event, provider_fact};
+use entity::{checkout_session, order, payment, provider_event, provider_fact, refund};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
-use super::super::calls::NewCall;
 use super::super::events::{NewEvent, insert as insert_events, order_data};
 use super::super::rows::{parse, to_json};
 use super::super::{Store, StoreError, Tx, ledger, orders, payments};
 use super::apply::{Changes, stored_amount};
 use super::load::Books;
-use super::{Match, Settle, Source, reviews};
-use crate::domain::call::CallKind;
+use super::{Match, Settle, Source, follow_up, refunds, reviews};
+use crate::domain::call::payment_poll_gap_ms;
 use crate::domain::checkout::{SessionStatus, next_poll};
 use crate::domain::event::Shown;
-use crate::domain::ids::{CallId, CheckoutSessionId, PaymentId};
+use crate::domain::ids::{CheckoutSessionId, PaymentId, RefundId};
 use crate::domain::observed::{Observed, ObservedSession};
 use crate::domain::payment::word_of;
+use crate::domain::refund::RefundStatus;
+use crate::domain::settlement::fold::DisputeState;
 use crate::domain::settlement::{FactKind, PaymentState};
 use crate::domain::time::Timestamp;
+
+/// An order's rows as they are now.
+pub(super) struct Rows<'a> {
+    pub payments: &'a [payment::Model],
+    pub sessions: &'a [checkout_session::Model],
+    pub refunds: &'a [refund::Model],
+}
 
 /// Writes facts, payments, sessions, reviews, the order, the ledger and the events.
 pub(super) async fn all(
@@ -30,14 +38,20 @@ pub(super) async fn all(
     changes: Changes,
 ) -> Result<(), StoreError> {
     let payments = write_payments(tx, command, found, books, &changes).await?;
+    let refunds = refunds::follow(tx, command, found, books, &changes).await?;
     insert_facts(tx, command, found, &changes).await?;
     let sessions = write_sessions(tx, command, found, books, &changes).await?;
     for (fact, postings) in &changes.postings {
         ledger::post(store, tx, found.shop, found.order, *fact, postings).await?;
     }
     let review = reviews::follow(tx, found, books, &changes).await?;
-    write_order(tx, command, books, &changes, review, &payments, &sessions).await?;
-    expire_leftovers(tx, command, found, books, &changes, &sessions).await
+    let shown = Rows {
+        payments: &payments,
+        sessions: &sessions,
+        refunds: &refunds,
+    };
+    write_order(tx, command, books, &changes, review, &shown).await?;
+    follow_up::all(tx, command, found, books, &changes, &shown).await
 }
 
 async fn insert_facts(
@@ -65,7 +79,10 @@ async fn insert_facts(
             checkout_session_id: Set(fact.said.session.map(|session| session.to_string())),
             refund_id: Set(fact.said.refund.map(|refund| refund.to_string())),
             code: Set(fact.said.code.clone()),
-            source_kind: Set(command.source.kind().to_owned()),
+            source_kind: Set(match fact.said.kind.is_decision() {
+                true => "decision".to_owned(),
+                false => command.source.kind().to_owned(),
+            }),
             source_id: Set(command.source.id()),
             created_at: Set(now),
         }
@@ -103,13 +120,14 @@ async fn write_payments(
             currency: new.requested.currency().code().to_owned(),
             captured_minor: state.captured_minor,
             refunded_minor: state.refunded_minor,
-            refund_reserved_minor: 0,
-            refunded_external_minor: 0,
-            dispute_withdrawn_minor: 0,
-            dispute_reinstated_minor: 0,
+            refund_reserved_minor: reserved(changes, new.id, true),
+            refunded_external_minor: reserved(changes, new.id, false),
+            dispute_withdrawn_minor: withdrawn(state),
+            dispute_reinstated_minor: reinstated(state),
             belongs: state.belongs,
             failure_code: state.failure_code.clone(),
-            next_poll_at: None,
+            poll_count: 0,
+            next_poll_at: payment_poll(changes, state, 0, tx.clock.now()),
             lease_until: None,
             lease_token: None,
             created_at: now,
@@ -125,7 +143,7 @@ async fn write_payments(
         let id: PaymentId = parse("payment.id", &row.id)?;
         let state = changes.after.payments.iter().find(|p| p.id == id);
         if let Some(state) = state {
-            update_payment(tx, command, row, state, now).await?;
+            update_payment(tx, command, changes, row, state).await?;
         }
     }
     Ok(rows)
@@ -134,10 +152,11 @@ async fn write_payments(
 async fn update_payment(
     tx: &Tx,
     command: &Settle,
+    changes: &Changes,
     row: &mut payment::Model,
     state: &PaymentState,
-    now: i64,
 ) -> Result<(), StoreError> {
+    let now = tx.clock.now();
     let charge = charge_of(command, &row.provider_payment_id);
     let wanted = payment::Model {
         status: word_of(state).to_string(),
@@ -146,13 +165,18 @@ async fn update_payment(
         belongs: state.belongs,
         failure_code: state.failure_code.clone(),
         provider_charge_id: charge.or_else(|| row.provider_charge_id.clone()),
+        refund_reserved_minor: reserved(changes, state.id, true),
+        refunded_external_minor: reserved(changes, state.id, false),
+        dispute_withdrawn_minor: withdrawn(state),
+        dispute_reinstated_minor: reinstated(state),
         ..row.clone()
     };
+    let wanted = with_poll(wanted, command, changes, state, now)?;
     if wanted == *row {
         return Ok(());
     }
     *row = wanted;
-    row.updated_at = now;
+    row.updated_at = now.ms();
     payment::Entity::update_many()
         .col_expr(payment::Column::Status, Expr::value(row.status.clone()))
         .col_expr(
@@ -172,11 +196,93 @@ async fn update_payment(
             payment::Column::ProviderChargeId,
             Expr::value(row.provider_charge_id.clone()),
         )
-        .col_expr(payment::Column::UpdatedAt, Expr::value(now))
+        .col_expr(
+            payment::Column::RefundReservedMinor,
+            Expr::value(row.refund_reserved_minor),
+        )
+        .col_expr(
+            payment::Column::RefundedExternalMinor,
+            Expr::value(row.refunded_external_minor),
+        )
+        .col_expr(
+            payment::Column::DisputeWithdrawnMinor,
+            Expr::value(row.dispute_withdrawn_minor),
+        )
+        .col_expr(
+            payment::Column::DisputeReinstatedMinor,
+            Expr::value(row.dispute_reinstated_minor),
+        )
+        .col_expr(payment::Column::NextPollAt, Expr::value(row.next_poll_at))
+        .col_expr(payment::Column::LeaseUntil, Expr::value(row.lease_until))
+        .col_expr(
+            payment::Column::LeaseToken,
+            Expr::value(row.lease_token.clone()),
+        )
+        .col_expr(payment::Column::UpdatedAt, Expr::value(row.updated_at))
         .filter(payment::Column::Id.eq(&row.id))
         .exec(tx.conn())
         .await?;
     Ok(())
+}
+
+/// What refunds take or may still take of a payment: ours, or those made at the provider.
+fn reserved(changes: &Changes, payment: PaymentId, ours: bool) -> i64 {
+    changes
+        .after
+        .refunds
+        .iter()
+        .filter(|refund| refund.payment == payment && refund.ours == ours)
+        .fold(0, |sum: i64, refund| sum.saturating_add(refund.taken_minor))
+}
+
+fn withdrawn(state: &PaymentState) -> i64 {
+    let disputes = state.disputes.iter();
+    disputes.fold(0, |sum: i64, d| sum.saturating_add(d.withdrawn_minor))
+}
+
+fn reinstated(state: &PaymentState) -> i64 {
+    let disputes = state.disputes.iter();
+    disputes.fold(0, |sum: i64, d| sum.saturating_add(d.reinstated_minor))
+}
+
+/// When a payment is asked about: while money is reserved, a refund under way, or a dispute open.
+fn payment_poll(
+    changes: &Changes,
+    state: &PaymentState,
+    polls: i64,
+    now: Timestamp,
+) -> Option<i64> {
+    let mut refunds = changes.after.refunds.iter();
+    let refund_open =
+        refunds.any(|refund| refund.payment == state.id && refund.status == RefundStatus::Pending);
+    let disputed = state.disputes.iter().any(DisputeState::is_open);
+    let open = state.rank == Some(FactKind::Authorized) || refund_open || disputed;
+    let polls = u32::try_from(polls).unwrap_or(u32::MAX);
+    open.then(|| now.plus_ms(payment_poll_gap_ms(polls)).ms())
+}
+
+/// Sets when the payment is asked about next; a poll's own answer ends its lease.
+fn with_poll(
+    mut row: payment::Model,
+    command: &Settle,
+    changes: &Changes,
+    state: &PaymentState,
+    now: Timestamp,
+) -> Result<payment::Model, StoreError> {
+    let next = payment_poll(changes, state, row.poll_count, now);
+    if let Source::PollPayment(claimed) = &command.source
+        && claimed.payment.id == state.id
+    {
+        if row.lease_token.as_ref() != Some(&claimed.token) {
+            return Err(StoreError::LeaseLost);
+        }
+        row.lease_token = None;
+        row.lease_until = None;
+        row.next_poll_at = next;
+    } else if next.is_none() || row.next_poll_at.is_none() {
+        row.next_poll_at = next;
+    }
+    Ok(row)
 }
 
 /// The charge an intent's last try made, if this command names it.
@@ -185,6 +291,7 @@ fn charge_of(command: &Settle, intent: &str) -> Option<String> {
         let shown = match object {
             Observed::Intent(shown) => Some(shown),
             Observed::Session(session) => session.intent_object.as_ref(),
+            Observed::Refund(_) | Observed::Dispute(_) | Observed::Lapsed(_) => None,
         };
         shown
             .filter(|shown| shown.provider_id == intent)?
@@ -221,10 +328,11 @@ async fn write_sessions(
         if let Some(status) = changes.after.sessions.get(&id) {
             row.status = status.to_string();
         }
-        if id == found.session {
+        let about = Some(id) == found.session;
+        if about {
             learn(row, command);
         }
-        if *row == old && id != found.session {
+        if *row == old && !about {
             continue;
         }
         let status: SessionStatus = parse("checkout_session.status", &row.status)?;
@@ -257,7 +365,7 @@ async fn write_sessions(
 fn learn(row: &mut checkout_session::Model, command: &Settle) {
     let shown: Option<&ObservedSession> = command.observed.iter().find_map(|object| match object {
         Observed::Session(session) => Some(session),
-        Observed::Intent(_) => None,
+        _ => None,
     });
     let Some(shown) = shown else { return };
     row.provider_session_id
@@ -301,8 +409,7 @@ async fn write_order(
     books: &Books,
     changes: &Changes,
     review: Option<String>,
-    payments: &[payment::Model],
-    sessions: &[checkout_session::Model],
+    shown: &Rows<'_>,
 ) -> Result<(), StoreError> {
     let now = tx.clock.now().ms();
     let state = &changes.after;
@@ -318,6 +425,11 @@ async fn write_order(
         review,
         event_seq: books.order.event_seq.saturating_add(written),
         paid_at: books.order.paid_at.or(state.counts_as_paid.then_some(now)),
+        cancel_requested_at: books
+            .order
+            .cancel_requested_at
+            .filter(|_| !changes.closing_over),
+        close_next_at: books.order.close_next_at.filter(|_| !changes.closing_over),
         ..books.order.clone()
     };
     if row == books.order {
@@ -329,11 +441,12 @@ async fn write_order(
     }
     let lines = orders::lines_of(tx.conn(), &row.id).await?;
     let mut events = Vec::with_capacity(changes.events.len());
-    for ((kind, shown), sequence) in changes.events.iter().zip(first_sequence..) {
-        let data = match shown {
+    for ((kind, object), sequence) in changes.events.iter().zip(first_sequence..) {
+        let data = match object {
             Shown::Order => order_data(&row, &lines, books.mode)?,
-            Shown::Session(id) => session_data(sessions, *id)?,
-            Shown::Payment(id) => payment_data(payments, *id)?,
+            Shown::Session(id) => session_data(shown.sessions, *id)?,
+            Shown::Payment(id) => payment_data(shown.payments, *id)?,
+            Shown::Refund(id) => refund_data(tx, shown.refunds, *id).await?,
         };
         events.push(NewEvent {
             kind: *kind,
@@ -357,6 +470,8 @@ async fn update_order(tx: &Tx, row: &order::Model, now: i64) -> Result<(), Store
         .col_expr(C::Review, Expr::value(row.review.clone()))
         .col_expr(C::EventSeq, Expr::value(row.event_seq))
         .col_expr(C::PaidAt, Expr::value(row.paid_at))
+        .col_expr(C::CancelRequestedAt, Expr::value(row.cancel_requested_at))
+        .col_expr(C::CloseNextAt, Expr::value(row.close_next_at))
         .col_expr(C::UpdatedAt, Expr::value(now))
         .filter(C::Id.eq(&row.id))
         .exec(tx.conn())
@@ -375,52 +490,17 @@ fn session_data(
     Ok(to_json(&record.public(super::super::payments::PROVIDER)))
 }
 
+async fn refund_data(tx: &Tx, rows: &[refund::Model], id: RefundId) -> Result<String, StoreError> {
+    let id = id.to_string();
+    let row = rows.iter().find(|row| row.id == id);
+    let row = row.ok_or_else(|| StoreError::Corrupt("an event about no refund".to_owned()))?;
+    let lines = super::super::refunds::lines_of(tx.conn(), &[id]).await?;
+    Ok(to_json(&super::super::refunds::public(row, &lines)?))
+}
+
 fn payment_data(rows: &[payment::Model], id: PaymentId) -> Result<String, StoreError> {
     let id = id.to_string();
     let row = rows.iter().find(|row| row.id == id);
     let row = row.ok_or_else(|| StoreError::Corrupt("an event about no payment".to_owned()))?;
     Ok(to_json(&payments::public(row)?))
-}
-
-/// Sessions that must not be paid any more: all of an order that has its money, and those that were made
-/// otherwise than we asked.
-async fn expire_leftovers(
-    tx: &Tx,
-    command: &Settle,
-    found: &Match,
-    books: &Books,
-    changes: &Changes,
-    sessions: &[checkout_session::Model],
-) -> Result<(), StoreError> {
-    let state = &changes.after;
-    let has_its_money = state.paid.minor() > 0 && state.paid.minor() >= books.order.total_minor;
-    for row in sessions {
-        let id: CheckoutSessionId = parse("checkout_session.id", &row.id)?;
-        let open = state.sessions.get(&id) == Some(&SessionStatus::Open);
-        let rejected = command
-            .drafts
-            .iter()
-            .any(|draft| draft.kind == FactKind::Rejected && draft.session == Some(id));
-        let Some(provider_id) = &row.provider_session_id else {
-            continue;
-        };
-        if !(open && has_its_money || rejected) {
-            continue;
-        }
-        if super::super::calls::exists(tx, CallKind::SessionExpire, &row.id).await? {
-            continue;
-        }
-        let call = NewCall {
-            id: tx.clock.id::<CallId>(),
-            order: found.order,
-            account: command.account.id,
-            kind: CallKind::SessionExpire,
-            subject_id: row.id.clone(),
-            request: (command.expire)(provider_id),
-            cause: command.source.id(),
-            trace: command.trace.clone(),
-        };
-        tx.shop(found.shop).insert_call(&call).await?;
-    }
-    Ok(())
 }

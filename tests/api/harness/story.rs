@@ -34,6 +34,56 @@ impl Actor {
         }
     }
 
+    /// An order of two mugs (25.00 EUR), paid, with its payment's id.
+    pub async fn paid(&self, app: &TestApp) -> (Payable, String) {
+        let payable = self.payable().await;
+        app.pay(&payable).await;
+        let event = app.provider_event("checkout.session.completed", &payable);
+        app.deliver(&event.await).await.expect(200);
+        let payment = self.payment_of(&payable.order).await;
+        assert_eq!(payment["status"], "captured", "{payment}");
+        let id = payment["id"].as_str().expect("an id").to_owned();
+        (payable, id)
+    }
+
+    /// An order of two mugs (25.00 EUR) whose money is reserved, with its payment's id.
+    pub async fn reserved(&self, app: &TestApp) -> (Payable, String) {
+        let order = self.place_order().await.str("id").to_owned();
+        let mut body = super::actor::checkout_body();
+        body["capture"] = json!("manual");
+        let path = format!("/v1/orders/{order}/checkout_sessions");
+        let session = self.post(&path, &body).await.expect(201);
+        let payable = Payable {
+            order,
+            session: session.str("id").to_owned(),
+            at_provider: session.str("provider_session_id").to_owned(),
+        };
+        app.pay(&payable).await;
+        let event = app.provider_event("payment_intent.amount_capturable_updated", &payable);
+        app.deliver(&event.await).await.expect(200);
+        let payment = self.payment_of(&payable.order).await;
+        assert_eq!(payment["status"], "authorized", "{payment}");
+        let id = payment["id"].as_str().expect("an id").to_owned();
+        (payable, id)
+    }
+
+    /// The newest payment of an order.
+    pub async fn payment_of(&self, order: &str) -> Value {
+        let list = self.get(&format!("/v1/payments?order_id={order}")).await;
+        list.expect(200).json["data"][0].clone()
+    }
+
+    /// The refunds of an order, newest first.
+    pub async fn refunds_of(&self, order: &str) -> Vec<Value> {
+        let list = self
+            .get(&format!("/v1/refunds?order_id={order}&limit=100"))
+            .await;
+        list.expect(200).json["data"]
+            .as_array()
+            .expect("a list")
+            .clone()
+    }
+
     /// A session as it is now.
     pub async fn session(&self, id: &str) -> Value {
         let path = format!("/v1/checkout_sessions/{id}");

@@ -101,6 +101,8 @@ fn of_two_facts_about_a_dispute_the_higher_rank_wins() {
             let expected = DisputeState {
                 object: "dp_0_0".to_owned(),
                 rank,
+                withdrawn_minor: 60,
+                reinstated_minor: 0,
                 net_withdrawn_minor: 60,
             };
             assert_eq!(
@@ -232,6 +234,8 @@ fn the_payment_status_is_total_and_the_first_that_matches() {
             payments[0].disputes.push(DisputeState {
                 object: "dp_0_0".to_owned(),
                 rank: FactKind::DisputeOpened,
+                withdrawn_minor: 1,
+                reinstated_minor: 0,
                 net_withdrawn_minor: 1,
             });
         }

@@ -151,6 +151,7 @@ pub fn order_of(total: i64, sessions: &[(i64, Capture)]) -> Terms {
         fulfilment: FulfilmentStatus::Unfulfilled,
         payments: payments.collect(),
         sessions,
+        refunds: Vec::new(),
         policy_refunds: (0..8)
             .map(|payment| refund_id(payment, BY_POLICY))
             .collect(),

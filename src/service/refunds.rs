@@ -1,0 +1,289 @@
+//! Refunds: reserved first, then asked for, then whatever the provider says.
+
+use std::sync::Arc;
+
+use super::changes::Change;
+use super::idempotency::claim;
+use super::{Answer, Caller, Refusal, ServiceError, Services};
+use crate::domain::call::CallKind;
+use crate::domain::ids::{CallId, OrderId, PaymentId, RefundId};
+use crate::domain::money::Money;
+use crate::domain::page::{List, Page};
+use crate::domain::refund::{
+    LineFault, NewRefund, Refund, RefundLine, RefundOrigin, RefundShare, share_of_lines,
+};
+use crate::provider::RefundAsk;
+use crate::store::calls::{ClaimedCall, NewCall};
+use crate::store::idempotency::KeyClaim;
+use crate::store::refunds::{NewRefundRow, RefundablePayment};
+use crate::store::{ShopTx, Tx};
+
+const ROUTE: &str = "POST /v1/orders/{id}/refunds";
+
+impl Services {
+    /// Gives money back.
+    ///
+    /// # Errors
+    /// More than is left, money a dispute has taken, or what the provider refuses.
+    pub async fn refund(
+        self: &Arc<Self>,
+        caller: &Caller,
+        key: &str,
+        order: OrderId,
+        wanted: NewRefund,
+    ) -> Result<Answer, ServiceError> {
+        self.same_mode(caller)?;
+        let path = format!("/v1/orders/{order}/refunds");
+        let claim = claim(caller, ROUTE, &path, key, &wanted);
+        let change = |subject: String| Change {
+            caller,
+            claim: &claim,
+            kind: CallKind::Refund,
+            subject,
+            done: 201,
+        };
+        if let Some(known) = self.store.shop(caller.shop).known_key(&claim).await? {
+            return self
+                .repeat_change(&change(known.resource_id.clone()), &known)
+                .await;
+        }
+        let begin = Begin {
+            services: self,
+            caller,
+            claim: &claim,
+            order,
+            refund: self.clock.id(),
+            wanted: &wanted,
+        };
+        let begun = self
+            .store
+            .write(|tx| {
+                let begin = &begin;
+                async move { begin.run(&tx).await }
+            })
+            .await?;
+        fail::fail_point!("refund_begun", |_| std::process::abort());
+        match begun {
+            Some(call) => {
+                let subject = call.subject_id.clone();
+                self.carry_out(call).await?;
+                self.answer_change(&change(subject), false).await
+            }
+            None => {
+                let known = self.store.shop(caller.shop).known_key(&claim).await?;
+                let known = known.ok_or(ServiceError::Task)?;
+                self.repeat_change(&change(known.resource_id.clone()), &known)
+                    .await
+            }
+        }
+    }
+
+    /// A refund of the caller's shop.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] for what is not there or another shop's.
+    pub async fn find_refund(&self, caller: &Caller, id: RefundId) -> Result<Refund, ServiceError> {
+        let refund = self.store.shop(caller.shop).refund(id).await?;
+        refund.ok_or(ServiceError::NotFound)
+    }
+
+    /// A page of the shop's refunds, of one order if given.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn refunds(
+        &self,
+        caller: &Caller,
+        order: Option<OrderId>,
+        page: &Page<RefundId>,
+    ) -> Result<List<Refund>, ServiceError> {
+        let (refunds, more) = self.store.shop(caller.shop).refunds(order, page).await?;
+        Ok(List::new("/v1/refunds", refunds, more))
+    }
+
+    /// Refuses a caller whose shop's mode is not the provider account's.
+    pub(super) fn same_mode(&self, caller: &Caller) -> Result<(), ServiceError> {
+        if caller.mode == self.account.mode {
+            return Ok(());
+        }
+        let detail = format!(
+            "The shop is in {} mode and the provider account in {} mode; use a shop and keys of the account's \
+             mode.",
+            caller.mode, self.account.mode
+        );
+        Err(ServiceError::refused(Refusal::ModeMismatch, detail))
+    }
+}
+
+/// The first transaction of a refund; it may run more than once.
+struct Begin<'a> {
+    services: &'a Services,
+    caller: &'a Caller,
+    claim: &'a KeyClaim,
+    order: OrderId,
+    refund: RefundId,
+    wanted: &'a NewRefund,
+}
+
+impl Begin<'_> {
+    /// None when the key was used before.
+    async fn run(&self, tx: &Tx) -> Result<Option<ClaimedCall>, ServiceError> {
+        let shop = tx.shop(self.caller.shop);
+        let order = shop.lock_order(self.order).await?;
+        let order = order.ok_or(ServiceError::NotFound)?;
+        let claimed = shop
+            .claim_key(self.claim, &self.refund.to_string(), None)
+            .await?;
+        if !claimed {
+            return Ok(None);
+        }
+        let payment = self.payment(&shop).await?;
+        let (amount, lines) = self.share(&shop, &payment, order.total, order.paid).await?;
+        if amount.minor() > payment.left.minor() {
+            return Err(exceeds(payment.left));
+        }
+        let new = NewRefundRow {
+            id: self.refund,
+            shop: self.caller.shop,
+            order: self.order,
+            payment: payment.id,
+            account: payment.account,
+            provider_refund_id: None,
+            amount,
+            reason: self.wanted.reason,
+            origin: RefundOrigin::Request,
+            trace: self.caller.trace(),
+        };
+        if !shop.insert_refund(&new, &lines).await? {
+            return Err(exceeds(payment.left));
+        }
+        let request = self.services.provider.refund(&RefundAsk {
+            refund: self.refund,
+            order: self.order,
+            deployment: self.services.deployment.clone(),
+            intent: payment.intent.clone(),
+            amount,
+            reason: self.wanted.reason,
+        });
+        let request = request.map_err(|why| {
+            let detail = format!("The provider cannot give back this amount exactly: {why}");
+            ServiceError::refused(Refusal::AmountNotChargeable, detail)
+        })?;
+        let call = NewCall {
+            id: self.services.clock.id::<CallId>(),
+            order: self.order,
+            account: payment.account,
+            kind: CallKind::Refund,
+            subject_id: self.refund.to_string(),
+            request,
+            cause: self.caller.request_id.clone(),
+            trace: self.caller.trace(),
+        };
+        Ok(Some(shop.insert_claimed_call(&call).await?))
+    }
+
+    /// The payment the money goes back from.
+    async fn payment(&self, shop: &ShopTx) -> Result<RefundablePayment, ServiceError> {
+        let captured = shop.captured_payments(self.order).await?;
+        let mut candidates: Vec<RefundablePayment> = match self.wanted.payment {
+            Some(id) => {
+                let named = captured.into_iter().find(|payment| payment.id == id);
+                vec![named.ok_or_else(|| not_of_this_order(id))?]
+            }
+            None if captured.len() > 1 => {
+                let with_money = |payment: &RefundablePayment| !payment.left.is_zero();
+                captured.into_iter().filter(with_money).collect()
+            }
+            None => captured,
+        };
+        if candidates.len() > 1 {
+            let ids: Vec<String> = candidates.iter().map(|p| p.id.to_string()).collect();
+            let detail = format!(
+                "several payments can be refunded, name one: {}",
+                ids.join(", ")
+            );
+            return Err(ServiceError::Invalid(vec![(
+                "/payment_id".to_owned(),
+                detail,
+            )]));
+        }
+        let Some(payment) = candidates.pop() else {
+            return Err(ServiceError::refused(
+                Refusal::RefundExceedsCaptured,
+                "There is nothing to give back: no money of this order was captured, or all of it went back.",
+            ));
+        };
+        if !payment.disputed.is_zero() {
+            return Err(ServiceError::refused(
+                Refusal::PaymentDisputed,
+                "The customer's bank has taken this money in a dispute; a refund beside it would pay twice. \
+                 Answer the dispute at the provider.",
+            ));
+        }
+        Ok(payment)
+    }
+
+    async fn share(
+        &self,
+        shop: &ShopTx,
+        payment: &RefundablePayment,
+        total: Money,
+        paid: Money,
+    ) -> Result<(Money, Vec<RefundLine>), ServiceError> {
+        let invalid =
+            |pointer: String, detail: String| Err(ServiceError::Invalid(vec![(pointer, detail)]));
+        let currency = payment.captured.currency();
+        match &self.wanted.share {
+            RefundShare::Rest if payment.left.is_zero() => Err(exceeds(payment.left)),
+            RefundShare::Rest => Ok((payment.left, Vec::new())),
+            RefundShare::Amount(text) => match Money::parse(text, currency) {
+                Ok(amount) if amount.is_zero() => {
+                    invalid("/amount".to_owned(), "must be more than nothing".to_owned())
+                }
+                Ok(amount) => Ok((amount, Vec::new())),
+                Err(why) => invalid("/amount".to_owned(), why.to_string()),
+            },
+            RefundShare::Lines(wanted) => {
+                let lines = shop.returnable_lines(self.order).await?;
+                // Money that is not the order's has no lines.
+                let captured = if paid.is_zero() {
+                    payment.captured
+                } else {
+                    paid
+                };
+                match share_of_lines(total, captured, payment.left, &lines, wanted) {
+                    Ok((amount, _)) if amount.is_zero() => invalid(
+                        "/line_items".to_owned(),
+                        "these lines cost nothing, there is nothing to give back".to_owned(),
+                    ),
+                    Ok(share) => Ok(share),
+                    Err(LineFault::Unknown(at)) => invalid(
+                        format!("/line_items/{at}/line_item"),
+                        "the order has no such line".to_owned(),
+                    ),
+                    Err(LineFault::Twice(at)) => invalid(
+                        format!("/line_items/{at}/line_item"),
+                        "the line is named twice".to_owned(),
+                    ),
+                    Err(LineFault::TooMany(at, left)) => invalid(
+                        format!("/line_items/{at}/quantity"),
+                        format!("only {left} of this line are not refunded yet"),
+                    ),
+                }
+            }
+        }
+    }
+}
+
+fn not_of_this_order(id: PaymentId) -> ServiceError {
+    let detail = format!("`{id}` is not a captured payment of this order");
+    ServiceError::Invalid(vec![("/payment_id".to_owned(), detail)])
+}
+
+fn exceeds(left: Money) -> ServiceError {
+    let detail = format!(
+        "That is more than is left of the payment: {left} {} can be given back, refunds under way included.",
+        left.currency().code()
+    );
+    ServiceError::refused(Refusal::RefundExceedsCaptured, detail)
+}

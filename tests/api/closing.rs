@@ -1,0 +1,251 @@
+//! Cancelling and expiring: the provider is asked first, and the payment that was faster wins.
+
+use serde_json::{Value, json};
+
+use crate::harness::actor::fresh_key;
+use crate::harness::{Actor, Answer, Setup, TestApp};
+
+async fn cancel(shop: &Actor, order: &str) -> Answer {
+    shop.post(&format!("/v1/orders/{order}/cancel"), &json!({}))
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_without_a_session_is_cancelled_at_once() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let order = shop.place_order().await.str("id").to_owned();
+    let bare = shop.request(reqwest::Method::POST, &format!("/v1/orders/{order}/cancel"));
+    let cancelled = shop.send(bare).await.expect(200);
+    assert_eq!(cancelled.str("status"), "cancelled");
+    assert_eq!(
+        cancel(&shop, &order).await.expect(200).str("status"),
+        "cancelled"
+    );
+    shop.check_out(&order).await.problem(409, "order_closed");
+    assert_eq!(
+        app.story(&order).await,
+        ["order.created", "order.cancelled"]
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_session_is_ended_first() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    let key = fresh_key();
+    let path = format!("/v1/orders/{}/cancel", payable.order);
+    let done = shop
+        .post_with_key(&path, &key, &json!({}))
+        .await
+        .expect(200);
+    assert_eq!(done.str("status"), "cancelled");
+    let again = shop
+        .post_with_key(&path, &key, &json!({}))
+        .await
+        .expect(200);
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(shop.session(&payable.session).await["status"], "expired");
+    assert_eq!(app.requests("checkout.session.expire").await.len(), 1);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_payment_that_was_faster_wins() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    app.pay(&payable).await;
+    // The webhook is still on its way.
+    cancel(&shop, &payable.order)
+        .await
+        .problem(409, "already_paid");
+    let order = shop.order(&payable.order).await;
+    assert_eq!(order["status"], "open");
+    assert_eq!(order["payment_status"], "paid");
+    cancel(&shop, &payable.order)
+        .await
+        .problem(409, "already_paid");
+    let asked = "SELECT COUNT(*) FROM \"order\" WHERE cancel_requested_at IS NOT NULL";
+    assert_eq!(app.count(asked).await, 0);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_under_way_cannot_be_called_back() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    app.at_session(&payable, "pay", json!({"method": "delayed"}))
+        .await;
+    cancel(&shop, &payable.order)
+        .await
+        .problem(409, "payment_processing");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reserved_money_is_released_by_a_cancellation() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (reserved, _) = shop.reserved(&app).await;
+    let done = cancel(&shop, &reserved.order).await.expect(200);
+    assert_eq!(done.str("status"), "cancelled");
+    assert_eq!(shop.payment_of(&reserved.order).await["status"], "voided");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_without_an_answer_is_finished_by_recovery() {
+    let app = TestApp::with(Setup {
+        timeout_ms: Some(1_000),
+        workers: false,
+        webhooks: false,
+        ..Setup::default()
+    })
+    .await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    app.fault(json!({"on": "checkout.session.expire", "do": "timeout_before", "times": 1}))
+        .await;
+    let open = cancel(&shop, &payable.order).await.expect(202);
+    assert_eq!(open.str("status"), "open");
+    shop.check_out(&payable.order)
+        .await
+        .problem(409, "order_closed");
+    app.heal().await;
+    app.advance(10).await;
+    app.work().await;
+    assert_eq!(shop.order(&payable.order).await["status"], "cancelled");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_being_created_is_finished_and_then_ended() {
+    let app = TestApp::with(Setup {
+        timeout_ms: Some(1_000),
+        workers: false,
+        webhooks: false,
+        ..Setup::default()
+    })
+    .await;
+    let shop = app.merchant().await;
+    let order = shop.place_order().await.str("id").to_owned();
+    app.fault(json!({"on": "checkout.session.create", "do": "timeout_after_commit", "times": 1}))
+        .await;
+    shop.check_out(&order).await.expect(202);
+    cancel(&shop, &order).await.expect(202);
+    app.heal().await;
+    app.advance(10).await;
+    app.work().await;
+    assert_eq!(shop.order(&order).await["status"], "cancelled");
+    assert_eq!(app.requests("checkout.session.expire").await.len(), 1);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_comes_after_the_cancellation_goes_back() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    cancel(&shop, &payable.order).await.expect(200);
+    late_money(&app, &shop, &payable).await;
+    let order = shop.order(&payable.order).await;
+    assert_eq!(order["status"], "cancelled");
+    assert_eq!(order["review"], "paid_after_cancel");
+    assert_eq!(order["amount_paid"], "0.00");
+    app.work().await;
+    let order = shop.order(&payable.order).await;
+    assert_eq!(order["review"], Value::Null, "{order}");
+    let refunds = shop.refunds_of(&payable.order).await;
+    assert_eq!(refunds.len(), 1);
+    assert_eq!(refunds[0]["amount"], "25.00");
+    assert_eq!(refunds[0]["status"], "succeeded");
+    assert_eq!(
+        app.balances(&payable.order).await,
+        ["provider_clearing EUR 0", "suspense EUR 0"]
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_comes_late_is_held_when_the_policy_says_so() {
+    let app = TestApp::with(Setup {
+        workers: false,
+        webhooks: false,
+        settings: vec![("orders.late_payments", "hold".into())],
+        ..Setup::default()
+    })
+    .await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    cancel(&shop, &payable.order).await.expect(200);
+    late_money(&app, &shop, &payable).await;
+    app.work().await;
+    let order = shop.order(&payable.order).await;
+    assert_eq!(order["review"], "paid_after_cancel");
+    assert!(shop.refunds_of(&payable.order).await.is_empty());
+    app.finish().await;
+}
+
+/// A payment that the provider took although the session was ended: as when its answer crossed ours.
+async fn late_money(app: &TestApp, shop: &Actor, payable: &crate::harness::Payable) {
+    let twin = shop.payable().await;
+    app.pay(&twin).await;
+    let mut event = app.provider_event("payment_intent.succeeded", &twin).await;
+    event["id"] = json!("evt_late");
+    event["data"]["object"]["metadata"]["till_session"] = json!(payable.session);
+    event["data"]["object"]["metadata"]["till_order"] = json!(payable.order);
+    app.deliver(&event).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unpaid_orders_expire_once_the_provider_says_they_cannot_be_paid() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let bare = shop.place_order().await.str("id").to_owned();
+    let payable = shop.payable().await;
+    let paid = shop.payable().await;
+    app.advance(23 * 3_600).await;
+    app.work().await;
+    assert_eq!(shop.order(&bare).await["status"], "open");
+    app.pay(&paid).await;
+    app.advance(2 * 3_600).await;
+    app.work().await;
+    app.advance(120).await;
+    app.work().await;
+    assert_eq!(shop.order(&bare).await["status"], "expired");
+    assert_eq!(shop.order(&payable.order).await["status"], "expired");
+    let kept = shop.order(&paid.order).await;
+    assert_eq!(
+        (&kept["status"], &kept["payment_status"]),
+        (&json!("open"), &json!("paid")),
+        "its webhook was lost, the provider was asked"
+    );
+    assert_eq!(app.story(&bare).await, ["order.created", "order.expired"]);
+    cancel(&shop, &bare).await.problem(409, "order_closed");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_ended_on_request_and_another_capture_begun() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    let path = format!("/v1/checkout_sessions/{}/expire", payable.session);
+    let ended = shop.post(&path, &json!({})).await.expect(200);
+    assert_eq!(ended.str("status"), "expired");
+    assert_eq!(ended.json["url"], Value::Null);
+    shop.post(&path, &json!({})).await.expect(200);
+    assert_eq!(shop.order(&payable.order).await["status"], "open");
+    shop.check_out(&payable.order).await.expect(201);
+    let paid = shop.payable().await;
+    app.pay(&paid).await;
+    let path = format!("/v1/checkout_sessions/{}/expire", paid.session);
+    shop.post(&path, &json!({}))
+        .await
+        .problem(409, "already_paid");
+    app.finish().await;
+}

@@ -1,0 +1,152 @@
+//! Disputes: opened, decided, money taken and given back.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Actor, Payable, TestApp};
+
+/// Delivers every dispute event of the provider that Till has not seen.
+async fn deliver_all(app: &TestApp) {
+    for kind in [
+        "created",
+        "updated",
+        "closed",
+        "funds_withdrawn",
+        "funds_reinstated",
+    ] {
+        for event in app.provider_events(&format!("charge.dispute.{kind}")).await {
+            app.deliver(&event).await.expect(200);
+        }
+    }
+}
+
+async fn dispute(app: &TestApp, paid: &Payable, body: Value) -> String {
+    let act = format!("sessions/{}/dispute", paid.at_provider);
+    let dispute = app.simulate(&act, &body).await;
+    deliver_all(app).await;
+    dispute["id"].as_str().expect("an id").to_owned()
+}
+
+async fn close(app: &TestApp, dispute: &str, outcome: &str) {
+    let act = format!("disputes/{dispute}/close");
+    app.simulate(&act, &json!({"outcome": outcome})).await;
+    deliver_all(app).await;
+}
+
+async fn refund(shop: &Actor, paid: &Payable) -> crate::harness::Answer {
+    let path = format!("/v1/orders/{}/refunds", paid.order);
+    shop.post(&path, &json!({})).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_takes_the_money_and_a_won_one_gives_it_back() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let id = dispute(&app, &paid, json!({})).await;
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["payment_status"], "disputed");
+    assert_eq!(order["amount_disputed"], "25.00");
+    assert_eq!(order["review"], "dispute");
+    assert_eq!(
+        app.balances(&paid.order).await,
+        [
+            "disputes_held EUR 2500",
+            "provider_clearing EUR 0",
+            "sales EUR -2500"
+        ]
+    );
+    refund(&shop, &paid).await.problem(409, "payment_disputed");
+    close(&app, &id, "won").await;
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["payment_status"], "paid");
+    assert_eq!(order["amount_disputed"], "0.00");
+    assert_eq!(order["review"], Value::Null);
+    assert_eq!(
+        app.balances(&paid.order).await,
+        [
+            "disputes_held EUR 0",
+            "provider_clearing EUR 2500",
+            "sales EUR -2500"
+        ]
+    );
+    let story = app.story(&paid.order).await;
+    for told in ["dispute.opened", "dispute.closed"] {
+        let times = story.iter().filter(|kind| *kind == told).count();
+        assert_eq!(times, 1, "{told} in {story:?}");
+    }
+    refund(&shop, &paid).await.expect(201);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_dispute_is_a_loss() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let id = dispute(&app, &paid, json!({})).await;
+    close(&app, &id, "lost").await;
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["payment_status"], "charged_back");
+    assert_eq!(order["review"], Value::Null);
+    assert_eq!(
+        app.balances(&paid.order).await,
+        [
+            "dispute_losses EUR 2500",
+            "disputes_held EUR 0",
+            "provider_clearing EUR 0",
+            "sales EUR -2500"
+        ]
+    );
+    refund(&shop, &paid).await.problem(409, "payment_disputed");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inquiry_takes_nothing_and_its_money_can_go_back() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let id = dispute(&app, &paid, json!({"inquiry": true})).await;
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["payment_status"], "paid");
+    assert_eq!(order["review"], "dispute");
+    close(&app, &id, "warning_closed").await;
+    assert_eq!(shop.order(&paid.order).await["review"], Value::Null);
+    refund(&shop, &paid).await.expect(201);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_whose_end_nobody_told_is_asked_about() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let id = dispute(&app, &paid, json!({})).await;
+    let act = format!("disputes/{id}/close");
+    app.simulate(&act, &json!({"outcome": "won"})).await;
+    app.advance(7 * 3_600).await;
+    app.work().await;
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["payment_status"], "paid");
+    assert_eq!(order["review"], Value::Null);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_of_a_payment_nobody_knows_yet_waits_for_it() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    app.pay(&payable).await;
+    let id = dispute(&app, &payable, json!({})).await;
+    assert!(id.starts_with("dp_"));
+    assert_eq!(shop.order(&payable.order).await["payment_status"], "unpaid");
+    app.advance(5).await;
+    app.work().await;
+    let order = shop.order(&payable.order).await;
+    assert_eq!(
+        order["payment_status"], "disputed",
+        "its payment was asked for"
+    );
+    app.finish().await;
+}

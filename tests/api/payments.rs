@@ -1,0 +1,176 @@
+//! Manual capture: reserved money is taken once, wholly or in part, or released.
+
+use serde_json::{Value, json};
+
+use crate::harness::actor::fresh_key;
+use crate::harness::{Actor, Answer, Setup, TestApp};
+
+async fn capture(shop: &Actor, payment: &str, body: Value) -> Answer {
+    shop.post(&format!("/v1/payments/{payment}/capture"), &body)
+        .await
+}
+
+async fn void(shop: &Actor, payment: &str) -> Answer {
+    shop.post(&format!("/v1/payments/{payment}/void"), &json!({}))
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reserved_money_is_captured_once() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (reserved, payment) = shop.reserved(&app).await;
+    let order = shop.order(&reserved.order).await;
+    assert_eq!(order["payment_status"], "authorized");
+    assert_eq!(order["amount_authorized"], "25.00");
+    assert!(app.balances(&reserved.order).await.is_empty());
+    shop.check_out(&reserved.order)
+        .await
+        .problem(409, "already_paid");
+    let key = fresh_key();
+    let path = format!("/v1/payments/{payment}/capture");
+    let taken = shop
+        .post_with_key(&path, &key, &json!({}))
+        .await
+        .expect(200);
+    assert_eq!(taken.str("status"), "captured");
+    assert_eq!(taken.str("amount_captured"), "25.00");
+    let again = shop
+        .post_with_key(&path, &key, &json!({}))
+        .await
+        .expect(200);
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(again.text, taken.text);
+    capture(&shop, &payment, json!({}))
+        .await
+        .problem(409, "already_captured");
+    void(&shop, &payment).await.problem(409, "already_captured");
+    let order = shop.order(&reserved.order).await;
+    assert_eq!(order["payment_status"], "paid");
+    assert_eq!(order["amount_authorized"], "0.00");
+    let story = app.story(&reserved.order).await;
+    for told in ["order.authorized", "payment.captured", "order.paid"] {
+        let times = story.iter().filter(|kind| *kind == told).count();
+        assert_eq!(times, 1, "{told} in {story:?}");
+    }
+    assert_eq!(app.requests("payment_intent.capture").await.len(), 1);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partial_capture_releases_the_rest() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (reserved, payment) = shop.reserved(&app).await;
+    for amount in [
+        json!("25.01"),
+        json!("0"),
+        json!("-1"),
+        json!("1.001"),
+        json!(5),
+    ] {
+        let answer = capture(&shop, &payment, json!({"amount": amount})).await;
+        let answer = answer.problem(422, "invalid_request");
+        assert_eq!(answer.pointers(), ["/amount"], "{amount}");
+    }
+    let taken = capture(&shop, &payment, json!({"amount": "20.00"})).await;
+    assert_eq!(taken.expect(200).str("amount_captured"), "20.00");
+    let order = shop.order(&reserved.order).await;
+    assert_eq!(order["payment_status"], "partially_paid");
+    assert_eq!(order["amount_paid"], "20.00");
+    assert_eq!(order["amount_authorized"], "0.00");
+    let refund = format!("/v1/orders/{}/refunds", reserved.order);
+    let back = shop.post(&refund, &json!({})).await.expect(201);
+    assert_eq!(back.str("amount"), "20.00", "of what was captured");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_void_releases_and_the_order_can_be_paid_again() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (reserved, payment) = shop.reserved(&app).await;
+    let released = void(&shop, &payment).await.expect(200);
+    assert_eq!(released.str("status"), "voided");
+    capture(&shop, &payment, json!({}))
+        .await
+        .problem(409, "not_capturable");
+    void(&shop, &payment).await.problem(409, "not_voidable");
+    let order = shop.order(&reserved.order).await;
+    assert_eq!(order["payment_status"], "unpaid");
+    assert_eq!(order["status"], "open");
+    shop.check_out(&reserved.order).await.expect(201);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_captures_at_once_are_one() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (_, payment) = shop.reserved(&app).await;
+    let asked = (0..8).map(|_| capture(&shop, &payment, json!({"amount": "10.00"})));
+    let answers = futures::future::join_all(asked).await;
+    let done = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(done, 1);
+    for answer in answers.into_iter().filter(|answer| answer.status != 200) {
+        answer.problem(409, "already_captured");
+    }
+    assert_eq!(app.requests("payment_intent.capture").await.len(), 1);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_without_an_answer_is_finished_by_recovery() {
+    let app = TestApp::with(Setup {
+        timeout_ms: Some(1_000),
+        workers: false,
+        webhooks: false,
+        ..Setup::default()
+    })
+    .await;
+    let shop = app.merchant().await;
+    for (behaviour, end) in [
+        ("timeout_after_commit", "captured"),
+        ("timeout_before", "captured"),
+        ("wrong_amount", "captured"),
+    ] {
+        let (_, payment) = shop.reserved(&app).await;
+        app.fault(json!({"on": "payment_intent.capture", "do": behaviour, "times": 1}))
+            .await;
+        let key = fresh_key();
+        let path = format!("/v1/payments/{payment}/capture");
+        let open = shop.post_with_key(&path, &key, &json!({})).await;
+        assert_eq!(open.expect(202).str("status"), "authorized", "{behaviour}");
+        app.heal().await;
+        app.advance(10).await;
+        app.work().await;
+        let known = shop
+            .post_with_key(&path, &key, &json!({}))
+            .await
+            .expect(200);
+        assert_eq!(known.str("status"), end, "{behaviour}");
+    }
+    assert_eq!(app.effects("payment_intent.succeeded").await.len(), 3);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reservation_that_lapses_is_expired_by_webhook_or_by_asking() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (told, _) = shop.reserved(&app).await;
+    let (asked, _) = shop.reserved(&app).await;
+    app.advance(8 * 24 * 3_600).await;
+    let events = app.provider_events("charge.expired").await;
+    let intent = shop.payment_of(&told.order).await["provider_payment_id"].clone();
+    let event = events
+        .iter()
+        .find(|event| event["data"]["object"]["payment_intent"] == intent)
+        .expect("the provider tells");
+    app.deliver(event).await.expect(200);
+    assert_eq!(shop.payment_of(&told.order).await["status"], "expired");
+    app.work().await;
+    let status = shop.payment_of(&asked.order).await["status"].clone();
+    assert!(status == "voided" || status == "expired", "{status}");
+    app.finish().await;
+}

@@ -1,0 +1,347 @@
+//! Refunds: whole, by amount and by lines, reserved before they are asked for, and those made elsewhere.
+
+use serde_json::{Value, json};
+
+use crate::harness::actor::fresh_key;
+use crate::harness::{Actor, Answer, Setup, TestApp};
+
+fn path_of(order: &str) -> String {
+    format!("/v1/orders/{order}/refunds")
+}
+
+async fn refund(shop: &Actor, order: &str, body: Value) -> Answer {
+    shop.post(&path_of(order), &body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_refund_gives_back_all_and_cancels_what_was_not_shipped() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, payment) = shop.paid(&app).await;
+    let key = fresh_key();
+    let body = json!({"reason": "requested_by_customer"});
+    let made = shop.post_with_key(&path_of(&paid.order), &key, &body).await;
+    let made = made.expect(201);
+    assert_eq!(made.str("object"), "refund");
+    assert_eq!(made.str("amount"), "25.00");
+    assert_eq!(made.str("currency"), "EUR");
+    assert_eq!(made.str("status"), "succeeded");
+    assert_eq!(made.str("payment_id"), payment);
+    assert_eq!(made.str("order_id"), paid.order);
+    assert_eq!(made.str("reason"), "requested_by_customer");
+    assert!(made.str("provider_refund_id").starts_with("re_"));
+    assert_eq!(
+        made.header("location"),
+        Some(format!("/v1/refunds/{}", made.str("id")).as_str())
+    );
+    let again = shop.post_with_key(&path_of(&paid.order), &key, &body).await;
+    let again = again.expect(201);
+    assert_eq!(again.text, made.text);
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    let other = json!({"amount": "1.00"});
+    shop.post_with_key(&path_of(&paid.order), &key, &other)
+        .await
+        .problem(422, "idempotency_key_reused");
+
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["payment_status"], "refunded");
+    assert_eq!(order["status"], "cancelled");
+    assert_eq!(order["amount_refunded"], "25.00");
+    assert_eq!(order["amount_paid"], "25.00");
+    assert_eq!(
+        shop.payment_of(&paid.order).await["amount_refunded"],
+        "25.00"
+    );
+    let one = shop.get(&format!("/v1/refunds/{}", made.str("id"))).await;
+    assert_eq!(one.expect(200).json, made.json);
+    assert_eq!(app.requests("refund.create").await.len(), 1);
+    assert_eq!(
+        app.balances(&paid.order).await,
+        [
+            "provider_clearing EUR 0",
+            "refunds EUR 2500",
+            "sales EUR -2500"
+        ]
+    );
+    let story = app.story(&paid.order).await;
+    let told = |kind: &str| story.iter().filter(|told| *told == kind).count();
+    assert_eq!(told("refund.succeeded"), 1, "{story:?}");
+    assert_eq!(told("order.refunded"), 1, "{story:?}");
+    assert_eq!(told("order.cancelled"), 1, "{story:?}");
+    refund(&shop, &paid.order, json!({}))
+        .await
+        .problem(409, "refund_exceeds_captured");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn amounts_are_exact_and_never_more_than_is_left() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, payment) = shop.paid(&app).await;
+    for (body, pointer) in [
+        (json!({"amount": "-1.00"}), "/amount"),
+        (json!({"amount": "0.00"}), "/amount"),
+        (json!({"amount": "1.005"}), "/amount"),
+        (json!({"amount": "1e1"}), "/amount"),
+        (json!({"amount": ""}), "/amount"),
+        (json!({"amount": 5}), "/amount"),
+        (json!({"amount": "1.00", "line_items": []}), "/line_items"),
+        (json!({"line_items": []}), "/line_items"),
+        (json!({"reason": "bored"}), "/reason"),
+        (json!({"payment_id": "pay_x"}), "/payment_id"),
+        (
+            json!({"payment_id": "pay_01kq8rm5ahf2aaemq4p7v9w0xf"}),
+            "/payment_id",
+        ),
+        (json!({"total": "1.00"}), "/total"),
+    ] {
+        let answer = refund(&shop, &paid.order, body.clone()).await;
+        let answer = answer.problem(422, "invalid_request");
+        assert_eq!(answer.pointers(), [pointer], "{body}");
+    }
+    refund(&shop, &paid.order, json!({"amount": "25.01"}))
+        .await
+        .problem(409, "refund_exceeds_captured");
+    assert!(app.requests("refund.create").await.is_empty());
+    assert_eq!(app.count("SELECT COUNT(*) FROM refund").await, 0);
+
+    let first = refund(&shop, &paid.order, json!({"amount": "10"})).await;
+    assert_eq!(first.expect(201).str("amount"), "10.00");
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["payment_status"], "partially_refunded");
+    assert_eq!(order["status"], "open");
+    refund(&shop, &paid.order, json!({"amount": "15.01"}))
+        .await
+        .problem(409, "refund_exceeds_captured");
+    let rest = refund(&shop, &paid.order, json!({"payment_id": payment})).await;
+    assert_eq!(rest.expect(201).str("amount"), "15.00");
+    assert_eq!(shop.order(&paid.order).await["payment_status"], "refunded");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_give_back_their_part_and_the_last_one_the_remainder() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let line = shop.order(&paid.order).await["line_items"][0]["id"].clone();
+    let of = |quantity: u32| json!({"line_items": [{"line_item": line, "quantity": quantity}]});
+    let many = refund(&shop, &paid.order, of(3)).await;
+    assert_eq!(
+        many.problem(422, "invalid_request").pointers(),
+        ["/line_items/0/quantity"]
+    );
+    let stranger =
+        json!({"line_items": [{"line_item": "li_01kq8rm5ahf2aaemq4p7v9w0xe", "quantity": 1}]});
+    let stranger = refund(&shop, &paid.order, stranger).await;
+    assert_eq!(
+        stranger.problem(422, "invalid_request").pointers(),
+        ["/line_items/0/line_item"]
+    );
+    let one = refund(&shop, &paid.order, of(1)).await.expect(201);
+    assert_eq!(one.str("amount"), "12.50");
+    assert_eq!(one.json["line_items"][0]["amount"], "12.50");
+    refund(&shop, &paid.order, json!({"amount": "0.01"}))
+        .await
+        .expect(201);
+    let last = refund(&shop, &paid.order, of(1)).await.expect(201);
+    assert_eq!(last.str("amount"), "12.49", "what is left");
+    let again = refund(&shop, &paid.order, of(1)).await;
+    again.problem(422, "invalid_request");
+    assert_eq!(shop.order(&paid.order).await["payment_status"], "refunded");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_refunds_at_once_never_exceed_what_was_captured() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let asked = (0..20).map(|_| refund(&shop, &paid.order, json!({"amount": "3.00"})));
+    let answers = futures::future::join_all(asked).await;
+    let made = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(made, 8, "8 × 3.00 is the most of 25.00");
+    for answer in answers.into_iter().filter(|answer| answer.status != 201) {
+        answer.problem(409, "refund_exceeds_captured");
+    }
+    assert_eq!(app.effects("refund.created").await.len(), 8);
+    assert_eq!(shop.order(&paid.order).await["amount_refunded"], "24.00");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_made_in_the_dashboard_is_booked_from_its_webhook() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let intent = shop.payment_of(&paid.order).await["provider_payment_id"].clone();
+    let intent = intent.as_str().expect("an id").to_owned();
+    let act = format!("payment_intents/{intent}/refund");
+    app.simulate(&act, &json!({"amount": 500})).await;
+    let event = app.provider_events("refund.created").await.pop();
+    app.deliver(&event.expect("an event")).await.expect(200);
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["payment_status"], "partially_refunded", "{order}");
+    assert_eq!(order["amount_refunded"], "5.00");
+    let refunds = shop.refunds_of(&paid.order).await;
+    assert_eq!(refunds.len(), 1);
+    assert_eq!(refunds[0]["amount"], "5.00");
+    assert_eq!(refunds[0]["status"], "succeeded");
+    refund(&shop, &paid.order, json!({"amount": "20.01"}))
+        .await
+        .problem(409, "refund_exceeds_captured");
+    let rest = refund(&shop, &paid.order, json!({})).await.expect(201);
+    assert_eq!(rest.str("amount"), "20.00");
+    assert_eq!(
+        app.balances(&paid.order).await,
+        [
+            "provider_clearing EUR 0",
+            "refunds EUR 2500",
+            "sales EUR -2500"
+        ]
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_fails_after_it_succeeded_is_reversed() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let line = shop.order(&paid.order).await["line_items"][0]["id"].clone();
+    let body = json!({"line_items": [{"line_item": line, "quantity": 2}]});
+    let made = refund(&shop, &paid.order, body.clone()).await.expect(201);
+    assert_eq!(shop.order(&paid.order).await["status"], "cancelled");
+    let act = format!("refunds/{}/fail", made.str("provider_refund_id"));
+    app.simulate(&act, &json!({})).await;
+    let event = app.provider_events("refund.failed").await.pop();
+    app.deliver(&event.expect("an event")).await.expect(200);
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["payment_status"], "paid", "{order}");
+    assert_eq!(order["status"], "open");
+    assert_eq!(order["amount_refunded"], "0.00");
+    assert_eq!(order["review"], "provider_declined_refund");
+    let failed = shop.refunds_of(&paid.order).await.remove(0);
+    assert_eq!(failed["status"], "failed");
+    assert_eq!(failed["failure_reason"], "expired_or_canceled_card");
+    assert_eq!(
+        app.balances(&paid.order).await,
+        [
+            "provider_clearing EUR 2500",
+            "refunds EUR 0",
+            "sales EUR -2500"
+        ]
+    );
+    // Its money and its lines can go back again, and then nothing is left to ask.
+    refund(&shop, &paid.order, body).await.expect(201);
+    assert_eq!(shop.order(&paid.order).await["review"], Value::Null);
+    assert_eq!(
+        app.reviews(&paid.order).await,
+        ["provider_declined_refund resolved system"]
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_outcome_is_never_called_failed_and_never_done_twice() {
+    let app = TestApp::with(Setup {
+        timeout_ms: Some(1_000),
+        workers: false,
+        webhooks: false,
+        ..Setup::default()
+    })
+    .await;
+    let shop = app.merchant().await;
+    for behaviour in [
+        "timeout_after_commit",
+        "reset_mid_response",
+        "truncate",
+        "status:500",
+    ] {
+        let (paid, _) = shop.paid(&app).await;
+        app.fault(json!({"on": "refund.create", "do": behaviour, "times": 1}))
+            .await;
+        let key = fresh_key();
+        let body = json!({"amount": "5.00"});
+        let open = shop.post_with_key(&path_of(&paid.order), &key, &body).await;
+        let open = open.expect(202);
+        assert_eq!(open.str("status"), "pending", "{behaviour}");
+        assert!(open.header("retry-after").is_some());
+        app.heal().await;
+        app.advance(10).await;
+        app.work().await;
+        let known = shop.post_with_key(&path_of(&paid.order), &key, &body).await;
+        if behaviour == "status:500" {
+            // Stripe keeps a 500 for its key: nothing is known until somebody looks.
+            assert!([201, 202].contains(&known.status), "{}", known.text);
+            app.advance(24 * 3_600).await;
+            app.work().await;
+        } else {
+            assert_eq!(known.expect(201).str("status"), "succeeded", "{behaviour}");
+        }
+        let made = app.effects("refund.created").await.len();
+        let listed = shop.refunds_of(&paid.order).await;
+        assert_eq!(listed.len(), 1, "{behaviour}: {made}");
+        assert_ne!(listed[0]["status"], "pending", "{behaviour}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_declined_refund_is_released_and_asked_about() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let intent = shop.payment_of(&paid.order).await["provider_payment_id"].clone();
+    let act = format!("payment_intents/{}/refund", intent.as_str().expect("an id"));
+    app.simulate(&act, &json!({"amount": 2000})).await;
+    // The webhook of the dashboard's refund is lost: Till believes that all of the money is there.
+    let refused = refund(&shop, &paid.order, json!({})).await;
+    refused.problem(502, "provider_rejected");
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["amount_refunded"], "20.00", "the provider was asked");
+    assert_eq!(order["review"], "provider_declined_refund");
+    let rest = refund(&shop, &paid.order, json!({})).await.expect(201);
+    assert_eq!(rest.str("amount"), "5.00");
+    assert_eq!(shop.order(&paid.order).await["review"], Value::Null);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_shops_and_lesser_keys_cannot_refund() {
+    use till::domain::access::{KeyKind, Mode, Scope, Scopes};
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, payment) = shop.paid(&app).await;
+    let made = refund(&shop, &paid.order, json!({"amount": "1.00"})).await;
+    let refund_id = made.expect(201).str("id").to_owned();
+    let other = app.another_shop("other", Mode::Test).await;
+    let other = app.actor(&other, KeyKind::Secret, Scopes::all()).await;
+    refund(&other, &paid.order, json!({}))
+        .await
+        .problem(404, "not_found");
+    for path in [
+        format!("/v1/refunds/{refund_id}"),
+        format!("/v1/payments/{payment}"),
+    ] {
+        other.get(&path).await.problem(404, "not_found");
+    }
+    assert!(other.refunds_of(&paid.order).await.is_empty());
+    let browser = app.storefront().await;
+    refund(&browser, &paid.order, json!({}))
+        .await
+        .problem(403, "forbidden");
+    let reader = Scopes::new(vec![Scope::OrdersRead]);
+    let reader = app.actor(&app.shop, KeyKind::Secret, reader).await;
+    refund(&reader, &paid.order, json!({}))
+        .await
+        .problem(403, "forbidden");
+    let keyless = shop
+        .request(reqwest::Method::POST, &path_of(&paid.order))
+        .json(&json!({}));
+    shop.send(keyless)
+        .await
+        .problem(400, "idempotency_key_missing");
+    app.finish().await;
+}
