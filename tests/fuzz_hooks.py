@@ -28,7 +28,7 @@ def before_call(context, case, kwargs):
         sell_what_is_there(case)
     elif operation == "put_product":
         name_one_product(case)
-    elif operation in ("list_orders", "list_products"):
+    elif operation.startswith("list_"):
         keep_one_cursor(case)
 
 

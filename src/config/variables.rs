@@ -12,7 +12,7 @@ use super::Config;
 const TESTS_OWN: &str = "TILL_TEST_";
 
 /// What each setting may look like, for messages.
-const EXAMPLES: [(&str, &str); 13] = [
+const EXAMPLES: [(&str, &str); 14] = [
     ("TILL_DATABASE__URL", "sqlite://till.db"),
     ("TILL_DATABASE__MAX_CONNECTIONS", "8"),
     ("TILL_SECRET_KEYS", "'[\"1:BASE64\"]'"),

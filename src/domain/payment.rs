@@ -44,16 +44,14 @@ pub fn word_of(state: &PaymentState) -> PaymentWord {
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Payment {
     /// The payment's id.
-    #[schema(value_type = String, example = "pay_01kq8rm5ahf2aaemq4p7v9w0xf")]
     pub id: PaymentId,
     /// Always `payment`.
     #[schema(example = "payment")]
     pub object: &'static str,
     /// The order it pays.
-    #[schema(value_type = String)]
     pub order_id: OrderId,
     /// The session it was made through.
-    #[schema(value_type = Option<String>)]
+    #[schema(required = true)]
     pub checkout_session_id: Option<CheckoutSessionId>,
     /// The provider.
     #[schema(example = "stripe")]
@@ -63,18 +61,18 @@ pub struct Payment {
     /// Where it stands.
     pub status: PaymentWord,
     /// What the intent asks for.
-    #[schema(value_type = String, example = "59.97")]
+    #[schema(value_type = super::forms::Amount)]
     pub amount: Money,
     /// What was captured.
-    #[schema(value_type = String, example = "59.97")]
+    #[schema(value_type = super::forms::Amount)]
     pub amount_captured: Money,
     /// What was given back.
-    #[schema(value_type = String, example = "0.00")]
+    #[schema(value_type = super::forms::Amount)]
     pub amount_refunded: Money,
     /// The currency of the amounts.
-    #[schema(value_type = String, example = "EUR")]
     pub currency: Currency,
     /// Why the last try was refused.
+    #[schema(required = true, pattern = "^[A-Za-z0-9_.-]{1,255}$")]
     pub failure_code: Option<String>,
     /// When it was first seen.
     #[schema(value_type = String, format = DateTime)]

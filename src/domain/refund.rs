@@ -48,30 +48,29 @@ words! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Refund {
     /// The refund's id.
-    #[schema(value_type = String, example = "re_01kq8rm5ahf2aaemq4p7v9w0xh")]
     pub id: RefundId,
     /// Always `refund`.
     #[schema(example = "refund")]
     pub object: &'static str,
     /// The order.
-    #[schema(value_type = String)]
     pub order_id: OrderId,
     /// The payment it goes back from.
-    #[schema(value_type = String)]
     pub payment_id: PaymentId,
     /// How much goes back.
-    #[schema(value_type = String, example = "12.50")]
+    #[schema(value_type = super::forms::Amount)]
     pub amount: Money,
     /// The currency of the amount.
-    #[schema(value_type = String, example = "EUR")]
     pub currency: Currency,
     /// Why, when a reason was given.
+    #[schema(required = true)]
     pub reason: Option<RefundReason>,
     /// Where it stands.
     pub status: RefundStatus,
     /// The provider's own id, once it is known.
+    #[schema(required = true, pattern = "^[A-Za-z0-9_.-]{1,255}$")]
     pub provider_refund_id: Option<String>,
     /// Why it failed, as a short code of the provider's.
+    #[schema(required = true, pattern = "^[A-Za-z0-9_.-]{1,255}$")]
     pub failure_reason: Option<String>,
     /// The lines it gives back, when it was asked for by lines.
     pub line_items: Vec<RefundLine>,
@@ -84,13 +83,12 @@ pub struct Refund {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RefundLine {
     /// The line of the order.
-    #[schema(value_type = String, example = "li_01kq8rm5ahf2aaemq4p7v9w0xe")]
     pub line_item: LineItemId,
     /// How many of it.
     #[schema(example = 1, minimum = 1, maximum = 9999)]
     pub quantity: u32,
     /// What they give back.
-    #[schema(value_type = String, example = "12.50")]
+    #[schema(value_type = super::forms::Amount)]
     pub amount: Money,
 }
 

@@ -87,7 +87,7 @@ impl CheckoutBody {
     ),
     extensions(("x-problems" = json!([
         "not_found", "nothing_to_pay", "order_closed", "payment_processing", "already_paid", "checkout_session_conflict",
-        "mode_mismatch", "amount_not_chargeable", "not_supported_yet", "rate_limited", "provider_rejected",
+        "mode_mismatch", "amount_not_chargeable", "rate_limited", "provider_rejected",
         "provider_unavailable",
     ]))),
     security(("secret_key" = []), ("publishable_key" = [])),

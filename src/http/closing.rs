@@ -21,15 +21,16 @@ use crate::service::Services;
 #[utoipa::path(
     post, path = "/v1/orders/{id}/cancel", tag = "Orders", operation_id = "cancel_order",
     params(
-        ("id" = String, Path, description = "The order's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters"),
+        ("id" = OrderId, Path, description = "The order's id"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$", example = "8b0b7a4e-web-1001",
+            description = "Names what is to be done once: asking again with the same key and body gets the first answer"),
     ),
     request_body(content = Option<EmptyBody>),
     responses(
         (status = 200, description = "The order is cancelled", body = Order),
         (status = 202, description = "The order is being cancelled; ask again", body = Order),
-        (status = 409, description = "The order was paid, or a payment is under way", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
     ),
+    extensions(("x-problems" = json!(["not_found", "already_paid", "payment_processing", "order_closed", "mode_mismatch"]))),
     security(("secret_key" = [])),
 )]
 #[rocket::post("/v1/orders/<id>/cancel", data = "<_body>")]
@@ -53,15 +54,16 @@ pub async fn cancel_order(
 #[utoipa::path(
     post, path = "/v1/checkout_sessions/{id}/expire", tag = "Checkout", operation_id = "expire_checkout_session",
     params(
-        ("id" = String, Path, description = "The session's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters"),
+        ("id" = CheckoutSessionId, Path, description = "The session's id"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$", example = "8b0b7a4e-web-1001",
+            description = "Names what is to be done once: asking again with the same key and body gets the first answer"),
     ),
     request_body(content = Option<EmptyBody>),
     responses(
         (status = 200, description = "The session cannot be paid any more", body = CheckoutSession),
         (status = 202, description = "The session is being ended; ask again", body = CheckoutSession),
-        (status = 409, description = "The session was paid, or its payment is under way", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
     ),
+    extensions(("x-problems" = json!(["not_found", "already_paid", "payment_processing", "mode_mismatch"]))),
     security(("secret_key" = [])),
 )]
 #[rocket::post("/v1/checkout_sessions/<id>/expire", data = "<_body>")]

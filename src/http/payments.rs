@@ -24,7 +24,7 @@ use crate::service::payments::Ending;
 pub struct CaptureBody {
     /// All that is reserved when not given; what is left is released.
     #[serde(default)]
-    #[schema(example = "12.50", pattern = r"^[0-9]{1,13}(\.[0-9]{1,4})?$")]
+    #[schema(value_type = Option<crate::domain::forms::Price>)]
     amount: Option<String>,
 }
 
@@ -37,8 +37,9 @@ pub struct EmptyBody {}
 /// Read a payment
 #[utoipa::path(
     get, path = "/v1/payments/{id}", tag = "Payments", operation_id = "get_payment",
-    params(("id" = String, Path, description = "The payment's id")),
+    params(("id" = PaymentId, Path, description = "The payment's id")),
     responses((status = 200, description = "The payment", body = Payment)),
+    extensions(("x-problems" = json!(["not_found"]))),
     security(("secret_key" = [])),
 )]
 #[rocket::get("/v1/payments/<id>")]
@@ -58,10 +59,10 @@ pub async fn get(
 #[utoipa::path(
     get, path = "/v1/payments", tag = "Payments", operation_id = "list_payments",
     params(
-        ("order_id" = Option<String>, Query, description = "Only of this order"),
+        ("order_id" = Option<OrderId>, Query, description = "Only of this order"),
         ("limit" = Option<u64>, Query, description = "How many, 1 to 100; 10 when not given", minimum = 1, maximum = 100),
-        ("starting_after" = Option<String>, Query, description = "Only older than this payment"),
-        ("ending_before" = Option<String>, Query, description = "Only newer than this payment"),
+        ("starting_after" = Option<PaymentId>, Query, description = "Only older than this payment"),
+        ("ending_before" = Option<PaymentId>, Query, description = "Only newer than this payment"),
     ),
     responses((status = 200, description = "A page of payments", body = List<Payment>)),
     security(("secret_key" = [])),
@@ -87,16 +88,16 @@ pub async fn list(
 #[utoipa::path(
     post, path = "/v1/payments/{id}/capture", tag = "Payments", operation_id = "capture_payment",
     params(
-        ("id" = String, Path, description = "The payment's id"),
-        ("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters"),
+        ("id" = PaymentId, Path, description = "The payment's id"),
+        ("Idempotency-Key" = String, Header, min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$", example = "8b0b7a4e-web-1001",
+            description = "Names what is to be done once: asking again with the same key and body gets the first answer"),
     ),
     request_body(content = Option<CaptureBody>, example = json!({"amount": "12.50"})),
     responses(
         (status = 200, description = "The money was captured", body = Payment),
         (status = 202, description = "The capture is being made; ask again", body = Payment),
-        (status = 409, description = "It was captured before, or there is no reserved money", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
-        (status = 502, description = "The provider refused", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
     ),
+    extensions(("x-problems" = json!(["not_found", "already_captured", "not_capturable", "mode_mismatch", "amount_not_chargeable", "provider_rejected"]))),
     security(("secret_key" = [])),
 )]
 #[rocket::post("/v1/payments/<id>/capture", data = "<body>")]
@@ -117,16 +118,16 @@ pub async fn capture(
 #[utoipa::path(
     post, path = "/v1/payments/{id}/void", tag = "Payments", operation_id = "void_payment",
     params(
-        ("id" = String, Path, description = "The payment's id"),
-        ("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters"),
+        ("id" = PaymentId, Path, description = "The payment's id"),
+        ("Idempotency-Key" = String, Header, min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$", example = "8b0b7a4e-web-1001",
+            description = "Names what is to be done once: asking again with the same key and body gets the first answer"),
     ),
     request_body(content = Option<EmptyBody>),
     responses(
         (status = 200, description = "The money was released", body = Payment),
         (status = 202, description = "The release is being made; ask again", body = Payment),
-        (status = 409, description = "It was captured, or there is no reserved money", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
-        (status = 502, description = "The provider refused", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
     ),
+    extensions(("x-problems" = json!(["not_found", "already_captured", "not_voidable", "mode_mismatch", "provider_rejected"]))),
     security(("secret_key" = [])),
 )]
 #[rocket::post("/v1/payments/<id>/void", data = "<_body>")]

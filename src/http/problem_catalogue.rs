@@ -164,10 +164,6 @@ catalogue! {
         "The provider cannot charge this amount"
         "The payment provider does not take this total in this currency: it has too many digits, or is too large or too \
          small. Change the amount or the currency."
-    NotSupportedYet "not_supported_yet" 422
-        "This is not supported yet"
-        "The request is understood but asks for something this version of Till does not do. `detail` says what; leave it \
-         out or do it another way."
     RateLimited "rate_limited" 429
         "Too many requests"
         "Wait for the seconds in `Retry-After`, then go on more slowly. `RateLimit-Policy` says what is allowed, and \

@@ -28,7 +28,7 @@ const MAX_QUANTITY: u32 = 9_999;
 pub struct RefundBody {
     /// How much goes back, in the order's currency.
     #[serde(default)]
-    #[schema(example = "12.50", pattern = r"^[0-9]{1,13}(\.[0-9]{1,4})?$")]
+    #[schema(value_type = Option<crate::domain::forms::Price>)]
     amount: Option<String>,
     /// Which lines go back, and how many of each.
     #[serde(default)]
@@ -39,7 +39,7 @@ pub struct RefundBody {
     reason: Option<RefundReason>,
     /// From which payment; needed when several could be meant.
     #[serde(default)]
-    #[schema(example = "pay_01kq8rm5ahf2aaemq4p7v9w0xf", max_length = 64)]
+    #[schema(value_type = Option<PaymentId>)]
     payment_id: Option<String>,
 }
 
@@ -49,7 +49,7 @@ pub struct RefundBody {
 #[schema(as = RefundLineRequest)]
 pub struct RefundLineBody {
     /// The line of the order.
-    #[schema(example = "li_01kq8rm5ahf2aaemq4p7v9w0xe", max_length = 64)]
+    #[schema(value_type = LineItemId)]
     line_item: String,
     /// How many of it.
     #[schema(example = 1, minimum = 1, maximum = 9999)]
@@ -121,16 +121,18 @@ fn check_lines(lines: Vec<RefundLineBody>, faults: &mut Vec<FieldError>) -> Vec<
 #[utoipa::path(
     post, path = "/v1/orders/{id}/refunds", tag = "Refunds", operation_id = "create_refund",
     params(
-        ("id" = String, Path, description = "The order's id"),
-        ("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters"),
+        ("id" = OrderId, Path, description = "The order's id"),
+        ("Idempotency-Key" = String, Header, min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$", example = "8b0b7a4e-web-1001",
+            description = "Names what is to be done once: asking again with the same key and body gets the first answer"),
     ),
     request_body(content = Option<RefundBody>, example = json!({"amount": "12.50", "reason": "requested_by_customer"})),
     responses(
-        (status = 201, description = "The provider has taken the refund", body = Refund),
+        (status = 201, description = "The provider has taken the refund", body = Refund,
+            links(("Read" = (operation_id = "get_refund", description = "Read the refund",
+                parameters(("id" = "$response.body#/id")))))),
         (status = 202, description = "The refund is being made; ask again", body = Refund),
-        (status = 409, description = "There is not so much left, or a dispute has taken the money", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
-        (status = 502, description = "The provider refused", body = super::problem::ProblemBody<'_>, content_type = "application/problem+json"),
     ),
+    extensions(("x-problems" = json!(["not_found", "refund_exceeds_captured", "payment_disputed", "mode_mismatch", "amount_not_chargeable", "provider_rejected"]))),
     security(("secret_key" = [])),
 )]
 #[rocket::post("/v1/orders/<id>/refunds", data = "<body>")]
@@ -152,8 +154,9 @@ pub async fn create(
 /// Read a refund
 #[utoipa::path(
     get, path = "/v1/refunds/{id}", tag = "Refunds", operation_id = "get_refund",
-    params(("id" = String, Path, description = "The refund's id")),
+    params(("id" = RefundId, Path, description = "The refund's id")),
     responses((status = 200, description = "The refund", body = Refund)),
+    extensions(("x-problems" = json!(["not_found"]))),
     security(("secret_key" = [])),
 )]
 #[rocket::get("/v1/refunds/<id>")]
@@ -173,10 +176,10 @@ pub async fn get(
 #[utoipa::path(
     get, path = "/v1/refunds", tag = "Refunds", operation_id = "list_refunds",
     params(
-        ("order_id" = Option<String>, Query, description = "Only of this order"),
+        ("order_id" = Option<OrderId>, Query, description = "Only of this order"),
         ("limit" = Option<u64>, Query, description = "How many, 1 to 100; 10 when not given", minimum = 1, maximum = 100),
-        ("starting_after" = Option<String>, Query, description = "Only older than this refund"),
-        ("ending_before" = Option<String>, Query, description = "Only newer than this refund"),
+        ("starting_after" = Option<RefundId>, Query, description = "Only older than this refund"),
+        ("ending_before" = Option<RefundId>, Query, description = "Only newer than this refund"),
     ),
     responses((status = 200, description = "A page of refunds", body = List<Refund>)),
     security(("secret_key" = [])),

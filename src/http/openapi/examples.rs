@@ -43,6 +43,21 @@ fn example(operation: &str, status: &str) -> Option<Value> {
         ("create_checkout_session", "200" | "201") | ("get_checkout_session", "200") => {
             session("open")
         }
+        ("expire_checkout_session", "200") => session("expired"),
+        ("expire_checkout_session", "202") => session("open"),
+        ("cancel_order", "200") => {
+            let mut cancelled = order();
+            cancelled["status"] = "cancelled".into();
+            cancelled
+        }
+        ("cancel_order", "202") => order(),
+        ("capture_payment", "200") | ("get_payment", "200") => payment("captured", "29.50"),
+        ("capture_payment" | "void_payment", "202") => payment("authorized", "0.00"),
+        ("void_payment", "200") => payment("voided", "0.00"),
+        ("list_payments", "200") => list("/v1/payments", payment("captured", "29.50")),
+        ("create_refund", "201") | ("get_refund", "200") => refund("succeeded"),
+        ("create_refund", "202") => refund("pending"),
+        ("list_refunds", "200") => list("/v1/refunds", refund("succeeded")),
         ("put_product", "200" | "201") | ("get_product", "200") => product(),
         ("list_products", "200") => list("/v1/products", product()),
         ("health_live" | "health_ready", "200") => json!({"status": "ok"}),
@@ -132,6 +147,42 @@ fn session(status: &str) -> Value {
         "provider_session_id": ready.then_some("cs_test_a1b2c3"),
         "expires_at": "2026-02-01T11:59:00.000Z",
         "created_at": "2026-01-31T12:00:05.000Z",
+    })
+}
+
+fn payment(status: &str, captured: &str) -> Value {
+    json!({
+        "id": "pay_01kq8rm5ahf2aaemq4p7v9w0xg",
+        "object": "payment",
+        "order_id": "ord_01kq8rm5ahf2aaemq4p7v9w0xc",
+        "checkout_session_id": "cs_01kq8rm5ahf2aaemq4p7v9w0xf",
+        "provider": "stripe",
+        "provider_payment_id": "pi_3Q1a2b3c",
+        "status": status,
+        "amount": "29.50",
+        "amount_captured": captured,
+        "amount_refunded": "0.00",
+        "currency": "EUR",
+        "failure_code": null,
+        "created_at": "2026-01-31T12:01:00.000Z",
+    })
+}
+
+fn refund(status: &str) -> Value {
+    let known = status != "pending";
+    json!({
+        "id": "re_01kq8rm5ahf2aaemq4p7v9w0xh",
+        "object": "refund",
+        "order_id": "ord_01kq8rm5ahf2aaemq4p7v9w0xc",
+        "payment_id": "pay_01kq8rm5ahf2aaemq4p7v9w0xg",
+        "amount": "12.50",
+        "currency": "EUR",
+        "reason": "requested_by_customer",
+        "status": status,
+        "provider_refund_id": known.then_some("re_3Q1a2b3c"),
+        "failure_reason": null,
+        "line_items": [{"line_item": "li_01kq8rm5ahf2aaemq4p7v9w0xd", "quantity": 1, "amount": "12.50"}],
+        "created_at": "2026-01-31T13:00:00.000Z",
     })
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use utoipa::Modify;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
 use super::super::problem_catalogue::Code;
 use super::headers;
@@ -91,6 +91,10 @@ fn codes(operation: &mut Operation) -> Vec<Code> {
                 RefOr::Ref(_) => false,
             })
     };
+    let required = operation.parameters.iter().flatten().any(|parameter| {
+        matches!(parameter, RefOr::T(parameter) if parameter.name == "Idempotency-Key"
+            && parameter.required == Required::True)
+    });
     let keyed = operation.security.iter().flatten().any(|scheme| {
         serde_json::to_value(scheme).is_ok_and(|scheme| scheme.get("secret_key").is_some())
     });
@@ -105,8 +109,10 @@ fn codes(operation: &mut Operation) -> Vec<Code> {
         codes.push(Code::InvalidRequest);
     }
     if given(&ParameterIn::Header, Some("Idempotency-Key")) {
+        if required {
+            codes.push(Code::IdempotencyKeyMissing);
+        }
         codes.extend([
-            Code::IdempotencyKeyMissing,
             Code::IdempotencyKeyInvalid,
             Code::IdempotencyInProgress,
             Code::IdempotencyKeyReused,

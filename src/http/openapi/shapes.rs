@@ -13,6 +13,8 @@ use super::refusals::operations;
 const LISTS: &[(&str, &str, &str)] = &[
     ("List_Order", "OrderList", "Order"),
     ("List_Product", "ProductList", "Product"),
+    ("List_Payment", "PaymentList", "Payment"),
+    ("List_Refund", "RefundList", "Refund"),
 ];
 
 /// Completes the schemas.
@@ -32,6 +34,10 @@ impl Modify for Shapes {
         if let Some(RefOr::T(Schema::Object(line))) = components.schemas.get_mut("LineItemRequest")
         {
             exclude(line);
+        }
+        if let Some(RefOr::T(Schema::Object(refund))) = components.schemas.get_mut("RefundRequest")
+        {
+            exclude_share(refund);
         }
         for item in document.paths.paths.values_mut() {
             for operation in operations(item) {
@@ -88,6 +94,22 @@ fn fix_kind(object: &mut Object) {
     if let Some(RefOr::T(Schema::Object(kind))) = object.properties.get_mut("object") {
         kind.enum_values = kind.example.clone().map(|only| vec![only]);
     }
+}
+
+/// A refund is of an amount or of lines, or of neither.
+fn exclude_share(refund: &mut Object) {
+    let either: Value = json!([
+        {
+            "title": "By amount, or all that is left",
+            "properties": {"line_items": {"type": "null"}},
+        },
+        {
+            "title": "By lines",
+            "required": ["line_items"],
+            "properties": {"amount": {"type": "null"}, "line_items": {"type": "array"}},
+        },
+    ]);
+    refund.extensions = Some([("anyOf", either)].into_iter().collect::<Extensions>());
 }
 
 /// A line has a SKU, or a name and a price.
