@@ -130,6 +130,7 @@ pub async fn build_services(
         expire_after_ms: i64::from(config.orders.expire_after_s) * 1_000,
         sessions_per_order: config.http.sessions_per_order.get(),
         auto_refund: config.orders.late_payments == LatePayments::Refund,
+        gate: crate::service::gate::Gate::default(),
         wake: Arc::new(Notify::new()),
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
         queues_counted_at: Mutex::default(),

@@ -210,6 +210,8 @@ pub enum Ambiguity {
     RateLimited,
     /// The provider says the key belongs to other parameters.
     KeyMismatch,
+    /// Till did not send it: the provider has not been answering, or too much is under way.
+    TurnedAway,
 }
 
 impl Ambiguity {
@@ -227,6 +229,7 @@ impl Ambiguity {
             Ambiguity::InUse => "in_use",
             Ambiguity::RateLimited => "rate_limited",
             Ambiguity::KeyMismatch => "key_mismatch",
+            Ambiguity::TurnedAway => "turned_away",
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{ServiceError, Services};
 use crate::domain::access::Trace;
 use crate::domain::call::{CallKind, CallStatus, may_resend, retry_delay_ms};
 use crate::domain::checkout::{Wanted, disagreement};
-use crate::domain::ids::PaymentId;
+use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::observed::{Observed, ObservedIntentStatus};
 use crate::domain::settlement::{FactDraft, FactKind};
 use crate::domain::time::DAY_MS;
@@ -100,7 +100,10 @@ impl Services {
                 self.declined(call, note, subject, &abandoned()).await
             }
             CallResult::Unknown(_) => {
-                let wait = retry_delay_ms(call.attempt).max(retry_after_ms.unwrap_or(0));
+                let now = self.clock.now().ms();
+                let wait = retry_delay_ms(call.attempt)
+                    .max(retry_after_ms.unwrap_or(0))
+                    .max(self.gate.closed_for_ms(now).unwrap_or(0));
                 let kept = self.store.call_unknown(&call, wait, &note).await;
                 kept.map(|()| Performed::Unknown)
             }
@@ -259,13 +262,35 @@ impl Services {
         refund: &RefundRecord,
     ) -> Result<Option<Vec<Observed>>, FetchError> {
         let ours = refund.public.id.to_string();
-        let all = self.provider.refunds_of(&refund.intent).await?;
+        let all = self.refunds_counted(&refund.intent).await?;
         let found = all.into_iter().find(|observed| {
             let marks = observed.marks();
             marks.deployment.as_deref() == Some(self.deployment.as_str())
                 && marks.refund.as_deref() == Some(ours.as_str())
         });
         Ok(found.map(|observed| vec![observed]))
+    }
+
+    /// Gives up a creation that has been unknown for long, for somebody who wants a session now: nobody has its
+    /// URL, and if it exists and is paid after all, its marks lead to the order.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn give_up_stale_creation(&self, order: OrderId) -> Result<(), ServiceError> {
+        let Some(call) = self.store.claim_stale_creation(order).await? else {
+            return Ok(());
+        };
+        let subject = self.subject_of(&call).await?;
+        let note = AttemptNote {
+            duration_ms: 0,
+            http_status: None,
+            outcome: "abandoned".to_owned(),
+            provider_request_id: None,
+        };
+        match self.declined(call, note, &subject, &abandoned()).await {
+            Ok(_) | Err(StoreError::LeaseLost) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Asks the provider about a session now and settles the answer; false when it gave none.
@@ -322,7 +347,7 @@ impl Services {
     ) -> Result<Vec<Observed>, FetchError> {
         let intent = Reference::Intent(payment.intent.clone());
         let mut observed = vec![self.fetch_counted(&intent).await?];
-        observed.extend(self.provider.refunds_of(&payment.intent).await?);
+        observed.extend(self.refunds_counted(&payment.intent).await?);
         for dispute in disputes {
             let dispute = Reference::Dispute(dispute);
             observed.push(self.fetch_counted(&dispute).await?);

@@ -70,6 +70,14 @@ impl Services {
         if let Some(known) = self.store.shop(caller.shop).known_key(&claim).await? {
             return self.repeat_checkout(caller, &claim, &known).await;
         }
+        if !self.gate.has_room(self.clock.now().ms()) {
+            return Err(ServiceError::refused(
+                Refusal::ProviderUnavailable,
+                "The payment provider does not answer at the moment; nothing was done. Try again in a moment, \
+                 with the same Idempotency-Key.",
+            ));
+        }
+        self.give_up_stale_creation(order).await?;
         let session: CheckoutSessionId = self.clock.id();
         let begin = Begin {
             services: self,

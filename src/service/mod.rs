@@ -15,6 +15,7 @@ pub mod checkouts;
 pub mod closing;
 pub mod error;
 pub mod events;
+pub mod gate;
 pub mod idempotency;
 pub mod keys;
 mod observe;
@@ -62,6 +63,8 @@ pub struct Services {
     pub sessions_per_order: u32,
     /// Whether money that came too late or twice goes back by itself.
     pub auto_refund: bool,
+    /// What stands before the provider.
+    pub gate: gate::Gate,
     /// Wakes the workers when there is something to do at once.
     pub wake: Arc<Notify>,
     /// What is counted.

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::error::chain;
+use super::gate::Sign;
 use super::{ServiceError, Services};
 use crate::domain::observed::Observed;
 use crate::domain::time::Timestamp;
-use crate::provider::{FetchError, Outcome, Reference};
+use crate::provider::{Ambiguity, CallResult, FetchError, Outcome, Reference};
 use crate::store::calls::ClaimedCall;
 use crate::store::settle::Settled;
 
@@ -68,10 +69,19 @@ impl Services {
     /// Sends a call once and counts it. Returns how long it took, too.
     pub(super) async fn send_counted(&self, call: &ClaimedCall) -> (Outcome, Duration) {
         let started = Instant::now();
-        let outcome = self
-            .provider
-            .send(&call.request, &call.idempotency_key)
-            .await;
+        let outcome = match self.gate.enter(self.clock.now().ms()) {
+            None => turned_away(),
+            Some(_permit) => {
+                let key = &call.idempotency_key;
+                let outcome = self.provider.send(&call.request, key).await;
+                let sign = match &outcome.result {
+                    CallResult::Unknown(why) => Sign::of(*why),
+                    CallResult::Succeeded(_) | CallResult::Declined(_) => Sign::Alive,
+                };
+                self.note_sign(sign).await;
+                outcome
+            }
+        };
         let took = started.elapsed();
         let kind = call.kind.as_str();
         self.count_call(kind, outcome.result.as_str(), took);
@@ -81,7 +91,14 @@ impl Services {
     /// Asks the provider about an object and counts it.
     pub(super) async fn fetch_counted(&self, of: &Reference) -> Result<Observed, FetchError> {
         let started = Instant::now();
-        let fetched = self.provider.fetch(of).await;
+        let fetched = match self.gate.enter(self.clock.now().ms()) {
+            None => Err(FetchError::Unavailable(Ambiguity::TurnedAway)),
+            Some(_permit) => {
+                let fetched = self.provider.fetch(of).await;
+                self.note_sign(sign_of(&fetched)).await;
+                fetched
+            }
+        };
         let kind = match of {
             Reference::Session(_) => "session_fetch",
             Reference::Intent(_) => "intent_fetch",
@@ -95,6 +112,33 @@ impl Services {
         };
         self.count_call(kind, outcome, started.elapsed());
         fetched
+    }
+
+    /// Every refund of an intent's money, by the provider.
+    pub(super) async fn refunds_counted(&self, intent: &str) -> Result<Vec<Observed>, FetchError> {
+        let started = Instant::now();
+        let Some(_permit) = self.gate.enter(self.clock.now().ms()) else {
+            return Err(FetchError::Unavailable(Ambiguity::TurnedAway));
+        };
+        let fetched = self.provider.refunds_of(intent).await;
+        self.note_sign(sign_of(&fetched)).await;
+        let outcome = fetched.as_ref().map_or("failed", |_| "succeeded");
+        self.count_call("refund_list", outcome, started.elapsed());
+        fetched
+    }
+
+    /// Tells the breaker; when that closes it, what had to wait is due.
+    async fn note_sign(&self, sign: Sign) {
+        if !self.gate.note(sign, self.clock.now().ms()) {
+            return;
+        }
+        if let Err(error) = self.store.wake_calls(self.account.id).await {
+            tracing::warn!(
+                error = %chain(&error),
+                "the calls that waited for the provider could not be woken; each is due in its own time"
+            );
+        }
+        self.wake.notify_waiters();
     }
 
     fn count_call(&self, kind: &'static str, outcome: &'static str, took: Duration) {
@@ -125,5 +169,22 @@ impl Services {
         let lag_ms = u64::try_from(self.clock.now().since(since)).unwrap_or(0);
         let lag = Duration::from_millis(lag_ms);
         self.metrics.settlement_lag.observe([], lag);
+    }
+}
+
+fn sign_of<T>(fetched: &Result<T, FetchError>) -> Sign {
+    match fetched {
+        Err(FetchError::Unavailable(why)) => Sign::of(*why),
+        Ok(_) | Err(FetchError::NotFound | FetchError::Refused(_)) => Sign::Alive,
+    }
+}
+
+/// A call that was not sent at all.
+fn turned_away() -> Outcome {
+    Outcome {
+        http_status: None,
+        provider_request_id: None,
+        retry_after_ms: None,
+        result: CallResult::Unknown(Ambiguity::TurnedAway),
     }
 }

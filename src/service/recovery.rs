@@ -27,7 +27,13 @@ impl Services {
     /// # Errors
     /// The store's, when nothing could be claimed.
     pub async fn send_due_calls(&self) -> Result<usize, ServiceError> {
-        let calls = self.store.claim_calls(BATCH).await?;
+        let now = self.clock.now().ms();
+        if self.gate.closed_for_ms(now).is_some() {
+            return Ok(0);
+        }
+        // One probe is enough to learn that the provider still does not answer.
+        let most = if self.gate.wants_probe(now) { 1 } else { BATCH };
+        let calls = self.store.claim_calls(most).await?;
         let count = calls.len();
         stream::iter(calls)
             .for_each_concurrent(AT_ONCE, |call| async move {
@@ -54,6 +60,9 @@ impl Services {
     /// # Errors
     /// The store's, when nothing could be claimed.
     pub async fn poll_due_sessions(&self) -> Result<usize, ServiceError> {
+        if !self.gate.has_room(self.clock.now().ms()) {
+            return Ok(0);
+        }
         let sessions = self.store.claim_sessions(BATCH).await?;
         let count = sessions.len();
         stream::iter(sessions)
@@ -109,6 +118,9 @@ impl Services {
     /// # Errors
     /// The store's, when nothing could be claimed.
     pub async fn poll_due_payments(&self) -> Result<usize, ServiceError> {
+        if !self.gate.has_room(self.clock.now().ms()) {
+            return Ok(0);
+        }
         let payments = self.store.claim_payments(BATCH).await?;
         let count = payments.len();
         stream::iter(payments)

@@ -16,6 +16,12 @@ use crate::domain::time::Timestamp;
 /// How long a claimed call is its claimant's, in milliseconds: longer than a call can take.
 pub const LEASE_MS: i64 = 20_000;
 
+/// For how long a creation must have been unknown before somebody else's wish for a session ends it, in
+/// milliseconds.
+const STALE_AFTER_MS: i64 = 60_000;
+/// After how many tries.
+const STALE_TRIES: i64 = 3;
+
 /// A call to be inserted.
 #[derive(Debug, Clone)]
 pub struct NewCall {
@@ -361,6 +367,66 @@ impl Store {
                 calls.push(call);
             }
             Ok(calls)
+        })
+        .await
+    }
+
+    /// Makes the calls due whose outcome is unknown and that may still be sent again: the provider answers.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn wake_calls(&self, account: AccountId) -> Result<u64, StoreError> {
+        self.write(|tx| async move {
+            let text = format!(
+                "UPDATE provider_call SET next_at = {now} WHERE provider_account_id = ? \
+                 AND status = 'unknown' AND review_at IS NULL AND next_at > {now}",
+                now = tx.now_sql()
+            );
+            let values: [Value; 1] = [account.to_string().into()];
+            let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+            Ok::<_, StoreError>(done.rows_affected())
+        })
+        .await
+    }
+
+    /// Claims the creation of an order's session when it has been unknown for [`STALE_AFTER_MS`] and
+    /// [`STALE_TRIES`] tries: whoever claims it gives it up.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn claim_stale_creation(
+        &self,
+        order: OrderId,
+    ) -> Result<Option<ClaimedCall>, StoreError> {
+        let candidate = row::Entity::find()
+            .filter(row::Column::OrderId.eq(order.to_string()))
+            .filter(row::Column::Kind.eq(CallKind::SessionCreate.as_str()))
+            .filter(row::Column::Status.eq(CallStatus::Unknown.as_str()))
+            .filter(row::Column::AttemptCount.gte(STALE_TRIES))
+            .one(&self.reader)
+            .await?;
+        let Some(candidate) = candidate else {
+            return Ok(None);
+        };
+        let (id, token) = (&candidate.id, &lease_token());
+        self.write(|tx| async move {
+            let now = tx.now_sql();
+            let text = format!(
+                "UPDATE provider_call SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
+                 attempt_count = attempt_count + 1 \
+                 WHERE id = ? AND status = 'unknown' AND created_at <= {now} - {STALE_AFTER_MS} \
+                 AND (lease_until IS NULL OR lease_until <= {now})"
+            );
+            let values: [Value; 2] = [token.clone().into(), id.clone().into()];
+            let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+            if done.rows_affected() != 1 {
+                return Ok(None);
+            }
+            let row = row::Entity::find_by_id(id.clone()).one(tx.conn()).await?;
+            let gone = || StoreError::Corrupt("a claimed call is gone".to_owned());
+            let call = claimed(row.ok_or_else(gone)?)?;
+            start_attempt(&tx, &call).await?;
+            Ok(Some(call))
         })
         .await
     }

@@ -20,6 +20,7 @@ mod metrics;
 mod migrations;
 mod openapi;
 mod orders;
+mod outage;
 mod pay_page;
 mod payments;
 mod problems;

@@ -280,7 +280,7 @@ async fn two_processes_never_send_one_call_twice() {
     const ORDERS: usize = 24;
     let app = TestApp::quiet().await;
     let shop = app.merchant().await;
-    app.fault(json!({"on": "checkout.session.create", "do": "status:503", "times": ORDERS}))
+    app.fault(json!({"on": "checkout.session.create", "do": "status:429", "times": ORDERS}))
         .await;
     for _ in 0..ORDERS {
         let order = shop.place_order().await.str("id").to_owned();
