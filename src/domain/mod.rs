@@ -9,6 +9,7 @@
 )]
 
 pub mod access;
+pub mod books;
 pub mod call;
 pub mod catalogue;
 pub mod checkout;

@@ -13,6 +13,7 @@ pub mod cors;
 pub mod docs;
 pub mod health;
 pub mod in_flight;
+pub mod ledger;
 pub mod metrics;
 pub mod openapi;
 pub mod order_body;
@@ -63,6 +64,9 @@ pub fn api_routes() -> Vec<rocket::Route> {
         products::put,
         products::list,
         products::get,
+        ledger::trial_balance,
+        ledger::transactions,
+        ledger::transaction,
         webhooks::receive,
         webhooks::receive_for_account,
         health::live,

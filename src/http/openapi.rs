@@ -5,7 +5,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemBody;
-use super::{checkout_sessions, docs, health, metrics, orders, products, webhooks};
+use super::{checkout_sessions, docs, health, ledger, metrics, orders, products, webhooks};
 
 /// The document's source.
 #[derive(OpenApi)]
@@ -20,6 +20,7 @@ use super::{checkout_sessions, docs, health, metrics, orders, products, webhooks
         orders::create, orders::list, orders::get,
         checkout_sessions::create, checkout_sessions::get,
         products::put, products::list, products::get,
+        ledger::trial_balance, ledger::transactions, ledger::transaction,
         webhooks::receive, webhooks::receive_for_account,
         health::live, health::ready, metrics::scrape, document, docs::read,
     ),
@@ -28,6 +29,7 @@ use super::{checkout_sessions, docs, health, metrics, orders, products, webhooks
         (name = "Orders", description = "What was ordered and where its money stands"),
         (name = "Checkout", description = "Pages customers pay on"),
         (name = "Products", description = "What the shop sells and for how much"),
+        (name = "Ledger", description = "The shop's books: what money came, went, and is owed"),
         (name = "Webhooks in", description = "What providers report"),
         (name = "Health", description = "Whether Till can do its work, and how much it does"),
         (name = "Documents", description = "This document, for programs and for people"),

@@ -15,6 +15,7 @@ pub mod error;
 pub mod events;
 pub mod idempotency;
 pub mod keys;
+pub mod ledger;
 mod observe;
 pub mod orders;
 pub mod recovery;

@@ -13,6 +13,7 @@
 )]
 
 pub mod accounts;
+pub mod books;
 pub mod calls;
 pub mod catalogue;
 pub mod checkouts;

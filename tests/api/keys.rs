@@ -80,6 +80,27 @@ pub const V1: &[V1Route] = &[
         Some("sku"),
     ),
     route("GET", "/v1/products", Scope::OrdersRead, true, None),
+    route(
+        "GET",
+        "/v1/ledger/trial_balance",
+        Scope::LedgerRead,
+        false,
+        None,
+    ),
+    route(
+        "GET",
+        "/v1/ledger/transactions",
+        Scope::LedgerRead,
+        false,
+        None,
+    ),
+    route(
+        "GET",
+        "/v1/ledger/transactions/<id>",
+        Scope::LedgerRead,
+        false,
+        Some("ltx"),
+    ),
 ];
 
 impl V1Route {

@@ -12,6 +12,7 @@ mod edge;
 mod harness;
 mod idempotency;
 mod keys;
+mod ledger;
 mod lists;
 mod metrics;
 mod migrations;

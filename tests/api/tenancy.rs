@@ -30,6 +30,14 @@ async fn a_foreign_an_absent_and_a_malformed_id_are_one_and_the_same() {
     let other = app.actor(&other, KeyKind::Secret, Scopes::all()).await;
     let theirs = other.place_order().await;
     let session = other.check_out(theirs.str("id")).await.expect(201);
+    let paid = other.payable().await;
+    app.pay(&paid).await;
+    let event = app
+        .provider_event("checkout.session.completed", &paid)
+        .await;
+    app.deliver(&event).await.expect(200);
+    let posted = other.get("/v1/ledger/transactions").await.expect(200);
+    let posted = posted.json["data"][0]["id"].as_str().expect("an id");
     let mine = merchant.place_order().await;
     let browser = app.storefront().await;
     let cup = json!({"name": "Cup", "prices": {"EUR": "7.00"}});
@@ -41,6 +49,7 @@ async fn a_foreign_an_absent_and_a_malformed_id_are_one_and_the_same() {
         let prefix = route.id.expect("it takes an id");
         let foreign = match prefix {
             "cs" => session.str("id"),
+            "ltx" => posted,
             "sku" => "their_cup",
             _ => theirs.str("id"),
         };
@@ -104,8 +113,8 @@ async fn a_foreign_an_absent_and_a_malformed_id_are_one_and_the_same() {
     }
     assert_eq!(
         app.keys_stored().await,
-        4,
-        "two orders and two checkouts of the other shop"
+        6,
+        "three orders and three checkouts"
     );
     app.finish().await;
 }
