@@ -13,6 +13,7 @@ mod serve;
 mod simulated;
 mod simulator;
 mod trigger;
+mod verify;
 mod walk;
 
 use std::io::Write as _;
@@ -70,6 +71,14 @@ enum Command {
     ///
     /// Changes nothing and works beside a running server. Exits 1 when a check failed.
     Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check every money invariant against the database, and list each row that breaks one
+    ///
+    /// Changes nothing and works beside a running server. Exits 1 when something is broken.
+    Verify {
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -334,6 +343,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Key { command } => manage::key(&config, command).await,
         Command::Catalogue { command } => catalogue::catalogue(&config, command).await,
         Command::Simulator(args) => simulator::simulator(args).await,
+        Command::Verify { json } => verify::verify(&config, json).await,
         Command::Trigger(args) => trigger::trigger(&config, args).await,
         Command::Openapi | Command::Completions { .. } | Command::Doctor { .. } => {
             Ok(ExitCode::SUCCESS)

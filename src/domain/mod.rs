@@ -27,3 +27,4 @@ pub mod search;
 pub mod settlement;
 pub mod text;
 pub mod time;
+pub mod verify;

@@ -20,6 +20,7 @@ mod observe;
 pub mod orders;
 pub mod recovery;
 pub mod search;
+pub mod verify;
 pub mod webhooks;
 
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Services {
     pub metrics: Arc<Metrics>,
     /// When the queues were last counted for the metrics, in epoch milliseconds.
     pub queues_counted_at: Mutex<Option<i64>>,
+    /// What the last health probe found.
+    pub last_probe: verify::LastProbe,
 }
 
 /// Who calls: an API key that was checked, in one request.

@@ -304,11 +304,9 @@ impl Store {
         self.write(|tx| async move {
             let mut verdict = Verdict::pending_or_dead(&tx, event);
             verdict.reason = Some(reason.to_owned());
-            // A question to the provider that got no answer stays a question.
-            if event.quarantined && verdict.word == "pending" {
-                verdict.word = "quarantined";
-                verdict.reason = None;
-                return requeue(&tx, event, &verdict).await;
+            // A question to the provider that got no answer stays a question, also when it is given up.
+            if event.quarantined {
+                return keep_doubting(&tx, event).await;
             }
             decide(&tx, event, None, &verdict).await
         })
@@ -316,10 +314,17 @@ impl Store {
     }
 }
 
-/// Keeps an event's verdict and reason and only says when it is due again.
-async fn requeue(tx: &Tx, event: &ClaimedEvent, verdict: &Verdict) -> Result<(), StoreError> {
+/// Keeps the reason an event was not believed for, and says when its object is asked for again; after a day it
+/// is given up, and its question stays open for people.
+pub(super) async fn keep_doubting(tx: &Tx, event: &ClaimedEvent) -> Result<(), StoreError> {
+    let next = Verdict::pending_or_dead(tx, event);
+    let word = match next.next_at {
+        Some(_) => "quarantined",
+        None => "dead",
+    };
     let done = row::Entity::update_many()
-        .col_expr(row::Column::NextAt, Expr::value(verdict.next_at))
+        .col_expr(row::Column::Verdict, Expr::value(word))
+        .col_expr(row::Column::NextAt, Expr::value(next.next_at))
         .col_expr(row::Column::LeaseUntil, Expr::value(None::<i64>))
         .col_expr(row::Column::LeaseToken, Expr::value(None::<String>))
         .filter(row::Column::Id.eq(event.id.to_string()))

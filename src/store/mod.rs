@@ -35,7 +35,9 @@ mod rows;
 pub mod search;
 pub mod settle;
 pub mod shops;
+mod snapshot;
 mod tx;
+pub mod verify;
 
 use sea_orm::DatabaseConnection;
 

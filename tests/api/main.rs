@@ -26,4 +26,5 @@ mod store;
 mod storm;
 mod tenancy;
 mod throttles;
+mod verify;
 mod webhooks;

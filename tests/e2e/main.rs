@@ -12,3 +12,4 @@ mod harness;
 mod serve;
 mod shutdown;
 mod unsafe_settings;
+mod verify;

@@ -25,6 +25,7 @@ use crate::domain::money::Money;
 use crate::domain::observed::Observed;
 use crate::domain::settlement::FactDraft;
 use load::Books;
+pub(in crate::store) use load::{Flagging, fact as fact_of, flag_of, terms as terms_of};
 pub(in crate::store) use matching::Match;
 
 /// Builds the request that makes a provider's session unpayable.
@@ -273,6 +274,11 @@ async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
         Source::Webhook(event) => {
             inbox::insert(tx, event, None, &inbox::Verdict::foreign()).await?;
             Ok(Settled::Foreign)
+        }
+        // An object of nobody's answers no question about a session of ours.
+        Source::Refetch(event) if event.session.is_some() => {
+            inbox::keep_doubting(tx, event).await?;
+            Ok(Settled::Quarantined)
         }
         Source::Retry(event) | Source::Refetch(event) => {
             let verdict = if ours {
