@@ -27,4 +27,5 @@ pub mod search;
 pub mod settlement;
 pub mod text;
 pub mod time;
+pub mod timeline;
 pub mod verify;

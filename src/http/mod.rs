@@ -28,6 +28,7 @@ pub mod security;
 pub mod strict_json;
 pub mod throttle;
 pub mod throttles;
+pub mod timeline;
 pub mod traced;
 pub mod webhooks;
 
@@ -59,6 +60,7 @@ pub fn api_routes() -> Vec<rocket::Route> {
         orders::create,
         orders::list,
         orders::get,
+        timeline::get,
         checkout_sessions::create,
         checkout_sessions::get,
         products::put,

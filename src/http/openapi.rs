@@ -5,7 +5,9 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemBody;
-use super::{checkout_sessions, docs, health, ledger, metrics, orders, products, webhooks};
+use super::{
+    checkout_sessions, docs, health, ledger, metrics, orders, products, timeline, webhooks,
+};
 
 /// The document's source.
 #[derive(OpenApi)]
@@ -17,7 +19,7 @@ use super::{checkout_sessions, docs, health, ledger, metrics, orders, products, 
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(
-        orders::create, orders::list, orders::get,
+        orders::create, orders::list, orders::get, timeline::get,
         checkout_sessions::create, checkout_sessions::get,
         products::put, products::list, products::get,
         ledger::trial_balance, ledger::transactions, ledger::transaction,

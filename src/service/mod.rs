@@ -20,6 +20,7 @@ mod observe;
 pub mod orders;
 pub mod recovery;
 pub mod search;
+pub mod timeline;
 pub mod verify;
 pub mod webhooks;
 

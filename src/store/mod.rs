@@ -36,6 +36,7 @@ pub mod search;
 pub mod settle;
 pub mod shops;
 mod snapshot;
+pub mod timeline;
 mod tx;
 pub mod verify;
 

@@ -52,6 +52,13 @@ pub const V1: &[V1Route] = &[
         Some("ord"),
     ),
     route(
+        "GET",
+        "/v1/orders/<id>/timeline",
+        Scope::OrdersRead,
+        false,
+        Some("ord"),
+    ),
+    route(
         "POST",
         "/v1/orders/<id>/checkout_sessions",
         Scope::OrdersWrite,

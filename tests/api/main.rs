@@ -26,5 +26,6 @@ mod store;
 mod storm;
 mod tenancy;
 mod throttles;
+mod timeline;
 mod verify;
 mod webhooks;
