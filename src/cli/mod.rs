@@ -9,6 +9,7 @@ mod doctor;
 mod manage;
 mod migrate;
 mod output;
+mod replay;
 mod serve;
 mod simulated;
 mod simulator;
@@ -75,6 +76,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Try stored events of the provider again, such as those that were given up or that an older version ignored
+    ///
+    /// An event that was applied changes nothing. Works beside a running server. Exits 1 when one failed.
+    Replay(ReplayArgs),
     /// Check every money invariant against the database, and list each row that breaks one
     ///
     /// Changes nothing and works beside a running server. Exits 1 when something is broken.
@@ -101,6 +106,23 @@ struct TriggerArgs {
     /// The order it happens to, ord_…
     #[arg(long)]
     order: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "which", required = true, multiple = false, args = ["event", "since"])]
+struct ReplayArgs {
+    /// The event: our id, pev_…, or the provider's
+    #[arg(value_name = "ID")]
+    event: Option<String>,
+    /// Every event that arrived at this time or later, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Say what would change, and write nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -343,6 +365,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Key { command } => manage::key(&config, command).await,
         Command::Catalogue { command } => catalogue::catalogue(&config, command).await,
         Command::Simulator(args) => simulator::simulator(args).await,
+        Command::Replay(args) => replay::replay(config, args).await,
         Command::Verify { json } => verify::verify(&config, json).await,
         Command::Trigger(args) => trigger::trigger(&config, args).await,
         Command::Openapi | Command::Completions { .. } | Command::Doctor { .. } => {

@@ -19,6 +19,7 @@ pub mod ledger;
 mod observe;
 pub mod orders;
 pub mod recovery;
+pub mod replay;
 pub mod search;
 pub mod timeline;
 pub mod verify;

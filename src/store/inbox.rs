@@ -11,10 +11,11 @@ use super::settle::Match;
 use super::{Store, StoreError, Tx};
 use crate::domain::call::{PENDING_LIMIT_MS, inbox_delay_ms};
 use crate::domain::ids::{AccountId, CheckoutSessionId, ProviderEventId};
+use crate::domain::settlement::Reason;
 use crate::domain::time::Timestamp;
 
 /// How long a claimed event is its claimant's, in milliseconds.
-const LEASE_MS: i64 = 20_000;
+pub(super) const LEASE_MS: i64 = 20_000;
 
 /// A verified event that has just arrived.
 #[derive(Debug, Clone)]
@@ -226,13 +227,21 @@ pub(super) async fn decide(
     }
 }
 
-fn claimed(row: row::Model) -> Result<ClaimedEvent, StoreError> {
+/// Whether a reason is that an event was not believed.
+fn is_doubt(reason: &str) -> bool {
+    reason.parse::<Reason>().is_ok()
+}
+
+/// An event as whoever holds its lease needs it.
+pub(super) fn claimed(row: row::Model) -> Result<ClaimedEvent, StoreError> {
     let gone = |column: &str| StoreError::Corrupt(format!("a due event without its {column}"));
     let session = row.checkout_session_id.as_deref();
     Ok(ClaimedEvent {
         id: parse("provider_event.id", &row.id)?,
         account: parse("provider_event.account", &row.provider_account_id)?,
-        quarantined: row.verdict == "quarantined",
+        // One that was given up for want of an answer is still a question.
+        quarantined: row.verdict == "quarantined"
+            || row.verdict == "dead" && row.reason.as_deref().is_some_and(is_doubt),
         session: parse_opt("provider_event.session", session)?,
         raw: row.raw.ok_or_else(|| gone("bytes"))?,
         attempt: u32::try_from(row.attempt_count).unwrap_or(u32::MAX),

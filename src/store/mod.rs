@@ -31,6 +31,7 @@ pub mod payments;
 pub mod place_order;
 pub mod polling;
 pub mod queues;
+pub mod replay;
 mod rows;
 pub mod search;
 pub mod settle;

@@ -20,6 +20,7 @@ mod openapi;
 mod orders;
 mod pay_page;
 mod recovery;
+mod replay;
 mod search;
 mod smoke;
 mod store;

@@ -37,6 +37,45 @@ async fn verify_says_all_is_well_beside_a_running_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn replay_works_beside_a_running_server_and_changes_nothing_that_was_applied() {
+    let sandbox = Sandbox::new().await;
+    let (server, simulator) = sandbox.serve_with_simulator().await;
+    let key = sandbox.secret_key().await;
+    let shop = server.client(&key);
+    let order = shop.place_order().await;
+    let session = shop.check_out(&order).await;
+    Client::new(&simulator, None).pay(&session).await;
+    shop.until_paid(&order).await;
+    let since = ["replay", "--since", "2020-01-01T00:00:00Z", "--json"];
+    let replayed = sandbox.run(&since).await.success().json();
+    assert_eq!(replayed["applied"], 0, "{replayed}");
+    assert_eq!(replayed["failed"], 0, "{replayed}");
+    let first = replayed["events"][0]["event_id"]
+        .as_str()
+        .expect("an event");
+    let dry = sandbox.run(&["replay", first, "--dry-run"]).await.success();
+    assert!(
+        dry.stdout.contains("Nothing was written."),
+        "{}",
+        dry.stdout
+    );
+    for (arguments, words) in [
+        (&["replay"][..], &["--since"][..]),
+        (
+            &["replay", "evt_x", "--since", "2020-01-01T00:00:00Z"],
+            &["--since"],
+        ),
+        (
+            &["replay", "--since", "yesterday"],
+            &["yesterday", "2026-01-31T12:00:00Z"],
+        ),
+        (&["replay", "evt_nobody"], &["evt_nobody", "pev_"]),
+    ] {
+        sandbox.run(arguments).await.exit(2).complains_of(words);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn verify_without_a_database_or_its_schema_says_what_to_do() {
     let sandbox = Sandbox::new().await;
     if crate::harness::postgres_server().is_none() {

@@ -7,6 +7,7 @@
 mod apply;
 mod load;
 mod matching;
+mod preview;
 mod reviews;
 mod write;
 
@@ -27,6 +28,7 @@ use crate::domain::settlement::FactDraft;
 use load::Books;
 pub(in crate::store) use load::{Flagging, fact as fact_of, flag_of, terms as terms_of};
 pub(in crate::store) use matching::Match;
+pub use preview::{Effect, Labels, Preview};
 
 /// Builds the request that makes a provider's session unpayable.
 pub type ExpireCall = Arc<dyn Fn(&str) -> CallRequest + Send + Sync>;
