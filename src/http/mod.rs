@@ -11,6 +11,7 @@ pub mod catchers;
 pub mod checkout_sessions;
 pub mod cors;
 pub mod docs;
+pub mod events;
 pub mod health;
 pub mod in_flight;
 pub mod ledger;
@@ -66,6 +67,8 @@ pub fn api_routes() -> Vec<rocket::Route> {
         products::put,
         products::list,
         products::get,
+        events::list,
+        events::get,
         ledger::trial_balance,
         ledger::transactions,
         ledger::transaction,

@@ -6,7 +6,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemBody;
 use super::{
-    checkout_sessions, docs, health, ledger, metrics, orders, products, timeline, webhooks,
+    checkout_sessions, docs, events, health, ledger, metrics, orders, products, timeline, webhooks,
 };
 
 /// The document's source.
@@ -22,6 +22,7 @@ use super::{
         orders::create, orders::list, orders::get, timeline::get,
         checkout_sessions::create, checkout_sessions::get,
         products::put, products::list, products::get,
+        events::list, events::get,
         ledger::trial_balance, ledger::transactions, ledger::transaction,
         webhooks::receive, webhooks::receive_for_account,
         health::live, health::ready, metrics::scrape, document, docs::read,
@@ -31,6 +32,7 @@ use super::{
         (name = "Orders", description = "What was ordered and where its money stands"),
         (name = "Checkout", description = "Pages customers pay on"),
         (name = "Products", description = "What the shop sells and for how much"),
+        (name = "Events", description = "What happened, to follow"),
         (name = "Ledger", description = "The shop's books: what money came, went, and is owed"),
         (name = "Webhooks in", description = "What providers report"),
         (name = "Health", description = "Whether Till can do its work, and how much it does"),

@@ -20,6 +20,7 @@ pub mod checkouts;
 pub mod connect;
 pub mod error;
 pub mod events;
+pub mod feed;
 pub mod idempotency;
 pub mod inbox;
 pub mod keys;

@@ -87,6 +87,14 @@ pub const V1: &[V1Route] = &[
         Some("sku"),
     ),
     route("GET", "/v1/products", Scope::OrdersRead, true, None),
+    route("GET", "/v1/events", Scope::EventsRead, false, None),
+    route(
+        "GET",
+        "/v1/events/<id>",
+        Scope::EventsRead,
+        false,
+        Some("evt"),
+    ),
     route(
         "GET",
         "/v1/ledger/trial_balance",

@@ -9,6 +9,7 @@ mod catalogue;
 mod checkouts;
 mod docs;
 mod edge;
+mod events;
 mod harness;
 mod idempotency;
 mod keys;

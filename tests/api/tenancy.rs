@@ -38,6 +38,8 @@ async fn a_foreign_an_absent_and_a_malformed_id_are_one_and_the_same() {
     app.deliver(&event).await.expect(200);
     let posted = other.get("/v1/ledger/transactions").await.expect(200);
     let posted = posted.json["data"][0]["id"].as_str().expect("an id");
+    let told = app.texts("SELECT id FROM event ORDER BY id LIMIT 1").await;
+    let told = told[0].clone();
     let mine = merchant.place_order().await;
     let browser = app.storefront().await;
     let cup = json!({"name": "Cup", "prices": {"EUR": "7.00"}});
@@ -50,6 +52,7 @@ async fn a_foreign_an_absent_and_a_malformed_id_are_one_and_the_same() {
         let foreign = match prefix {
             "cs" => session.str("id"),
             "ltx" => posted,
+            "evt" => told.as_str(),
             "sku" => "their_cup",
             _ => theirs.str("id"),
         };
