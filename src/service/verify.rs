@@ -1,15 +1,16 @@
 //! Checking what must always hold: all of it for a tool, the cheap part for a health probe.
 
 use super::{ServiceError, Services};
-use crate::domain::verify::{Check, Report};
+use crate::domain::verify::Report;
 use crate::store::Store;
+use crate::store::verify::QuickCounts;
 
 /// For how long a probe is answered with what the last one found, in milliseconds: anybody may ask.
 const HOLD_MS: i64 = 5_000;
 
 /// What the last probe found, and when, in epoch milliseconds.
 #[derive(Debug, Default)]
-pub struct LastProbe(tokio::sync::Mutex<Option<(i64, Vec<(Check, u64)>)>>);
+pub struct LastProbe(tokio::sync::Mutex<Option<(i64, QuickCounts)>>);
 
 /// Checks every invariant of a whole database, which may be another process's.
 ///
@@ -24,7 +25,7 @@ impl Services {
     ///
     /// # Errors
     /// The store's.
-    pub async fn probe(&self) -> Result<Vec<(Check, u64)>, ServiceError> {
+    pub async fn probe(&self) -> Result<QuickCounts, ServiceError> {
         // Those who ask meanwhile wait for the one who counts, and then share what was counted.
         let mut last = self.last_probe.0.lock().await;
         let now = self.clock.now().ms();

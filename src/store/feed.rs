@@ -96,13 +96,9 @@ impl ShopStore<'_> {
 
     async fn people(&self, orders: &[&str]) -> Result<HashMap<String, People>, StoreError> {
         use order::Column as C;
-        let rows: Vec<(
-            String,
-            Option<String>,
-            Option<String>,
-            Option<String>,
-            Option<String>,
-        )> = order::Entity::find()
+        type Text = Option<String>;
+        type Row = (String, Text, Text, Text, Text);
+        let rows: Vec<Row> = order::Entity::find()
             .filter(C::ShopId.eq(self.shop.to_string()))
             .filter(C::Id.is_in(orders.iter().copied()))
             .select_only()
