@@ -112,10 +112,13 @@ struct TriggerArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = false, args = ["event", "since"])]
 struct ReplayArgs {
     /// The event: our id, pev_…, or the provider's
-    #[arg(value_name = "ID")]
+    #[arg(
+        value_name = "ID",
+        required_unless_present = "since",
+        conflicts_with = "since"
+    )]
     event: Option<String>,
     /// Every event that arrived at this time or later, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
