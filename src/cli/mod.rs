@@ -113,22 +113,25 @@ struct TriggerArgs {
 
 #[derive(Debug, Args)]
 struct ReplayArgs {
-    /// The event: our id, pev_…, or the provider's
-    #[arg(
-        value_name = "ID",
-        required_unless_present = "since",
-        conflicts_with = "since"
-    )]
-    event: Option<String>,
-    /// Every event that arrived at this time or later, such as 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    #[command(flatten)]
+    which: ReplayWhich,
     /// Say what would change, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct ReplayWhich {
+    /// The event: our id, pev_…, or the provider's
+    #[arg(value_name = "ID")]
+    event: Option<String>,
+    /// Every event that arrived at this time or later, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ use crate::service::ServiceError;
 use crate::service::replay::{ReplayOutcome, Replayed};
 
 pub(super) async fn replay(mut config: Config, args: ReplayArgs) -> anyhow::Result<ExitCode> {
-    let since = args.since.as_deref().map(|text| {
+    let since = args.which.since.as_deref().map(|text| {
         Timestamp::parse(text).ok_or_else(|| {
             WrongUse(format!(
                 "`{text}` is not a time; write it like 2026-01-31T12:00:00Z"
@@ -28,7 +28,7 @@ pub(super) async fn replay(mut config: Config, args: ReplayArgs) -> anyhow::Resu
     let store = app::open_store(&config, clock.clone()).await?;
     let services = app::build_services(&config, store, clock).await?;
     let mut replayed: Vec<Replayed> = Vec::new();
-    match (args.event, since) {
+    match (args.which.event, since) {
         (Some(id), _) => match services.replay(&id, args.dry_run).await {
             Err(ServiceError::NotFound) => {
                 return Err(WrongUse(format!(
