@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::provider::PaymentProvider;
 use crate::provider::stripe::{Stripe, StripeError};
 use crate::service::Services;
+use crate::service::verify::LastProbe;
 use crate::store::connect::sqlite_path;
 use crate::store::{Store, StoreError};
 
@@ -134,6 +135,7 @@ pub async fn build_services(
         wake: Arc::new(Notify::new()),
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
         queues_counted_at: Mutex::default(),
+        last_probe: LastProbe::default(),
     }))
 }
 

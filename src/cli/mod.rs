@@ -9,10 +9,12 @@ mod doctor;
 mod manage;
 mod migrate;
 mod output;
+mod replay;
 mod serve;
 mod simulated;
 mod simulator;
 mod trigger;
+mod verify;
 mod walk;
 
 use std::io::Write as _;
@@ -74,6 +76,18 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Try stored events of the provider again, such as those that were given up or that an older version ignored
+    ///
+    /// An event that was applied changes nothing. Works beside a running server. Exits 1 when one failed.
+    Replay(ReplayArgs),
+    /// Check every money invariant against the database, and list each row that breaks one
+    ///
+    /// Changes nothing and works beside a running server. Exits 1 when something is broken.
+    Verify {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the API document (OpenAPI 3.1)
     Openapi,
     /// Print the completions for a shell, for instance: till completions bash > ~/.local/share/bash-completion/completions/till
@@ -95,6 +109,29 @@ struct TriggerArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    #[command(flatten)]
+    which: ReplayWhich,
+    /// Say what would change, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct ReplayWhich {
+    /// The event: our id, pev_…, or the provider's
+    #[arg(value_name = "ID")]
+    event: Option<String>,
+    /// Every event that arrived at this time or later, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -334,6 +371,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Key { command } => manage::key(&config, command).await,
         Command::Catalogue { command } => catalogue::catalogue(&config, command).await,
         Command::Simulator(args) => simulator::simulator(args).await,
+        Command::Replay(args) => replay::replay(config, args).await,
+        Command::Verify { json } => verify::verify(&config, json).await,
         Command::Trigger(args) => trigger::trigger(&config, args).await,
         Command::Openapi | Command::Completions { .. } | Command::Doctor { .. } => {
             Ok(ExitCode::SUCCESS)

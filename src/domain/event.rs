@@ -192,7 +192,6 @@ fn status_event(status: OrderStatus) -> Option<EventType> {
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Event {
     /// The event's id.
-    #[schema(value_type = String, example = "evt_01kq8rm5ahf2aaemq4p7v9w0xg")]
     pub id: EventId,
     /// Always `event`.
     #[schema(example = "event")]
@@ -209,7 +208,6 @@ pub struct Event {
     /// Its place among the order's events, from 1.
     pub sequence: i64,
     /// The order.
-    #[schema(value_type = String)]
     pub order_id: OrderId,
     /// Whether real money moved.
     pub livemode: bool,

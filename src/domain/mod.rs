@@ -9,6 +9,7 @@
 )]
 
 pub mod access;
+pub mod books;
 pub mod call;
 pub mod card_number;
 pub mod catalogue;
@@ -30,3 +31,5 @@ pub mod search;
 pub mod settlement;
 pub mod text;
 pub mod time;
+pub mod timeline;
+pub mod verify;

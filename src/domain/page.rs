@@ -33,7 +33,7 @@ pub struct List<T> {
     /// Always `list`.
     #[schema(example = "list")]
     pub object: &'static str,
-    /// The entries, newest first.
+    /// The entries, newest first unless the list says otherwise.
     pub data: Vec<T>,
     /// Whether there are more entries in the direction of the page.
     pub has_more: bool,

@@ -39,6 +39,21 @@ pub struct RefundsWrite;
 /// Secret keys that may write the catalogue.
 pub struct CatalogueWrite;
 
+/// Secret keys that may read the ledger.
+pub struct LedgerRead;
+/// Secret keys that may read events.
+pub struct EventsRead;
+
+impl Right for LedgerRead {
+    const SCOPE: Scope = Scope::LedgerRead;
+    const PUBLISHABLE: bool = false;
+}
+
+impl Right for EventsRead {
+    const SCOPE: Scope = Scope::EventsRead;
+    const PUBLISHABLE: bool = false;
+}
+
 impl Right for OrdersRead {
     const SCOPE: Scope = Scope::OrdersRead;
     const PUBLISHABLE: bool = false;

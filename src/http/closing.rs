@@ -25,7 +25,6 @@ use crate::service::Services;
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$", example = "8b0b7a4e-web-1001",
             description = "Names what is to be done once: asking again with the same key and body gets the first answer"),
     ),
-    request_body(content = Option<EmptyBody>, example = json!({})),
     responses(
         (status = 200, description = "The order is cancelled", body = Order),
         (status = 202, description = "The order is being cancelled; ask again", body = Order),
@@ -58,7 +57,6 @@ pub async fn cancel_order(
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$", example = "8b0b7a4e-web-1001",
             description = "Names what is to be done once: asking again with the same key and body gets the first answer"),
     ),
-    request_body(content = Option<EmptyBody>, example = json!({})),
     responses(
         (status = 200, description = "The session cannot be paid any more", body = CheckoutSession),
         (status = 202, description = "The session is being ended; ask again", body = CheckoutSession),

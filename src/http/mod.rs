@@ -13,8 +13,10 @@ pub mod checkout_sessions;
 pub mod closing;
 pub mod cors;
 pub mod docs;
+pub mod events;
 pub mod health;
 pub mod in_flight;
+pub mod ledger;
 pub mod metrics;
 pub mod openapi;
 pub mod order_body;
@@ -31,6 +33,7 @@ pub mod security;
 pub mod strict_json;
 pub mod throttle;
 pub mod throttles;
+pub mod timeline;
 pub mod traced;
 pub mod webhooks;
 
@@ -72,6 +75,7 @@ pub fn api_routes() -> Vec<rocket::Route> {
         orders::create,
         orders::list,
         orders::get,
+        timeline::get,
         checkout_sessions::create,
         checkout_sessions::get,
         closing::cancel_order,
@@ -86,6 +90,11 @@ pub fn api_routes() -> Vec<rocket::Route> {
         products::put,
         products::list,
         products::get,
+        events::list,
+        events::get,
+        ledger::trial_balance,
+        ledger::transactions,
+        ledger::transaction,
         webhooks::receive,
         webhooks::receive_for_account,
         health::live,

@@ -16,8 +16,8 @@ use shapes::Shapes;
 
 use super::problem::ProblemBody;
 use super::{
-    checkout_sessions, closing, docs, health, metrics, orders, payments, products, refunds,
-    webhooks,
+    checkout_sessions, closing, docs, events, health, ledger, metrics, orders, payments, products,
+    refunds, timeline, webhooks,
 };
 
 /// The document's source: what the handlers say of themselves.
@@ -31,12 +31,14 @@ use super::{
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(
-        orders::create, orders::list, orders::get,
+        orders::create, orders::list, orders::get, timeline::get,
         checkout_sessions::create, checkout_sessions::get,
         closing::cancel_order, closing::expire_session,
         payments::get, payments::list, payments::capture, payments::void,
         refunds::create, refunds::get, refunds::list,
         products::put, products::list, products::get,
+        events::list, events::get,
+        ledger::trial_balance, ledger::transactions, ledger::transaction,
         webhooks::receive, webhooks::receive_for_account,
         health::live, health::ready, metrics::scrape, document, docs::read,
     ),
@@ -48,6 +50,8 @@ use super::{
         (name = "Payments", description = "Money at the provider: reserved, taken, released"),
         (name = "Refunds", description = "Money that goes back"),
         (name = "Products", description = "What the shop sells and for how much"),
+        (name = "Events", description = "What happened, to follow"),
+        (name = "Ledger", description = "The shop's books: what money came, went, and is owed"),
         (name = "Webhooks in", description = "What providers report"),
         (name = "Health", description = "Whether Till can do its work, and how much it does"),
         (name = "Documents", description = "This document, for programs and for people"),

@@ -29,9 +29,8 @@ pub struct CaptureBody {
 }
 
 /// Nothing: the request says everything.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schema(as = EmptyRequest)]
 pub struct EmptyBody {}
 
 /// Read a payment
@@ -122,7 +121,6 @@ pub async fn capture(
         ("Idempotency-Key" = String, Header, min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$", example = "8b0b7a4e-web-1001",
             description = "Names what is to be done once: asking again with the same key and body gets the first answer"),
     ),
-    request_body(content = Option<EmptyBody>, example = json!({})),
     responses(
         (status = 200, description = "The money was released", body = Payment),
         (status = 202, description = "The release is being made; ask again", body = Payment),

@@ -182,6 +182,10 @@ catalogue! {
     DatabaseUnavailable "database_unavailable" 503
         "The database cannot be reached"
         "Nothing was stored. Send the same request with the same Idempotency-Key after the seconds in `Retry-After`."
+    InvariantBroken "invariant_broken" 503
+        "Something that must always hold does not"
+        "Only `/health/ready?deep=1` answers so. `detail` says which checks found something; run `till verify`, which \
+         lists every row and what is wrong with it, before doing anything else."
     Overloaded "overloaded" 503
         "Till is too busy"
         "The request was turned away before anything was done. Send it again after the seconds in `Retry-After`, and \
@@ -212,6 +216,7 @@ impl Code {
         match self {
             Code::IdempotencyInProgress | Code::RateLimited | Code::Overloaded => Some(1),
             Code::DatabaseUnavailable => Some(2),
+            Code::InvariantBroken => Some(60),
             Code::ProviderUnavailable => Some(5),
             _ => None,
         }

@@ -152,7 +152,8 @@ impl Reader {
         }
     }
 
-    fn limit(&mut self) -> Option<u64> {
+    /// How many entries a page has, if given.
+    pub fn limit(&mut self) -> Option<u64> {
         let text = self.raw("limit")?;
         // `parse` takes a leading plus, too.
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());

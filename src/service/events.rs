@@ -1,7 +1,11 @@
-//! The feed: events get their place in their shop's feed in short transactions of their own, so that a reader
+//! The feed: what happened in a shop, in one order for ever. Events get their place in their shop's feed in short transactions of their own, so that a reader
 //! of positions never passes one that commits late.
 
-use super::{ServiceError, Services};
+use super::{Caller, ServiceError, Services};
+use crate::domain::event::Event;
+use crate::domain::ids::EventId;
+use crate::domain::page::List;
+use crate::store::feed::Place;
 
 impl Services {
     /// Places the events that have no position yet. Returns how many.
@@ -14,5 +18,42 @@ impl Services {
             placed = placed.saturating_add(self.store.place_events(shop).await?);
         }
         Ok(placed)
+    }
+
+    /// An event of the caller's shop.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] for what is not there or another shop's.
+    pub async fn event(&self, caller: &Caller, id: EventId) -> Result<Event, ServiceError> {
+        let shop = self.store.shop(caller.shop);
+        let event = shop.event(id, caller.mode).await?;
+        event.ok_or(ServiceError::NotFound)
+    }
+
+    /// The shop's events after one, or from the beginning, oldest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] when the shop has no such event.
+    pub async fn feed(
+        &self,
+        caller: &Caller,
+        after: Option<EventId>,
+        limit: u64,
+    ) -> Result<List<Event>, ServiceError> {
+        let shop = self.store.shop(caller.shop);
+        let position = match after {
+            None => 0,
+            Some(id) => match shop.place_of(id).await? {
+                Some(Place::At(position)) => position,
+                // Whatever comes after it has no place yet either.
+                Some(Place::NotYet) => return Ok(List::new("/v1/events", Vec::new(), false)),
+                None => {
+                    let detail = "is no event of this shop".to_owned();
+                    return Err(ServiceError::Invalid(vec![("/after".to_owned(), detail)]));
+                }
+            },
+        };
+        let (events, has_more) = shop.feed(position, limit, caller.mode).await?;
+        Ok(List::new("/v1/events", events, has_more))
     }
 }

@@ -18,12 +18,16 @@ pub mod events;
 pub mod gate;
 pub mod idempotency;
 pub mod keys;
+pub mod ledger;
 mod observe;
 pub mod orders;
 pub mod payments;
 pub mod recovery;
 pub mod refunds;
+pub mod replay;
 pub mod search;
+pub mod timeline;
+pub mod verify;
 pub mod webhooks;
 
 use std::sync::Arc;
@@ -71,6 +75,8 @@ pub struct Services {
     pub metrics: Arc<Metrics>,
     /// When the queues were last counted for the metrics, in epoch milliseconds.
     pub queues_counted_at: Mutex<Option<i64>>,
+    /// What the last health probe found.
+    pub last_probe: verify::LastProbe,
 }
 
 /// Who calls: an API key that was checked, in one request.

@@ -8,8 +8,9 @@ use futures::stream::{self, StreamExt};
 use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
+use crate::domain::observed::Observed;
 use crate::domain::time::MINUTE_MS;
-use crate::provider::{FetchError, Reference};
+use crate::provider::{FetchError, Notice, Reference};
 use crate::store::StoreError;
 use crate::store::inbox::ClaimedEvent;
 use crate::store::polling::{ClaimedPayment, ClaimedSession};
@@ -208,42 +209,39 @@ impl Services {
             return Ok(self.store.event_failed(event, "unreadable").await?);
         };
         let mut command = self.settle_command(Source::Retry(event.clone()), Trace::system());
-        // Whose a refund or a dispute is, only its payment says.
-        if observed.needs_payment()
-            && let Some(intent) = observed.intent_id()
-        {
-            let reference = Reference::Intent(intent.to_owned());
-            match self.fetch_counted(&reference).await {
-                Ok(payment) => command.observed.push(payment),
-                Err(FetchError::NotFound) => {}
-                Err(_) => return Ok(self.store.event_failed(event, "not_fetched").await?),
-            }
+        match self.with_its_payment(observed).await {
+            Ok(observed) => command.observed = observed,
+            Err(_) => return Ok(self.store.event_failed(event, "not_fetched").await?),
         }
-        command.observed.push(observed);
         if let Settled::Applied { .. } = self.store.settle(&command).await? {
             self.note_lag(notice.created.unwrap_or(event.received_at));
         }
         Ok(())
     }
 
+    /// An object, and before it the payment it is about where only that says whose it is.
+    pub(super) async fn with_its_payment(
+        &self,
+        observed: Observed,
+    ) -> Result<Vec<Observed>, FetchError> {
+        let intent = observed.intent_id().filter(|_| observed.needs_payment());
+        let Some(intent) = intent else {
+            return Ok(vec![observed]);
+        };
+        let reference = Reference::Intent(intent.to_owned());
+        match self.fetch_counted(&reference).await {
+            Ok(payment) => Ok(vec![payment, observed]),
+            Err(FetchError::NotFound) => Ok(vec![observed]),
+            Err(error) => Err(error),
+        }
+    }
+
     /// A webhook that was not believed: only the object itself, fetched, becomes a fact.
     async fn refetch(&self, event: &ClaimedEvent) -> Result<(), ServiceError> {
-        let session = match event.session {
-            Some(id) => self.store.any_session(id).await?,
-            None => None,
-        };
-        let reference = session.and_then(|session| session.provider_session_id);
-        let reference = match reference {
-            Some(id) => Reference::Session(id),
-            None => {
-                let notice = self.provider.parse_event(&event.raw);
-                let notice = notice.map_err(ServiceError::MalformedEvent)?;
-                match (notice.intent_id, notice.object_id) {
-                    (Some(intent), Some(object)) if intent == object => Reference::Intent(intent),
-                    (_, Some(object)) => Reference::Session(object),
-                    (_, None) => return Ok(self.store.event_failed(event, "no_object").await?),
-                }
-            }
+        let notice = self.provider.parse_event(&event.raw);
+        let notice = notice.map_err(ServiceError::MalformedEvent)?;
+        let Some(reference) = self.behind(event, &notice).await? else {
+            return Ok(self.store.event_failed(event, "no_object").await?);
         };
         match self.fetch_counted(&reference).await {
             Ok(observed) => {
@@ -265,5 +263,26 @@ impl Services {
                 Ok(self.store.event_failed(event, "not_fetched").await?)
             }
         }
+    }
+
+    /// The object behind an event: the session it is known to be about, else what the event itself names.
+    pub(super) async fn behind(
+        &self,
+        event: &ClaimedEvent,
+        notice: &Notice,
+    ) -> Result<Option<Reference>, ServiceError> {
+        let session = match event.session {
+            Some(id) => self.store.any_session(id).await?,
+            None => None,
+        };
+        if let Some(id) = session.and_then(|session| session.provider_session_id) {
+            return Ok(Some(Reference::Session(id)));
+        }
+        let (intent, object) = (notice.intent_id.clone(), notice.object_id.clone());
+        Ok(match (intent, object) {
+            (Some(intent), Some(object)) if intent == object => Some(Reference::Intent(intent)),
+            (_, Some(object)) => Some(Reference::Session(object)),
+            (_, None) => None,
+        })
     }
 }

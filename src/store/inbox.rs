@@ -11,10 +11,11 @@ use super::settle::Match;
 use super::{Store, StoreError, Tx};
 use crate::domain::call::{PENDING_LIMIT_MS, inbox_delay_ms};
 use crate::domain::ids::{AccountId, CheckoutSessionId, ProviderEventId};
+use crate::domain::settlement::Reason;
 use crate::domain::time::Timestamp;
 
 /// How long a claimed event is its claimant's, in milliseconds.
-const LEASE_MS: i64 = 20_000;
+pub(super) const LEASE_MS: i64 = 20_000;
 
 /// A verified event that has just arrived.
 #[derive(Debug, Clone)]
@@ -228,13 +229,21 @@ pub(super) async fn decide(
     }
 }
 
-fn claimed(row: row::Model) -> Result<ClaimedEvent, StoreError> {
+/// Whether a reason is that an event was not believed.
+fn is_doubt(reason: &str) -> bool {
+    reason.parse::<Reason>().is_ok()
+}
+
+/// An event as whoever holds its lease needs it.
+pub(super) fn claimed(row: row::Model) -> Result<ClaimedEvent, StoreError> {
     let gone = |column: &str| StoreError::Corrupt(format!("a due event without its {column}"));
     let session = row.checkout_session_id.as_deref();
     Ok(ClaimedEvent {
         id: parse("provider_event.id", &row.id)?,
         account: parse("provider_event.account", &row.provider_account_id)?,
-        quarantined: row.verdict == "quarantined",
+        // One that was given up for want of an answer is still a question.
+        quarantined: row.verdict == "quarantined"
+            || row.verdict == "dead" && row.reason.as_deref().is_some_and(is_doubt),
         session: parse_opt("provider_event.session", session)?,
         raw: row.raw.ok_or_else(|| gone("bytes"))?,
         attempt: u32::try_from(row.attempt_count).unwrap_or(u32::MAX),
@@ -306,11 +315,9 @@ impl Store {
         self.write(|tx| async move {
             let mut verdict = Verdict::pending_or_dead(&tx, event);
             verdict.reason = Some(reason.to_owned());
-            // A question to the provider that got no answer stays a question.
-            if event.quarantined && verdict.word == "pending" {
-                verdict.word = "quarantined";
-                verdict.reason = None;
-                return requeue(&tx, event, &verdict).await;
+            // A question to the provider that got no answer stays a question, also when it is given up.
+            if event.quarantined {
+                return keep_doubting(&tx, event).await;
             }
             decide(&tx, event, None, &verdict).await
         })
@@ -318,10 +325,17 @@ impl Store {
     }
 }
 
-/// Keeps an event's verdict and reason and only says when it is due again.
-async fn requeue(tx: &Tx, event: &ClaimedEvent, verdict: &Verdict) -> Result<(), StoreError> {
+/// Keeps the reason an event was not believed for, and says when its object is asked for again; after a day it
+/// is given up, and its question stays open for people.
+pub(super) async fn keep_doubting(tx: &Tx, event: &ClaimedEvent) -> Result<(), StoreError> {
+    let next = Verdict::pending_or_dead(tx, event);
+    let word = match next.next_at {
+        Some(_) => "quarantined",
+        None => "dead",
+    };
     let done = row::Entity::update_many()
-        .col_expr(row::Column::NextAt, Expr::value(verdict.next_at))
+        .col_expr(row::Column::Verdict, Expr::value(word))
+        .col_expr(row::Column::NextAt, Expr::value(next.next_at))
         .col_expr(row::Column::LeaseUntil, Expr::value(None::<i64>))
         .col_expr(row::Column::LeaseToken, Expr::value(None::<String>))
         .filter(row::Column::Id.eq(event.id.to_string()))

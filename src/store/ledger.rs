@@ -21,19 +21,6 @@ type Book = BTreeMap<LedgerAccountName, String>;
 #[derive(Default)]
 pub(super) struct KnownBooks(Mutex<HashMap<(ShopId, Currency), Book>>);
 
-/// An account's movements in one shop and currency.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountTotal {
-    /// The currency.
-    pub currency: Currency,
-    /// The account.
-    pub account: LedgerAccountName,
-    /// The sum of its debits, in minor units.
-    pub debit_minor: i64,
-    /// The sum of its credits, in minor units.
-    pub credit_minor: i64,
-}
-
 impl Store {
     fn book(&self, shop: ShopId, currency: Currency) -> Result<Book, StoreError> {
         let known = self.known_books.0.lock();
@@ -81,32 +68,6 @@ impl Store {
         let mut known = known.unwrap_or_else(std::sync::PoisonError::into_inner);
         known.insert((shop, currency), book);
         Ok(())
-    }
-
-    /// Every account's movements in a shop, for a trial balance.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn account_totals(&self, shop: ShopId) -> Result<Vec<AccountTotal>, StoreError> {
-        let text = "SELECT a.currency, a.name, CAST(COALESCE(SUM(e.debit_minor), 0) AS BIGINT), \
-                    CAST(COALESCE(SUM(e.credit_minor), 0) AS BIGINT) \
-                    FROM ledger_account a LEFT JOIN ledger_entry e ON e.ledger_account_id = a.id \
-                    WHERE a.shop_id = ? GROUP BY a.currency, a.name ORDER BY a.currency, a.name";
-        let values: [Value; 1] = [shop.to_string().into()];
-        let rows = self
-            .reader
-            .query_all_raw(sql(self.engine, text, values))
-            .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(AccountTotal {
-                    currency: parse("currency", &row.try_get_by_index::<String>(0)?)?,
-                    account: parse("name", &row.try_get_by_index::<String>(1)?)?,
-                    debit_minor: row.try_get_by_index(2)?,
-                    credit_minor: row.try_get_by_index(3)?,
-                })
-            })
-            .collect()
     }
 }
 

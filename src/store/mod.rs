@@ -13,6 +13,7 @@
 )]
 
 pub mod accounts;
+pub mod books;
 pub mod calls;
 pub mod catalogue;
 pub mod checkouts;
@@ -20,6 +21,7 @@ pub mod closing;
 pub mod connect;
 pub mod error;
 pub mod events;
+pub mod feed;
 pub mod idempotency;
 pub mod inbox;
 pub mod keys;
@@ -33,11 +35,15 @@ pub mod polling;
 pub mod pools;
 pub mod queues;
 pub mod refunds;
+pub mod replay;
 mod rows;
 pub mod search;
 pub mod settle;
 pub mod shops;
+mod snapshot;
+pub mod timeline;
 mod tx;
+pub mod verify;
 
 use sea_orm::DatabaseConnection;
 

@@ -17,7 +17,7 @@ pub struct Queue {
 }
 
 /// Name and query; a `?` is the present time.
-const QUEUES: [(&str, &str); 4] = [
+const QUEUES: [(&str, &str); 5] = [
     (
         "provider_calls",
         "SELECT COUNT(*), MIN(created_at) FROM provider_call WHERE status IN ('sending', 'unknown')",
@@ -31,6 +31,10 @@ const QUEUES: [(&str, &str); 4] = [
         "SELECT COUNT(*), MIN(received_at) FROM provider_event WHERE next_at IS NOT NULL",
     ),
     (
+        "provider_events_dead",
+        "SELECT COUNT(*), MIN(received_at) FROM provider_event WHERE verdict = 'dead'",
+    ),
+    (
         "events_unplaced",
         "SELECT COUNT(*), MIN(created_at) FROM event WHERE position IS NULL",
     ),
@@ -38,7 +42,7 @@ const QUEUES: [(&str, &str); 4] = [
 
 impl Store {
     /// How full every queue is: calls without an outcome, sessions due to be asked about, events of the
-    /// provider not applied yet, and our own events without a place in the feed.
+    /// provider not applied yet, those that were given up, and our own events without a place in the feed.
     ///
     /// # Errors
     /// The database's.

@@ -52,6 +52,13 @@ pub const V1: &[V1Route] = &[
         Some("ord"),
     ),
     route(
+        "GET",
+        "/v1/orders/<id>/timeline",
+        Scope::OrdersRead,
+        false,
+        Some("ord"),
+    ),
+    route(
         "POST",
         "/v1/orders/<id>/checkout_sessions",
         Scope::OrdersWrite,
@@ -131,6 +138,35 @@ pub const V1: &[V1Route] = &[
         Some("sku"),
     ),
     route("GET", "/v1/products", Scope::OrdersRead, true, None),
+    route("GET", "/v1/events", Scope::EventsRead, false, None),
+    route(
+        "GET",
+        "/v1/events/<id>",
+        Scope::EventsRead,
+        false,
+        Some("evt"),
+    ),
+    route(
+        "GET",
+        "/v1/ledger/trial_balance",
+        Scope::LedgerRead,
+        false,
+        None,
+    ),
+    route(
+        "GET",
+        "/v1/ledger/transactions",
+        Scope::LedgerRead,
+        false,
+        None,
+    ),
+    route(
+        "GET",
+        "/v1/ledger/transactions/<id>",
+        Scope::LedgerRead,
+        false,
+        Some("ltx"),
+    ),
 ];
 
 impl V1Route {

@@ -173,6 +173,7 @@ async fn queues_are_counted_and_held_for_five_seconds() {
         "provider_calls",
         "checkout_sessions",
         "provider_events",
+        "provider_events_dead",
         "events_unplaced",
     ] {
         assert!(depth(&before, queue) < 0.5, "{queue}");

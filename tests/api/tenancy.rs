@@ -30,6 +30,16 @@ async fn a_foreign_an_absent_and_a_malformed_id_are_one_and_the_same() {
     let other = app.actor(&other, KeyKind::Secret, Scopes::all()).await;
     let theirs = other.place_order().await;
     let session = other.check_out(theirs.str("id")).await.expect(201);
+    let paid = other.payable().await;
+    app.pay(&paid).await;
+    let event = app
+        .provider_event("checkout.session.completed", &paid)
+        .await;
+    app.deliver(&event).await.expect(200);
+    let posted = other.get("/v1/ledger/transactions").await.expect(200);
+    let posted = posted.json["data"][0]["id"].as_str().expect("an id");
+    let told = app.texts("SELECT id FROM event ORDER BY id LIMIT 1").await;
+    let told = told[0].clone();
     let mine = merchant.place_order().await;
     let browser = app.storefront().await;
     let cup = json!({"name": "Cup", "prices": {"EUR": "7.00"}});
@@ -44,6 +54,8 @@ async fn a_foreign_an_absent_and_a_malformed_id_are_one_and_the_same() {
             ("cs", "expire") => other.payable().await.session,
             ("cs", _) => session.str("id").to_owned(),
             ("sku", _) => "their_cup".to_owned(),
+            ("ltx", _) => posted.to_owned(),
+            ("evt", _) => told.clone(),
             ("pay", "capture" | "void") => other.reserved(&app).await.1,
             ("pay", _) => other.paid(&app).await.1,
             ("re", _) => {

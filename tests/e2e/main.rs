@@ -17,4 +17,5 @@ mod serve;
 mod shutdown;
 mod start;
 mod unsafe_settings;
+mod verify;
 mod worker;

@@ -58,6 +58,30 @@ fn example(operation: &str, status: &str) -> Option<Value> {
         ("create_refund", "201") | ("get_refund", "200") => refund("succeeded"),
         ("create_refund", "202") => refund("pending"),
         ("list_refunds", "200") => list("/v1/refunds", refund("succeeded")),
+        ("get_order_timeline", "200") => list(
+            "/v1/orders/ord_01kq8rm5ahf2aaemq4p7v9w0xc/timeline",
+            json!({
+                "id": "fact_01kq8rm5ahf2aaemq4p7v9w0xj",
+                "object": "fact",
+                "type": "captured",
+                "at": "2026-01-31T12:01:00.000Z",
+                "cause": "pev_01kq8rm5ahf2aaemq4p7v9w0xk",
+                "amount": "29.50",
+                "currency": "EUR",
+            }),
+        ),
+        ("list_events", "200") => list("/v1/events", event()),
+        ("get_event", "200") => event(),
+        ("get_trial_balance", "200") => json!({
+            "object": "trial_balance",
+            "balanced": true,
+            "currencies": [{"currency": "EUR", "debit": "29.50", "credit": "29.50", "accounts": [
+                {"account": "provider_clearing", "debit": "29.50", "credit": "0.00"},
+                {"account": "sales", "debit": "0.00", "credit": "29.50"},
+            ]}],
+        }),
+        ("list_ledger_transactions", "200") => list("/v1/ledger/transactions", posted()),
+        ("get_ledger_transaction", "200") => posted(),
         ("put_product", "200" | "201") | ("get_product", "200") => product(),
         ("list_products", "200") => list("/v1/products", product()),
         ("health_live" | "health_ready", "200") => json!({"status": "ok"}),
@@ -147,6 +171,54 @@ fn session(status: &str) -> Value {
         "provider_session_id": ready.then_some("cs_test_a1b2c3"),
         "expires_at": "2026-02-01T11:59:00.000Z",
         "created_at": "2026-01-31T12:00:05.000Z",
+    })
+}
+
+fn event() -> Value {
+    let mut paid = order();
+    paid["payment_status"] = "paid".into();
+    paid["amount_paid"] = "29.50".into();
+    json!({
+        "id": "evt_01kq8rm5ahf2aaemq4p7v9w0xn",
+        "object": "event",
+        "type": "order.paid",
+        "created_at": "2026-01-31T12:01:00.000Z",
+        "timestamp": "2026-01-31T12:01:00.000Z",
+        "sequence": 4,
+        "order_id": "ord_01kq8rm5ahf2aaemq4p7v9w0xc",
+        "livemode": false,
+        "data": {"object": paid},
+    })
+}
+
+fn posted() -> Value {
+    let entry = |id: &str, account: &str, debit: &str, credit: &str| {
+        json!({
+            "id": id,
+            "object": "ledger_entry",
+            "account": account,
+            "debit": debit,
+            "credit": credit,
+            "currency": "EUR",
+            "payment_id": "pay_01kq8rm5ahf2aaemq4p7v9w0xg",
+            "created_at": "2026-01-31T12:01:00.000Z",
+        })
+    };
+    json!({
+        "id": "ltx_01kq8rm5ahf2aaemq4p7v9w0xh",
+        "object": "ledger_transaction",
+        "order_id": "ord_01kq8rm5ahf2aaemq4p7v9w0xc",
+        "fact": {
+            "id": "fact_01kq8rm5ahf2aaemq4p7v9w0xj",
+            "kind": "captured",
+            "source": "webhook",
+            "source_id": "pev_01kq8rm5ahf2aaemq4p7v9w0xk",
+        },
+        "entries": [
+            entry("lent_01kq8rm5ahf2aaemq4p7v9w0xm", "provider_clearing", "29.50", "0.00"),
+            entry("lent_01kq8rm5ahf2aaemq4p7v9w0xn", "sales", "0.00", "29.50"),
+        ],
+        "created_at": "2026-01-31T12:01:00.000Z",
     })
 }
 

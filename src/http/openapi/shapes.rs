@@ -15,6 +15,12 @@ const LISTS: &[(&str, &str, &str)] = &[
     ("List_Product", "ProductList", "Product"),
     ("List_Payment", "PaymentList", "Payment"),
     ("List_Refund", "RefundList", "Refund"),
+    ("List_Event", "EventList", "Event"),
+    (
+        "List_LedgerTransaction",
+        "LedgerTransactionList",
+        "LedgerTransaction",
+    ),
 ];
 
 /// Completes the schemas.

@@ -123,11 +123,7 @@ pub(super) async fn lock(tx: &Tx, found: &Match) -> Result<Books, StoreError> {
     let old_flags: Vec<ReviewKey> = quarantined.iter().map(|(_, key)| key.clone()).collect();
     Ok(Books {
         mode: parse("shop.mode", &mode)?,
-        terms: Terms {
-            refunds: refunds.iter().map(refund_terms).collect::<Result<_, _>>()?,
-            policy_refunds: policy_refunds(&refunds)?,
-            ..terms(found, &order, &sessions, &payments, old_flags.clone())?
-        },
+        terms: terms(&order, &sessions, &payments, &refunds, old_flags.clone())?,
         facts: facts.into_iter().map(fact).collect::<Result<_, _>>()?,
         old_flags,
         quarantined,
@@ -139,11 +135,12 @@ pub(super) async fn lock(tx: &Tx, found: &Match) -> Result<Books, StoreError> {
     })
 }
 
-fn terms(
-    found: &Match,
+/// What the fold needs beside the facts, as the rows say.
+pub(in crate::store) fn terms(
     order: &order::Model,
     sessions: &[checkout_session::Model],
     payments: &[payment::Model],
+    refunds: &[refund::Model],
     flags: Vec<ReviewKey>,
 ) -> Result<Terms, StoreError> {
     let sessions = sessions.iter().map(|row| {
@@ -155,13 +152,13 @@ fn terms(
     });
     let payments = payments.iter().map(payment_terms);
     Ok(Terms {
-        order: found.order,
+        order: parse("order.id", &order.id)?,
         total: money(order.total_minor, &order.currency)?,
         fulfilment: parse("order.fulfilment_status", &order.fulfilment_status)?,
         sessions: sessions.collect::<Result<_, StoreError>>()?,
         payments: payments.collect::<Result<_, StoreError>>()?,
-        refunds: Vec::new(),
-        policy_refunds: Vec::new(),
+        refunds: refunds.iter().map(refund_terms).collect::<Result<_, _>>()?,
+        policy_refunds: policy_refunds(refunds)?,
         flags,
     })
 }
@@ -199,7 +196,8 @@ fn payment_terms(row: &payment::Model) -> Result<PaymentTerms, StoreError> {
     })
 }
 
-fn fact(row: provider_fact::Model) -> Result<Fact, StoreError> {
+/// A fact as its row says.
+pub(in crate::store) fn fact(row: provider_fact::Model) -> Result<Fact, StoreError> {
     let amount: Option<Money> = match row.currency.as_str() {
         "" => None,
         currency => Some(money(row.amount_minor, currency)?),
@@ -219,29 +217,44 @@ fn fact(row: provider_fact::Model) -> Result<Fact, StoreError> {
     })
 }
 
-/// Questions raised by events that were not believed, and by calls nobody knows the outcome of.
+/// Questions raised by events that were not believed, and by calls nobody knows the outcome of. An event that was
+/// given up before its object could be fetched is still a question.
 async fn flags(tx: &Tx, order_id: &str) -> Result<Vec<(String, ReviewKey)>, StoreError> {
-    let rows = provider_event::Entity::find()
-        .filter(provider_event::Column::OrderId.eq(order_id))
-        .filter(provider_event::Column::Verdict.eq("quarantined"))
+    use provider_event::Column as C;
+    let rows: Vec<Flagging> = provider_event::Entity::find()
+        .filter(C::OrderId.eq(order_id))
+        .filter(C::Verdict.is_in(["quarantined", "dead"]))
+        .select_only()
+        .columns([C::Id, C::OrderId, C::Reason, C::CheckoutSessionId])
+        .into_tuple()
         .all(tx.conn())
         .await?;
-    let calls = provider_call::Entity::find()
+    let calls: Vec<String> = provider_call::Entity::find()
         .filter(provider_call::Column::OrderId.eq(order_id))
         .filter(provider_call::Column::ReviewAt.is_not_null())
+        .select_only()
+        .column(provider_call::Column::Id)
+        .into_tuple()
         .all(tx.conn())
         .await?;
-    let calls = calls.into_iter().map(|call| {
-        let key = ReviewKey {
-            reason: Reason::OutcomeUnknown,
-            subject: call.id.clone(),
-        };
-        (call.id, key)
-    });
-    let keys = rows.into_iter().filter_map(|row| {
-        let reason: Reason = row.reason?.parse().ok()?;
-        let subject = row.checkout_session_id?;
-        Some((row.id, ReviewKey { reason, subject }))
-    });
-    Ok(keys.chain(calls).collect())
+    let calls = calls.into_iter().map(|call| (call.clone(), doubt_of(call)));
+    Ok(rows.into_iter().filter_map(flag_of).chain(calls).collect())
+}
+
+/// The question that a call nobody knows the outcome of raises.
+pub(in crate::store) fn doubt_of(call: String) -> ReviewKey {
+    ReviewKey {
+        reason: Reason::OutcomeUnknown,
+        subject: call,
+    }
+}
+
+/// An event that may raise a question: its id, its order, its reason and its session.
+pub(in crate::store) type Flagging = (String, Option<String>, Option<String>, Option<String>);
+
+/// The question such an event raises; none when it was given up for another reason.
+pub(in crate::store) fn flag_of(event: Flagging) -> Option<(String, ReviewKey)> {
+    let (id, _, reason, subject) = event;
+    let (reason, subject): (Reason, String) = (reason?.parse().ok()?, subject?);
+    Some((id, ReviewKey { reason, subject }))
 }

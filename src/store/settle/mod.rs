@@ -8,6 +8,7 @@ mod apply;
 mod follow_up;
 mod load;
 mod matching;
+mod preview;
 mod refunds;
 mod reviews;
 mod write;
@@ -26,7 +27,9 @@ use crate::domain::money::Money;
 use crate::domain::observed::Observed;
 use crate::domain::settlement::FactDraft;
 use load::Books;
+pub(in crate::store) use load::{Flagging, doubt_of, fact as fact_of, flag_of, terms as terms_of};
 pub(in crate::store) use matching::Match;
+pub use preview::{Effect, Labels, Preview};
 
 /// Builds the requests that may follow from what was learned; the store knows no provider.
 pub trait FollowUps: Send + Sync {
@@ -349,6 +352,11 @@ async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
         Source::Webhook(event) => {
             inbox::insert(tx, event, None, &inbox::Verdict::foreign()).await?;
             Ok(Settled::Foreign)
+        }
+        // An object of nobody's answers no question about a session of ours.
+        Source::Refetch(event) if event.session.is_some() => {
+            inbox::keep_doubting(tx, event).await?;
+            Ok(Settled::Quarantined)
         }
         Source::Retry(event) | Source::Refetch(event) => {
             let verdict = if ours {

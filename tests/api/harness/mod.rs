@@ -17,6 +17,7 @@ use till::config::Config;
 use till::domain::access::{KeyKind, Mode, Scopes};
 use till::domain::currency::Currency;
 use till::domain::money::Money;
+use till::domain::verify::Check;
 use till::service::{Services, catalogue, keys};
 use till::simulator::{Simulator, SimulatorConfig};
 use till::store::Store;
@@ -51,6 +52,7 @@ pub struct TestApp {
     shutdown: rocket::Shutdown,
     workers: Option<worker::Workers>,
     expect_open_calls: bool,
+    expect_broken: bool,
     database_lost: bool,
     finished: bool,
 }
@@ -138,6 +140,7 @@ impl TestApp {
             shutdown,
             workers,
             expect_open_calls: false,
+            expect_broken: false,
             database_lost: false,
             finished: false,
         }
@@ -257,6 +260,11 @@ impl TestApp {
         self.expect_open_calls = true;
     }
 
+    /// The database may be broken when the test ends: the test broke it.
+    pub fn expect_broken(&mut self) {
+        self.expect_broken = true;
+    }
+
     /// Takes the database away from Till for the rest of the test.
     pub async fn lose_database(&mut self) {
         self.services
@@ -302,7 +310,7 @@ impl TestApp {
         if let Some(workers) = self.workers.take() {
             workers.stop().await;
         }
-        if !self.database_lost {
+        if !self.database_lost && !self.expect_broken {
             self.work().await;
         }
         for (sql, what) in [
@@ -333,9 +341,10 @@ impl TestApp {
                 "orders with two live sessions",
             ),
         ] {
-            assert_eq!(self.count(sql).await, 0, "{what}");
+            assert!(self.expect_broken || self.count(sql).await == 0, "{what}");
         }
-        if !self.expect_open_calls {
+        self.verify().await;
+        if !self.expect_open_calls && !self.expect_broken {
             let open = "SELECT COUNT(*) FROM provider_call WHERE status IN ('sending', 'unknown')";
             assert_eq!(
                 self.count(open).await,
@@ -356,6 +365,22 @@ impl TestApp {
         }
         self.database.destroy().await;
         self.finished = true;
+    }
+}
+
+impl TestApp {
+    /// Everything `till verify` checks, but for what a test leaves open on purpose.
+    async fn verify(&self) {
+        if self.expect_broken || self.database_lost {
+            return;
+        }
+        let store = &self.services.store;
+        let mut report = store.verify().await.expect("a report");
+        report.findings.retain(|finding| match finding.check {
+            Check::CallStuck => !self.expect_open_calls,
+            check => !check.is_warning(),
+        });
+        assert!(report.findings.is_empty(), "{:#?}", report.findings);
     }
 }
 

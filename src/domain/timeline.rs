@@ -1,0 +1,247 @@
+//! An order's timeline: everything that happened to it, what caused what, in one list. Without personal data.
+
+use serde::Serialize;
+
+use super::currency::Currency;
+use super::ids::PaymentId;
+use super::ledger::LedgerAccountName;
+use super::money::Money;
+use super::time::Timestamp;
+
+/// The most entries of one answer.
+pub const MAX_ENTRIES: usize = 1_000;
+
+/// What happened to an order, in the order it happened.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Timeline {
+    /// Always `list`.
+    #[schema(example = "list")]
+    pub object: &'static str,
+    /// The entries, oldest first; what caused another stands before it.
+    #[schema(max_items = 1000)]
+    pub data: Vec<TimelineEntry>,
+    /// Whether there are more; read on with `starting_after` the last entry's id.
+    pub has_more: bool,
+    /// The path of the list.
+    pub url: String,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TimelineEntry {
+    /// The id of what it is about, unique in the list.
+    #[schema(example = "fact_01kq8rm5ahf2aaemq4p7v9w0xj")]
+    pub id: String,
+    /// What it is: `order` and `checkout_session` (asked for by a request), `provider_call` (something that changes
+    /// the provider's state), `provider_attempt` (one try of it), `provider_event` (a webhook), `fact`, `review`,
+    /// `ledger_transaction`, or `event` (what other programs are told).
+    pub object: &'static str,
+    /// What happened: `placed` or `requested`; the kind of call or fact; how a try ended; the provider's or our type
+    /// of event; the reason of a review; `posted`.
+    #[serde(rename = "type")]
+    #[schema(example = "captured")]
+    pub kind: String,
+    /// When it happened, or began.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The id of what caused it: mostly another entry, else a request.
+    pub cause: Option<String>,
+    /// The request to Till it happened in, as in the `Request-Id` header.
+    pub request_id: Option<String>,
+    /// Who did it: the id of a key or a member of staff, `system` for Till itself.
+    pub actor: Option<String>,
+    /// More about it.
+    pub details: TimelineDetails,
+}
+
+/// More about an entry. What is not known, or does not go with its kind, is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TimelineDetails {
+    /// Sessions, calls and reviews: where it stands now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Calls and reviews: the id of what it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_id: Option<String>,
+    /// Sessions, webhooks and facts: the provider's id of the object or the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+    /// Tries: the provider's id of the request, for its support.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_request_id: Option<String>,
+    /// Tries: which one, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<i64>,
+    /// Tries: how long the provider took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<i64>,
+    /// Tries: the provider's HTTP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<i64>,
+    /// Calls and webhooks: how often it was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<i64>,
+    /// Webhooks: `applied`, `pending`, `quarantined`, `foreign`, `ignored` or `dead`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// Webhooks: why they were not applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Facts: how Till learned it: `webhook`, `poll`, `call`, `reconcile` or `decision`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Facts: a short code that explains it, such as why a card was declined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Facts and sessions: the amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<super::forms::Amount>)]
+    pub amount: Option<Money>,
+    /// Facts and sessions: its currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
+    /// Events: the place among the order's events, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<i64>,
+    /// Calls, webhooks and reviews: when it was done with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    /// Reviews: who closed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<String>,
+    /// Ledger transactions: what was posted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<TimelinePosting>,
+}
+
+/// One side of a ledger transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TimelinePosting {
+    /// The account.
+    pub account: LedgerAccountName,
+    /// What it is debited with.
+    #[schema(value_type = super::forms::Amount)]
+    pub debit: Money,
+    /// What it is credited with.
+    #[schema(value_type = super::forms::Amount)]
+    pub credit: Money,
+    /// The currency of both.
+    pub currency: Currency,
+    /// The payment it is about.
+    pub payment_id: PaymentId,
+}
+
+/// Puts entries in the order they are told: by time; within a millisecond causes before effects; then by id. The
+/// result does not depend on the order they were read in.
+pub fn arrange(entries: &mut [TimelineEntry]) {
+    entries.sort_by(|a, b| {
+        let key = |entry: &TimelineEntry| (entry.at, rank(entry));
+        key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
+    });
+}
+
+/// What stands first of what happened in one millisecond.
+fn rank(entry: &TimelineEntry) -> u8 {
+    match entry.object {
+        "order" => 0,
+        "checkout_session" => 1,
+        // A call a request made; those that follow from what was learned stand behind it.
+        "provider_call" if !follows(entry) => 2,
+        "provider_attempt" => 3,
+        "provider_event" => 4,
+        "fact" => 5,
+        "ledger_transaction" => 6,
+        "review" => 7,
+        "event" => 8,
+        _ => 9,
+    }
+}
+
+/// Whether a call was made because something was learned.
+fn follows(call: &TimelineEntry) -> bool {
+    let cause = call.cause.as_deref().unwrap_or_default();
+    let learned = ["pev_", "fact_", "cs_", "pcall_", "pay_", "dp_"];
+    learned.iter().any(|prefix| cause.starts_with(prefix))
+}
+
+/// The entries after `after`, at most [`MAX_ENTRIES`], and whether there are more; nothing when there is no such
+/// entry.
+#[must_use]
+pub fn page(
+    entries: Vec<TimelineEntry>,
+    after: Option<&str>,
+) -> Option<(Vec<TimelineEntry>, bool)> {
+    let skip = match after {
+        None => 0,
+        Some(id) => entries
+            .iter()
+            .position(|entry| entry.id == id)?
+            .saturating_add(1),
+    };
+    let has_more = entries.len().saturating_sub(skip) > MAX_ENTRIES;
+    let page = entries.into_iter().skip(skip).take(MAX_ENTRIES);
+    Some((page.collect(), has_more))
+}
+
+#[cfg(test)]
+mod tests {
+    //! The order of entries, and that pages meet each one once.
+
+    use super::*;
+
+    fn entry(object: &'static str, id: &str, at: i64, cause: Option<&str>) -> TimelineEntry {
+        TimelineEntry {
+            id: id.to_owned(),
+            object,
+            kind: "x".to_owned(),
+            at: Timestamp::from_ms(at),
+            cause: cause.map(str::to_owned),
+            request_id: None,
+            actor: None,
+            details: TimelineDetails::default(),
+        }
+    }
+
+    #[test]
+    fn causes_stand_before_effects_however_they_are_read() {
+        let wanted = vec![
+            entry("order", "ord_1", 1, None),
+            entry("checkout_session", "cs_1", 5, None),
+            entry("provider_call", "pcall_1", 5, Some("req_1")),
+            entry("provider_attempt", "patt_1", 5, Some("pcall_1")),
+            entry("provider_event", "pev_1", 7, None),
+            entry("fact", "fact_1", 7, Some("pev_1")),
+            entry("fact", "fact_2", 7, Some("pev_1")),
+            entry("ledger_transaction", "ltx_1", 7, Some("fact_2")),
+            entry("event", "evt_1", 7, Some("pev_1")),
+            entry("provider_call", "pcall_2", 7, Some("pev_1")),
+        ];
+        for turn in 0..wanted.len() {
+            let mut read = wanted.clone();
+            read.rotate_left(turn);
+            read.reverse();
+            arrange(&mut read);
+            assert_eq!(read, wanted);
+        }
+    }
+
+    #[test]
+    fn pages_meet_every_entry_once() {
+        let all: Vec<TimelineEntry> = (0..2_345)
+            .map(|at| entry("fact", &format!("fact_{at:05}"), at, None))
+            .collect();
+        let (mut seen, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let (page, more) = page(all.clone(), after.as_deref()).expect("a page");
+            assert!(page.len() <= MAX_ENTRIES);
+            after = page.last().map(|entry| entry.id.clone());
+            seen.extend(page);
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(seen, all);
+        assert!(page(all, Some("fact_x")).is_none());
+    }
+}

@@ -1,0 +1,161 @@
+//! The ledger, read: every account's movements, and transactions with their entries.
+
+use std::collections::HashMap;
+
+use sea_orm::{ConnectionTrait, QueryResult, Value};
+
+use super::rows::{money, parse, sql};
+use super::{ShopStore, StoreError};
+use crate::domain::books::{AccountTotal, LedgerEntry, LedgerTransaction, PostedFact};
+use crate::domain::ids::{LedgerTransactionId, OrderId};
+use crate::domain::page::{Cursor, Page, cut};
+use crate::domain::time::Timestamp;
+
+/// Transactions of a shop with their facts.
+const TRANSACTIONS: &str = "SELECT t.id, t.order_id, t.created_at, f.id, f.kind, f.source_kind, f.source_id \
+     FROM ledger_transaction t JOIN provider_fact f ON f.id = t.fact_id WHERE t.shop_id = ?";
+
+impl ShopStore<'_> {
+    /// Every account's movements, read in one statement: they agree with each other.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn account_totals(&self) -> Result<Vec<AccountTotal>, StoreError> {
+        let text = "SELECT a.currency, a.name, CAST(COALESCE(SUM(e.debit_minor), 0) AS BIGINT), \
+                    CAST(COALESCE(SUM(e.credit_minor), 0) AS BIGINT) \
+                    FROM ledger_account a LEFT JOIN ledger_entry e ON e.ledger_account_id = a.id \
+                    WHERE a.shop_id = ? GROUP BY a.currency, a.name ORDER BY a.currency, a.name";
+        let values: [Value; 1] = [self.shop.to_string().into()];
+        let statement = sql(self.store.engine, text, values);
+        let rows = self.store.reader.query_all_raw(statement).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(AccountTotal {
+                    currency: parse("ledger_account.currency", &text_at(row, 0)?)?,
+                    account: parse("ledger_account.name", &text_at(row, 1)?)?,
+                    debit_minor: row.try_get_by_index(2)?,
+                    credit_minor: row.try_get_by_index(3)?,
+                })
+            })
+            .collect()
+    }
+
+    /// A page of transactions, newest first, and whether there are more.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ledger_transactions(
+        &self,
+        order: Option<OrderId>,
+        page: &Page<LedgerTransactionId>,
+    ) -> Result<(Vec<LedgerTransaction>, bool), StoreError> {
+        let mut text = TRANSACTIONS.to_owned();
+        let mut values: Vec<Value> = vec![self.shop.to_string().into()];
+        if let Some(order) = order {
+            text.push_str(" AND t.order_id = ?");
+            values.push(order.to_string().into());
+        }
+        let (compare, direction) = match page.cursor {
+            Cursor::Newest => (None, "DESC"),
+            Cursor::StartingAfter(id) => (Some((" AND t.id < ?", id)), "DESC"),
+            Cursor::EndingBefore(id) => (Some((" AND t.id > ?", id)), "ASC"),
+        };
+        if let Some((condition, id)) = compare {
+            text.push_str(condition);
+            values.push(id.to_string().into());
+        }
+        let limit = page.limit.saturating_add(1);
+        text.push_str(&format!(" ORDER BY t.id {direction} LIMIT {limit}"));
+        let statement = sql(self.store.engine, &text, values);
+        let rows = self.store.reader.query_all_raw(statement).await?;
+        let (rows, has_more) = cut(rows, page);
+        let mut transactions = rows
+            .iter()
+            .map(transaction)
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut entries = self.entries_of(&transactions).await?;
+        for transaction in &mut transactions {
+            transaction.entries = entries.remove(&transaction.id).unwrap_or_default();
+        }
+        Ok((transactions, has_more))
+    }
+
+    /// One transaction.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ledger_transaction(
+        &self,
+        id: LedgerTransactionId,
+    ) -> Result<Option<LedgerTransaction>, StoreError> {
+        let text = format!("{TRANSACTIONS} AND t.id = ?");
+        let values: [Value; 2] = [self.shop.to_string().into(), id.to_string().into()];
+        let statement = sql(self.store.engine, &text, values);
+        let Some(row) = self.store.reader.query_one_raw(statement).await? else {
+            return Ok(None);
+        };
+        let mut found = transaction(&row)?;
+        let mut entries = self.entries_of(std::slice::from_ref(&found)).await?;
+        found.entries = entries.remove(&id).unwrap_or_default();
+        Ok(Some(found))
+    }
+
+    async fn entries_of(
+        &self,
+        transactions: &[LedgerTransaction],
+    ) -> Result<HashMap<LedgerTransactionId, Vec<LedgerEntry>>, StoreError> {
+        if transactions.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let marks = vec!["?"; transactions.len()].join(", ");
+        let text = format!(
+            "SELECT e.ledger_transaction_id, e.id, a.name, a.currency, e.debit_minor, e.credit_minor, \
+             e.payment_id, e.created_at FROM ledger_entry e JOIN ledger_account a \
+             ON a.id = e.ledger_account_id WHERE e.ledger_transaction_id IN ({marks}) ORDER BY e.id"
+        );
+        let values = transactions.iter().map(|one| one.id.to_string().into());
+        let statement = sql(self.store.engine, &text, values);
+        let rows = self.store.reader.query_all_raw(statement).await?;
+        let mut entries: HashMap<LedgerTransactionId, Vec<LedgerEntry>> = HashMap::new();
+        for row in &rows {
+            let id = parse("ledger_entry.transaction", &text_at(row, 0)?)?;
+            entries.entry(id).or_default().push(entry(row)?);
+        }
+        Ok(entries)
+    }
+}
+
+fn text_at(row: &QueryResult, at: usize) -> Result<String, StoreError> {
+    Ok(row.try_get_by_index(at)?)
+}
+
+fn transaction(row: &QueryResult) -> Result<LedgerTransaction, StoreError> {
+    Ok(LedgerTransaction {
+        id: parse("ledger_transaction.id", &text_at(row, 0)?)?,
+        object: "ledger_transaction",
+        order_id: parse("ledger_transaction.order_id", &text_at(row, 1)?)?,
+        fact: PostedFact {
+            id: parse("provider_fact.id", &text_at(row, 3)?)?,
+            kind: parse("provider_fact.kind", &text_at(row, 4)?)?,
+            source: text_at(row, 5)?,
+            source_id: text_at(row, 6)?,
+        },
+        entries: Vec::new(),
+        created_at: Timestamp::from_ms(row.try_get_by_index(2)?),
+    })
+}
+
+fn entry(row: &QueryResult) -> Result<LedgerEntry, StoreError> {
+    let currency = text_at(row, 3)?;
+    let amount = |at| -> Result<_, StoreError> { money(row.try_get_by_index(at)?, &currency) };
+    Ok(LedgerEntry {
+        id: parse("ledger_entry.id", &text_at(row, 1)?)?,
+        object: "ledger_entry",
+        account: parse("ledger_account.name", &text_at(row, 2)?)?,
+        debit: amount(4)?,
+        credit: amount(5)?,
+        currency: parse("ledger_account.currency", &currency)?,
+        payment_id: parse("ledger_entry.payment_id", &text_at(row, 6)?)?,
+        created_at: Timestamp::from_ms(row.try_get_by_index(7)?),
+    })
+}

@@ -1,0 +1,112 @@
+//! What a settlement would change, found out without changing it: the same pure part under the same lock.
+
+use super::apply::{Changes, add_facts};
+use super::load::{Books, lock};
+use super::{Settle, Source, Store, StoreError, Tx, disagreement, doubt, matching};
+use crate::domain::ids::OrderId;
+use crate::domain::settlement::FactDraft;
+
+/// What a command would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preview {
+    /// No session or payment of ours is known for it.
+    Unmatched,
+    /// It would not be believed; the object behind it would be fetched.
+    Doubted {
+        /// The order.
+        order: OrderId,
+        /// Why.
+        reason: &'static str,
+    },
+    /// It would be applied.
+    Applied(Effect),
+}
+
+/// What applying changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// The order.
+    pub order: OrderId,
+    /// What is not known yet.
+    pub facts: Vec<FactDraft>,
+    /// How many ledger transactions would be posted.
+    pub postings: usize,
+    /// How the order is labelled.
+    pub before: Labels,
+    /// How it would be.
+    pub after: Labels,
+}
+
+/// The words an order is filed under.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Labels {
+    /// Where it stands.
+    pub status: String,
+    /// Where its money stands.
+    pub payment_status: String,
+    /// Its open question.
+    pub review: Option<String>,
+}
+
+impl Store {
+    /// What settling this would change. Nothing is written.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn preview(&self, command: &Settle) -> Result<Preview, StoreError> {
+        self.write(|tx| async move { preview(&tx, command).await })
+            .await
+    }
+}
+
+async fn preview(tx: &Tx, command: &Settle) -> Result<Preview, StoreError> {
+    let Some(found) = matching::find(tx, command).await? else {
+        return Ok(Preview::Unmatched);
+    };
+    let mut books = lock(tx, &found).await?;
+    if let Some(reason) = doubt(&books, &found, command) {
+        return Ok(Preview::Doubted {
+            order: found.order,
+            reason,
+        });
+    }
+    if let Source::Refetch(event) = &command.source {
+        let agrees = disagreement(&books, &found, &command.observed).is_none();
+        let money = command
+            .observed
+            .iter()
+            .any(|object| object.intent_id().is_some());
+        if agrees || money {
+            books.unflag(event);
+        }
+    }
+    let changes = add_facts(tx, command, &found, &mut books);
+    Ok(Preview::Applied(Effect {
+        order: found.order,
+        before: Labels {
+            status: books.order.status.clone(),
+            payment_status: books.order.payment_status.clone(),
+            review: books.order.review.clone(),
+        },
+        after: labels(&books, &changes),
+        facts: changes
+            .new_facts
+            .into_iter()
+            .map(|fact| fact.said)
+            .collect(),
+        postings: changes.postings.len(),
+    }))
+}
+
+fn labels(books: &Books, changes: &Changes) -> Labels {
+    let state = &changes.after;
+    let reasons = || state.reviews.iter().map(|key| key.reason.to_string());
+    // The oldest question stays the one that is shown.
+    let kept = books.order.review.clone();
+    let kept = kept.filter(|kept| reasons().any(|reason| reason == *kept));
+    Labels {
+        status: state.status.to_string(),
+        payment_status: state.payment_status.to_string(),
+        review: kept.or_else(|| reasons().next()),
+    }
+}

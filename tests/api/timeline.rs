@@ -1,0 +1,150 @@
+//! An order's timeline: the whole chain from the request to the event, told in order, without anybody's data.
+
+use serde_json::{Value, json};
+
+use crate::harness::TestApp;
+
+fn told(timeline: &Value) -> Vec<String> {
+    let data = timeline["data"].as_array().expect("a list");
+    data.iter()
+        .map(|entry| format!("{} {}", entry["object"], entry["type"]).replace('"', ""))
+        .collect()
+}
+
+fn find<'t>(timeline: &'t Value, object: &str, kind: &str) -> &'t Value {
+    let data = timeline["data"].as_array().expect("a list");
+    data.iter()
+        .find(|entry| entry["object"] == object && entry["type"] == kind)
+        .unwrap_or_else(|| panic!("no {object} {kind}: {timeline}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeline_leads_from_the_request_to_the_event() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let order = shop.place_order().await;
+    let id = order.str("id").to_owned();
+    // The first try is refused for a moment, the second makes the session.
+    app.fault(json!({"on": "checkout.session.create", "do": "status:503"}))
+        .await;
+    let open = shop.check_out(&id).await.expect(202);
+    app.advance(3).await;
+    app.work().await;
+    let session = shop.session(open.str("id")).await;
+    let payable = crate::harness::Payable {
+        order: id.clone(),
+        session: open.str("id").to_owned(),
+        at_provider: session["provider_session_id"]
+            .as_str()
+            .expect("an id")
+            .to_owned(),
+    };
+    app.pay(&payable).await;
+    let event = app
+        .provider_event("checkout.session.completed", &payable)
+        .await;
+    let delivered = app.deliver(&event).await.expect(200);
+    let path = format!("/v1/orders/{id}/timeline");
+    let answer = shop.get(&path).await.expect(200);
+    let timeline = &answer.json;
+    assert_eq!(timeline["object"], "list");
+    assert_eq!(timeline["has_more"], false);
+    assert_eq!(timeline["url"], path);
+    assert_eq!(
+        told(timeline),
+        [
+            "order placed",
+            "event order.created",
+            "checkout_session requested",
+            "provider_call session_create",
+            "provider_attempt server_error",
+            "provider_attempt succeeded",
+            "fact opened",
+            "provider_event checkout.session.completed",
+            "fact completed",
+            "fact captured",
+            "ledger_transaction posted",
+            "event payment.captured",
+            "event checkout_session.completed",
+            "event order.paid",
+        ]
+    );
+    let placed = find(timeline, "order", "placed");
+    assert_eq!(placed["request_id"].as_str(), order.header("request-id"));
+    assert_eq!(placed["actor"], shop.key_id().to_string());
+    let call = find(timeline, "provider_call", "session_create");
+    assert_eq!(call["request_id"].as_str(), open.header("request-id"));
+    assert_eq!(call["details"]["attempts"], 2);
+    assert_eq!(call["details"]["status"], "succeeded");
+    let refused = find(timeline, "provider_attempt", "server_error");
+    assert_eq!(refused["cause"], call["id"]);
+    assert_eq!(refused["details"]["http_status"], 503);
+    assert!(refused["details"]["duration_ms"].is_i64());
+    let webhook = find(timeline, "provider_event", "checkout.session.completed");
+    assert_eq!(webhook["details"]["verdict"], "applied");
+    assert_eq!(webhook["details"]["provider_id"], event["id"]);
+    assert_eq!(
+        webhook["request_id"].as_str(),
+        delivered.header("request-id")
+    );
+    let captured = find(timeline, "fact", "captured");
+    assert_eq!(captured["cause"], webhook["id"]);
+    assert_eq!(captured["details"]["amount"], "25.00");
+    let posted = find(timeline, "ledger_transaction", "posted");
+    assert_eq!(posted["cause"], captured["id"]);
+    assert_eq!(posted["details"]["entries"][1]["credit"], "25.00");
+    let paid = find(timeline, "event", "order.paid");
+    assert_eq!(paid["cause"], webhook["id"]);
+    for personal in ["ada@example.com", "Ada"] {
+        assert!(!answer.text.contains(personal), "{personal}");
+    }
+
+    // From any entry on, it goes on; read again, it is the same.
+    assert_eq!(shop.get(&path).await.expect(200).text, answer.text);
+    let entries = timeline["data"].as_array().expect("a list");
+    for (at, entry) in entries.iter().enumerate() {
+        let after = entry["id"].as_str().expect("an id");
+        let rest = shop.get(&format!("{path}?starting_after={after}")).await;
+        let rest = rest.expect(200).json;
+        assert_eq!(
+            rest["data"].as_array().expect("a list")[..],
+            entries[at + 1..]
+        );
+    }
+    for query in ["?starting_after=fact_x", "?limit=5"] {
+        let refused = shop.get(&format!("{path}{query}")).await;
+        refused.problem(422, "invalid_request");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeline_shows_why_people_were_asked() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    app.pay(&payable).await;
+    let mut event = app
+        .provider_event("checkout.session.completed", &payable)
+        .await;
+    event["data"]["object"]["amount_total"] = json!(1);
+    app.deliver(&event).await.expect(200);
+    let path = format!("/v1/orders/{}/timeline", payable.order);
+    let timeline = shop.get(&path).await.expect(200).json;
+    let webhook = find(&timeline, "provider_event", "checkout.session.completed");
+    assert_eq!(webhook["details"]["verdict"], "quarantined");
+    assert_eq!(webhook["details"]["reason"], "amount_mismatch");
+    let review = find(&timeline, "review", "amount_mismatch");
+    assert_eq!(review["details"]["status"], "open");
+    assert_eq!(review["details"]["subject_id"], payable.session);
+    app.work().await;
+    let timeline = shop.get(&path).await.expect(200).json;
+    let review = find(&timeline, "review", "amount_mismatch");
+    assert_eq!(review["details"]["status"], "resolved");
+    assert_eq!(review["details"]["ended_by"], "system");
+    assert_eq!(
+        find(&timeline, "fact", "captured")["details"]["source"],
+        "poll"
+    );
+    app.finish().await;
+}
