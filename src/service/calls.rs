@@ -88,7 +88,6 @@ impl Services {
         let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
         let note = note_of(&outcome, took_ms);
         let retry_after_ms = outcome.retry_after_ms;
-        fail::fail_point!("call_answered", |_| std::process::abort());
         match believed(&call, subject, &outcome) {
             CallResult::Succeeded(observed) => {
                 self.succeeded(call, note, subject, vec![*observed]).await

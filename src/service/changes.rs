@@ -16,6 +16,7 @@ use super::{Answer, Caller, Refusal, ServiceError, Services};
 use crate::domain::call::{CallKind, CallStatus};
 use crate::domain::payment::PaymentWord;
 use crate::store::calls::ClaimedCall;
+use crate::store::failpoint::Step;
 use crate::store::idempotency::{KeyClaim, KnownKey, StoredAnswer};
 
 /// How long a repeated request waits for the first one's answer.
@@ -94,7 +95,12 @@ impl Services {
             },
             Some((refusal, detail)) => stored_refusal(refusal, &detail),
         };
-        self.finish_key(change.caller, change.claim, &stored)
+        let step = match change.kind {
+            CallKind::Capture => Step::CaptureAnswer,
+            CallKind::Void => Step::VoidAnswer,
+            _ => Step::RefundAnswer,
+        };
+        self.finish_key(step, change.caller, change.claim, &stored)
             .await?;
         answer_of(&stored, Some(said.location), replayed)
     }
@@ -102,12 +108,15 @@ impl Services {
     /// Stores the last word on a request with its key.
     pub(super) async fn finish_key(
         &self,
+        step: Step,
         caller: &Caller,
         claim: &KeyClaim,
         stored: &StoredAnswer,
     ) -> Result<(), ServiceError> {
         self.store
-            .write(|tx| async move { tx.shop(caller.shop).finish_key(claim, stored).await })
+            .write_at(step, |tx| async move {
+                tx.shop(caller.shop).finish_key(claim, stored).await
+            })
             .await?;
         Ok(())
     }

@@ -24,6 +24,7 @@ use crate::domain::time::Timestamp;
 use crate::provider::NewSession;
 use crate::store::calls::{ClaimedCall, NewCall};
 use crate::store::checkouts::{NewSessionRow, SessionRecord};
+use crate::store::failpoint::Step;
 use crate::store::idempotency::{KeyClaim, KnownKey, StoredAnswer};
 use crate::store::orders::OrderRecord;
 use crate::store::{ShopTx, Tx};
@@ -90,7 +91,7 @@ impl Services {
         };
         let begun = self
             .store
-            .write(|tx| {
+            .write_at(Step::CheckoutBegin, |tx| {
                 let begin = &begin;
                 async move { begin.run(&tx).await }
             })
@@ -211,7 +212,8 @@ impl Services {
         record: &SessionRecord,
         replayed: bool,
     ) -> Result<Answer, ServiceError> {
-        self.finish_key(caller, claim, stored).await?;
+        self.finish_key(Step::CheckoutAnswer, caller, claim, stored)
+            .await?;
         answer_of(stored, Some(location(record.id)), replayed)
     }
 

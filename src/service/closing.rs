@@ -18,6 +18,7 @@ use crate::domain::payment::PaymentWord;
 use crate::domain::time::MINUTE_MS;
 use crate::store::calls::{ClaimedCall, NewCall};
 use crate::store::checkouts::SessionRecord;
+use crate::store::failpoint::Step;
 use crate::store::idempotency::{KeyClaim, StoredAnswer};
 use crate::store::orders::OrderRecord;
 use crate::store::settle::Source;
@@ -57,12 +58,11 @@ impl Services {
         }
         let begun = self
             .store
-            .write(|tx| {
+            .write_at(Step::CancelBegin, |tx| {
                 let claim = claim.as_ref();
                 async move { self.begin_cancel(&tx, caller, claim, order).await }
             })
             .await?;
-        fail::fail_point!("cancel_begun", |_| std::process::abort());
         let replayed = matches!(begun, Begun::KeyKnown);
         if let Begun::Asked(calls) = begun {
             for call in calls {
@@ -195,7 +195,8 @@ impl Services {
             },
         };
         if let Some(claim) = claim {
-            self.finish_key(caller, claim, &stored).await?;
+            self.finish_key(Step::CancelAnswer, caller, claim, &stored)
+                .await?;
         }
         answer_of(&stored, None, replayed)
     }
@@ -232,7 +233,7 @@ impl Services {
         let session = self.session_of(caller, id).await?;
         let call = self
             .store
-            .write(|tx| {
+            .write_at(Step::ExpireBegin, |tx| {
                 let (claim, order) = (claim.as_ref(), session.order);
                 async move { self.begin_expire(&tx, caller, claim, order, id).await }
             })
@@ -259,7 +260,8 @@ impl Services {
             SessionStatus::Complete => stored_refusal(Refusal::AlreadyPaid, PAID),
         };
         if let Some(claim) = claim.as_ref() {
-            self.finish_key(caller, claim, &stored).await?;
+            self.finish_key(Step::ExpireAnswer, caller, claim, &stored)
+                .await?;
         }
         answer_of(&stored, None, false)
     }
@@ -338,7 +340,7 @@ impl Services {
     async fn expire_order(&self, shop: ShopId, order: OrderId) -> Result<(), ServiceError> {
         let begun = self
             .store
-            .write(|tx| async move {
+            .write_at(Step::OrderExpiryBegin, |tx| async move {
                 let shop = tx.shop(shop);
                 shop.lock_order(order).await?;
                 if !shop.begin_expiry(order, MINUTE_MS).await? {

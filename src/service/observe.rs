@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use super::error::chain;
 use super::gate::Sign;
 use super::{ServiceError, Services};
+use crate::domain::call::CallKind;
 use crate::domain::observed::Observed;
 use crate::domain::time::Timestamp;
 use crate::provider::{Ambiguity, CallResult, FetchError, Outcome, Reference};
 use crate::store::calls::ClaimedCall;
+use crate::store::failpoint::Step;
 use crate::store::settle::Settled;
 
 /// For how long the queues are not counted again, in milliseconds.
@@ -68,6 +70,14 @@ impl Services {
 
     /// Sends a call once and counts it. Returns how long it took, too.
     pub(super) async fn send_counted(&self, call: &ClaimedCall) -> (Outcome, Duration) {
+        let step = match call.kind {
+            CallKind::SessionCreate => Step::SendSessionCreate,
+            CallKind::SessionExpire => Step::SendSessionExpire,
+            CallKind::Capture => Step::SendCapture,
+            CallKind::Void => Step::SendVoid,
+            CallKind::Refund => Step::SendRefund,
+        };
+        step.before();
         let started = Instant::now();
         let outcome = match self.gate.enter(self.clock.now().ms()) {
             None => turned_away(),
@@ -78,6 +88,7 @@ impl Services {
                     CallResult::Unknown(why) => Sign::of(*why),
                     CallResult::Succeeded(_) | CallResult::Declined(_) => Sign::Alive,
                 };
+                step.after();
                 self.note_sign(sign).await;
                 outcome
             }
@@ -94,7 +105,9 @@ impl Services {
         let fetched = match self.gate.enter(self.clock.now().ms()) {
             None => Err(FetchError::Unavailable(Ambiguity::TurnedAway)),
             Some(_permit) => {
+                Step::Fetch.before();
                 let fetched = self.provider.fetch(of).await;
+                Step::Fetch.after();
                 self.note_sign(sign_of(&fetched)).await;
                 fetched
             }
@@ -120,7 +133,9 @@ impl Services {
         let Some(_permit) = self.gate.enter(self.clock.now().ms()) else {
             return Err(FetchError::Unavailable(Ambiguity::TurnedAway));
         };
+        Step::FetchRefunds.before();
         let fetched = self.provider.refunds_of(intent).await;
+        Step::FetchRefunds.after();
         self.note_sign(sign_of(&fetched)).await;
         let outcome = fetched.as_ref().map_or("failed", |_| "succeeded");
         self.count_call("refund_list", outcome, started.elapsed());

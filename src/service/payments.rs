@@ -13,6 +13,7 @@ use crate::domain::money::Money;
 use crate::domain::page::{List, Page};
 use crate::domain::payment::{Payment, PaymentWord};
 use crate::store::calls::{ClaimedCall, NewCall};
+use crate::store::failpoint::Step;
 use crate::store::idempotency::KeyClaim;
 use crate::store::payments::PaymentRecord;
 use crate::store::{ShopTx, Tx};
@@ -32,6 +33,14 @@ impl Ending {
         match self {
             Ending::Capture(_) => CallKind::Capture,
             Ending::Void => CallKind::Void,
+        }
+    }
+
+    /// The commit that begins it.
+    fn step(&self) -> Step {
+        match self {
+            Ending::Capture(_) => Step::CaptureBegin,
+            Ending::Void => Step::VoidBegin,
         }
     }
 
@@ -101,12 +110,11 @@ impl Services {
         };
         let begun = self
             .store
-            .write(|tx| {
+            .write_at(ending.step(), |tx| {
                 let begin = &begin;
                 async move { begin.run(&tx).await }
             })
             .await?;
-        fail::fail_point!("ending_begun", |_| std::process::abort());
         match begun {
             Some(call) => {
                 self.carry_out(call).await?;

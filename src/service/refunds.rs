@@ -14,6 +14,7 @@ use crate::domain::refund::{
 };
 use crate::provider::RefundAsk;
 use crate::store::calls::{ClaimedCall, NewCall};
+use crate::store::failpoint::Step;
 use crate::store::idempotency::KeyClaim;
 use crate::store::refunds::{NewRefundRow, RefundablePayment};
 use crate::store::{ShopTx, Tx};
@@ -57,12 +58,11 @@ impl Services {
         };
         let begun = self
             .store
-            .write(|tx| {
+            .write_at(Step::RefundBegin, |tx| {
                 let begin = &begin;
                 async move { begin.run(&tx).await }
             })
             .await?;
-        fail::fail_point!("refund_begun", |_| std::process::abort());
         match begun {
             Some(call) => {
                 let subject = call.subject_id.clone();

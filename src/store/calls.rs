@@ -6,6 +6,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Value,
 };
 
+use super::failpoint::Step;
 use super::rows::{lease_token, parse, sql};
 use super::{ShopTx, Store, StoreError, Tx};
 use crate::domain::access::Trace;
@@ -330,8 +331,10 @@ impl Store {
         retry_in_ms: i64,
         note: &AttemptNote,
     ) -> Result<(), StoreError> {
-        self.write(|tx| async move { unknown(&tx, call, retry_in_ms, None, note).await })
-            .await
+        self.write_at(Step::CallUnknown, |tx| async move {
+            unknown(&tx, call, retry_in_ms, None, note).await
+        })
+        .await
     }
 
     /// Claims up to `limit` calls that are due, each for [`LEASE_MS`].
@@ -341,34 +344,40 @@ impl Store {
     pub async fn claim_calls(&self, limit: u32) -> Result<Vec<ClaimedCall>, StoreError> {
         let token = lease_token();
         let token = &token;
-        self.write(|tx| async move {
-            let (now, lock) = (tx.now_sql(), super::polling::skip_locked(tx.engine));
-            let text = format!(
-                "UPDATE provider_call SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
+        let claimed = self
+            .write(|tx| async move {
+                let (now, lock) = (tx.now_sql(), super::polling::skip_locked(tx.engine));
+                let text = format!(
+                    "UPDATE provider_call SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
                  next_at = {now} + {LEASE_MS}, attempt_count = attempt_count + 1 \
                  WHERE id IN (SELECT id FROM provider_call \
                  WHERE status IN ('sending', 'unknown') AND next_at <= {now} \
                  AND (lease_until IS NULL OR lease_until <= {now}) \
                  ORDER BY next_at LIMIT {limit} {lock})"
-            );
-            let values: [Value; 1] = [token.clone().into()];
-            let claimed_rows = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
-            if claimed_rows.rows_affected() == 0 {
-                return Ok(Vec::new());
-            }
-            let rows = row::Entity::find()
-                .filter(row::Column::LeaseToken.eq(token))
-                .all(tx.conn())
-                .await?;
-            let mut calls = Vec::with_capacity(rows.len());
-            for row in rows {
-                let call = claimed(row)?;
-                start_attempt(&tx, &call).await?;
-                calls.push(call);
-            }
-            Ok(calls)
-        })
-        .await
+                );
+                let values: [Value; 1] = [token.clone().into()];
+                let claimed_rows = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+                if claimed_rows.rows_affected() == 0 {
+                    return Ok::<_, StoreError>(Vec::new());
+                }
+                let rows = row::Entity::find()
+                    .filter(row::Column::LeaseToken.eq(token))
+                    .all(tx.conn())
+                    .await?;
+                let mut calls = Vec::with_capacity(rows.len());
+                for row in rows {
+                    let call = claimed(row)?;
+                    start_attempt(&tx, &call).await?;
+                    calls.push(call);
+                }
+                Step::ClaimCalls.before();
+                Ok(calls)
+            })
+            .await?;
+        if !claimed.is_empty() {
+            Step::ClaimCalls.after();
+        }
+        Ok(claimed)
     }
 
     /// Makes the calls due whose outcome is unknown and that may still be sent again: the provider answers.

@@ -5,6 +5,7 @@
 use entity::{event, line_item, order};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, Value};
 
+use super::failpoint::Step;
 use super::orders::public;
 use super::rows::{parse, sql, to_json};
 use super::{Engine, StoreError, Tx};
@@ -94,7 +95,7 @@ impl super::Store {
     /// # Errors
     /// The database's.
     pub async fn place_events(&self, shop: ShopId) -> Result<u64, StoreError> {
-        self.write(|tx| async move {
+        self.write_at(Step::PlaceEvents, |tx| async move {
             let shop = shop.to_string();
             let lock = "UPDATE shop SET event_position = event_position WHERE id = ? \
                         RETURNING event_position";

@@ -6,6 +6,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Value,
 };
 
+use super::failpoint::Step;
 use super::rows::{lease_token, parse, parse_opt, sql};
 use super::settle::Match;
 use super::{Store, StoreError, Tx};
@@ -259,7 +260,7 @@ impl Store {
     /// The database's.
     pub async fn keep_event(&self, event: &InboxEvent, reason: &str) -> Result<bool, StoreError> {
         let kept = self
-            .write(|tx| async move {
+            .write_at(Step::KeepEvent, |tx| async move {
                 if is_known(&tx, event).await? {
                     return Ok(false);
                 }
@@ -284,27 +285,33 @@ impl Store {
     pub async fn claim_events(&self, limit: u32) -> Result<Vec<ClaimedEvent>, StoreError> {
         let token = lease_token();
         let token = &token;
-        self.write(|tx| async move {
-            let (now, lock) = (tx.now_sql(), super::polling::skip_locked(tx.engine));
-            let text = format!(
-                "UPDATE provider_event SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
+        let claimed = self
+            .write(|tx| async move {
+                let (now, lock) = (tx.now_sql(), super::polling::skip_locked(tx.engine));
+                let text = format!(
+                    "UPDATE provider_event SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
                  attempt_count = attempt_count + 1 \
                  WHERE id IN (SELECT id FROM provider_event WHERE next_at <= {now} \
                  AND (lease_until IS NULL OR lease_until <= {now}) \
                  ORDER BY next_at LIMIT {limit} {lock})"
-            );
-            let values: [Value; 1] = [token.clone().into()];
-            let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
-            if done.rows_affected() == 0 {
-                return Ok(Vec::new());
-            }
-            let rows = row::Entity::find()
-                .filter(row::Column::LeaseToken.eq(token))
-                .all(tx.conn())
-                .await?;
-            rows.into_iter().map(claimed).collect()
-        })
-        .await
+                );
+                let values: [Value; 1] = [token.clone().into()];
+                let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+                if done.rows_affected() == 0 {
+                    return Ok::<_, StoreError>(Vec::new());
+                }
+                let rows = row::Entity::find()
+                    .filter(row::Column::LeaseToken.eq(token))
+                    .all(tx.conn())
+                    .await?;
+                Step::ClaimEvents.before();
+                rows.into_iter().map(claimed).collect()
+            })
+            .await?;
+        if !claimed.is_empty() {
+            Step::ClaimEvents.after();
+        }
+        Ok(claimed)
     }
 
     /// Gives a claimed event back after it could not be applied; dead after a day.
@@ -312,7 +319,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::LeaseLost`] when somebody else has it now.
     pub async fn event_failed(&self, event: &ClaimedEvent, reason: &str) -> Result<(), StoreError> {
-        self.write(|tx| async move {
+        self.write_at(Step::EventFailed, |tx| async move {
             let mut verdict = Verdict::pending_or_dead(&tx, event);
             verdict.reason = Some(reason.to_owned());
             // A question to the provider that got no answer stays a question, also when it is given up.

@@ -7,6 +7,7 @@ use entity::{ledger_account, ledger_entry, ledger_transaction};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
 
+use super::failpoint::Step;
 use super::rows::{parse, sql};
 use super::{Store, StoreError, Tx};
 use crate::domain::currency::Currency;
@@ -37,7 +38,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let now = self.clock.now().ms();
         let book = self
-            .write(|tx| async move {
+            .write_at(Step::MakeBooks, |tx| async move {
                 let rows = LedgerAccountName::ALL.iter().map(|name| {
                     let id: LedgerAccountId = tx.clock.id();
                     ledger_account::ActiveModel {

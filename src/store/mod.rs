@@ -21,6 +21,7 @@ pub mod closing;
 pub mod connect;
 pub mod error;
 pub mod events;
+pub mod failpoint;
 pub mod feed;
 pub mod idempotency;
 pub mod inbox;

@@ -7,6 +7,7 @@ use entity::{line_item, order};
 use sea_orm::EntityTrait;
 
 use super::events::{NewEvent, insert as insert_events, order_data};
+use super::failpoint::Step;
 use super::idempotency::{KeyClaim, KnownKey, StoredAnswer};
 use super::rows::to_json;
 use super::{Constraint, Store, StoreError, Tx, numbers, orders};
@@ -105,9 +106,13 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn place_order(&self, command: &PlaceOrder) -> Result<Placed, StoreError> {
+        Step::Number.before();
         let number = self.reserve_number(command.shop).await?;
+        Step::Number.after();
         let outcome = self
-            .write(|tx| async move { place(&tx, command, number).await })
+            .write_at(Step::Place, |tx| async move {
+                place(&tx, command, number).await
+            })
             .await;
         let known = async || self.shop(command.shop).known_key(&command.key).await;
         match outcome {

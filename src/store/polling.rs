@@ -5,6 +5,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
 
 use super::checkouts::SessionRecord;
 use super::connect::Engine;
+use super::failpoint::Step;
 use super::payments::PaymentRecord;
 use super::rows::{lease_token, sql};
 use super::{Store, StoreError};
@@ -46,7 +47,7 @@ impl Store {
     pub async fn claim_sessions(&self, limit: u32) -> Result<Vec<ClaimedSession>, StoreError> {
         let token = lease_token();
         let token = &token;
-        self.write(|tx| async move {
+        let claimed = self.write(|tx| async move {
             let (now, lock) = (tx.now_sql(), skip_locked(tx.engine));
             let text = format!(
                 "UPDATE checkout_session SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
@@ -58,12 +59,13 @@ impl Store {
             let values: [Value; 1] = [token.clone().into()];
             let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
             if done.rows_affected() == 0 {
-                return Ok(Vec::new());
+                return Ok::<_, StoreError>(Vec::new());
             }
             let rows = row::Entity::find()
                 .filter(row::Column::LeaseToken.eq(token))
                 .all(tx.conn())
                 .await?;
+            Step::ClaimSessions.before();
             rows.into_iter()
                 .map(|row| {
                     Ok(ClaimedSession {
@@ -73,7 +75,11 @@ impl Store {
                 })
                 .collect()
         })
-        .await
+        .await?;
+        if !claimed.is_empty() {
+            Step::ClaimSessions.after();
+        }
+        Ok(claimed)
     }
 
     /// Gives a claimed session back after the provider gave no answer, to be asked again after `retry_in_ms`.
@@ -85,7 +91,7 @@ impl Store {
         claimed: &ClaimedSession,
         retry_in_ms: i64,
     ) -> Result<(), StoreError> {
-        self.write(|tx| async move {
+        self.write_at(Step::PollFailed, |tx| async move {
             let text = format!(
                 "UPDATE checkout_session SET lease_token = NULL, lease_until = NULL, \
                  next_poll_at = CASE WHEN next_poll_at IS NULL THEN NULL ELSE {} + ? END \
@@ -110,34 +116,40 @@ impl Store {
     pub async fn claim_payments(&self, limit: u32) -> Result<Vec<ClaimedPayment>, StoreError> {
         let token = lease_token();
         let token = &token;
-        self.write(|tx| async move {
-            let (now, lock) = (tx.now_sql(), skip_locked(tx.engine));
-            let text = format!(
-                "UPDATE payment SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
+        let claimed = self
+            .write(|tx| async move {
+                let (now, lock) = (tx.now_sql(), skip_locked(tx.engine));
+                let text = format!(
+                    "UPDATE payment SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
                  poll_count = poll_count + 1 \
                  WHERE id IN (SELECT id FROM payment WHERE next_poll_at <= {now} \
                  AND (lease_until IS NULL OR lease_until <= {now}) \
                  ORDER BY next_poll_at LIMIT {limit} {lock})"
-            );
-            let values: [Value; 1] = [token.clone().into()];
-            let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
-            if done.rows_affected() == 0 {
-                return Ok(Vec::new());
-            }
-            let rows = payment::Entity::find()
-                .filter(payment::Column::LeaseToken.eq(token))
-                .all(tx.conn())
-                .await?;
-            rows.into_iter()
-                .map(|row| {
-                    Ok(ClaimedPayment {
-                        payment: PaymentRecord::try_from(row)?,
-                        token: token.clone(),
+                );
+                let values: [Value; 1] = [token.clone().into()];
+                let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+                if done.rows_affected() == 0 {
+                    return Ok::<_, StoreError>(Vec::new());
+                }
+                let rows = payment::Entity::find()
+                    .filter(payment::Column::LeaseToken.eq(token))
+                    .all(tx.conn())
+                    .await?;
+                Step::ClaimPayments.before();
+                rows.into_iter()
+                    .map(|row| {
+                        Ok(ClaimedPayment {
+                            payment: PaymentRecord::try_from(row)?,
+                            token: token.clone(),
+                        })
                     })
-                })
-                .collect()
-        })
-        .await
+                    .collect()
+            })
+            .await?;
+        if !claimed.is_empty() {
+            Step::ClaimPayments.after();
+        }
+        Ok(claimed)
     }
 
     /// Gives a claimed payment back after the provider gave no answer, to be asked again after `retry_in_ms`.
@@ -149,7 +161,7 @@ impl Store {
         claimed: &ClaimedPayment,
         retry_in_ms: i64,
     ) -> Result<(), StoreError> {
-        self.write(|tx| async move {
+        self.write_at(Step::PaymentPollFailed, |tx| async move {
             let text = format!(
                 "UPDATE payment SET lease_token = NULL, lease_until = NULL, \
                  next_poll_at = CASE WHEN next_poll_at IS NULL THEN NULL ELSE {} + ? END \

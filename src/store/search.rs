@@ -14,6 +14,7 @@ use sea_orm::{
     QuerySelect,
 };
 
+use super::failpoint::Step;
 use super::rows::{money, parse, sql};
 use super::{Engine, Store, StoreError, Tx};
 use crate::domain::ids::ShopId;
@@ -66,7 +67,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn index_orders(&self, shop: ShopId) -> Result<u64, StoreError> {
-        self.write(|tx| async move {
+        self.write_at(Step::IndexOrders, |tx| async move {
             let shop = shop.to_string();
             let Some(cursor) = lock_cursor(&tx, &shop).await? else {
                 return Ok(0);

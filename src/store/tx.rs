@@ -16,6 +16,7 @@ use sea_orm::{
 use super::Store;
 use super::connect::Engine;
 use super::error::{Failure, StoreError};
+use super::failpoint::Step;
 use crate::clock::Clock;
 
 /// How often a transaction that collided is run in all.
@@ -90,9 +91,27 @@ impl Store {
         Work: Fn(Tx) -> Running,
         Running: Future<Output = Result<T, E>>,
     {
+        self.write_at(None, work).await
+    }
+
+    /// [`Store::write`] whose commit is a place to crash at, in tests.
+    ///
+    /// # Errors
+    /// What `work` fails with, or the store's own trouble.
+    pub async fn write_at<T, E, Work, Running>(
+        &self,
+        step: impl Into<Option<Step>>,
+        work: Work,
+    ) -> Result<T, E>
+    where
+        E: Failure,
+        Work: Fn(Tx) -> Running,
+        Running: Future<Output = Result<T, E>>,
+    {
+        let step = step.into();
         let mut run: u32 = 1;
         loop {
-            match self.write_once(&work).await {
+            match self.write_once(step, &work).await {
                 Err(error) if run < MAX_RUNS && collided(&error) => {
                     // Grows from 4 ms; the jitter keeps two rivals from meeting again.
                     let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0] % 8);
@@ -107,7 +126,7 @@ impl Store {
         }
     }
 
-    async fn write_once<T, E, Work, Running>(&self, work: &Work) -> Result<T, E>
+    async fn write_once<T, E, Work, Running>(&self, step: Option<Step>, work: &Work) -> Result<T, E>
     where
         E: Failure,
         Work: Fn(Tx) -> Running,
@@ -135,7 +154,13 @@ impl Store {
                 Err(StoreError::Corrupt(detail.to_owned()).into())
             }
             Ok(value) => {
+                if let Some(step) = step {
+                    step.before();
+                }
                 transaction.commit().await.map_err(StoreError::from)?;
+                if let Some(step) = step {
+                    step.after();
+                }
                 Ok(value)
             }
             Err(error) => {

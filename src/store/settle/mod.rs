@@ -17,11 +17,12 @@ use std::sync::Arc;
 
 use super::accounts::AccountRecord;
 use super::calls::{self, AttemptNote, ClaimedCall};
+use super::failpoint::Step;
 use super::inbox::{self, ClaimedEvent, InboxEvent};
 use super::polling::{ClaimedPayment, ClaimedSession};
 use super::{Store, StoreError, Tx};
 use crate::domain::access::Trace;
-use crate::domain::call::{CallRequest, CallStatus, inbox_delay_ms};
+use crate::domain::call::{CallKind, CallRequest, CallStatus, inbox_delay_ms};
 use crate::domain::ids::{CheckoutSessionId, OrderId, PaymentId, RefundId, ShopId};
 use crate::domain::money::Money;
 use crate::domain::observed::Observed;
@@ -126,6 +127,28 @@ impl Source {
         }
     }
 
+    /// The commit that settles it.
+    fn step(&self) -> Step {
+        match self {
+            Source::Webhook(_) => Step::SettleWebhook,
+            Source::Retry(_) => Step::SettleRetry,
+            Source::Refetch(_) => Step::SettleRefetch,
+            Source::Poll(_) => Step::SettlePoll,
+            Source::PollPayment(_) => Step::SettlePaymentPoll,
+            Source::Doubt { .. } => Step::SettleDoubt,
+            Source::Refresh(_) => Step::SettleRefresh,
+            Source::RefreshPayment(_) => Step::SettlePaymentRefresh,
+            Source::Closing { .. } => Step::SettleClosing,
+            Source::Call { call, .. } => match call.kind {
+                CallKind::SessionCreate => Step::SettleSessionCreate,
+                CallKind::SessionExpire => Step::SettleSessionExpire,
+                CallKind::Capture => Step::SettleCapture,
+                CallKind::Void => Step::SettleVoid,
+                CallKind::Refund => Step::SettleRefund,
+            },
+        }
+    }
+
     fn id(&self) -> String {
         match self {
             Source::Webhook(event) => event.id.to_string(),
@@ -192,7 +215,9 @@ impl Store {
     pub async fn settle(&self, command: &Settle) -> Result<Settled, StoreError> {
         loop {
             let outcome = self
-                .write(|tx| async move { settle(self, &tx, command).await })
+                .write_at(command.source.step(), |tx| async move {
+                    settle(self, &tx, command).await
+                })
                 .await;
             match outcome {
                 Err(GiveUp::Store(StoreError::MissingLedgerAccounts(shop, currency))) => {
