@@ -110,7 +110,9 @@ async fn aborted_with_the_providers_answer_in_hand() {
         return;
     }
     let scene = Scene::set().await;
-    let server = scene.serve(&[("FAILPOINTS", "send_session_create.after=return")]).await;
+    let server = scene
+        .serve(&[("FAILPOINTS", "send_session_create.after=return")])
+        .await;
     let key = scene.sandbox.secret_key().await;
     let shop = server.client(&key);
     let order = shop.place_order().await;

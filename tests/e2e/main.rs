@@ -10,6 +10,7 @@ mod commands;
 mod crash;
 mod demo;
 mod doctor;
+mod failpoints;
 mod harness;
 mod logs;
 mod readme;

@@ -1,15 +1,17 @@
 //! A folder and a database for one test, the processes started in them, and HTTP to talk to them.
 
 pub mod client;
+pub mod phoenix;
 pub mod process;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use tokio::process::Command;
 
 pub use client::Client;
+pub use phoenix::Phoenix;
 pub use process::{Finished, Process};
 
 /// How long a command that should end by itself may take.
@@ -109,12 +111,17 @@ impl Sandbox {
 
     /// Starts a server whose provider is the simulator at `simulator`, and waits until it listens.
     pub async fn serve_for(&self, simulator: &str, port: u16, more: &[(&str, &str)]) -> Server {
+        Server::listening(self.server(simulator, port, more)).await
+    }
+
+    /// Starts a server whose provider is the simulator at `simulator`.
+    pub fn server(&self, simulator: &str, port: u16, more: &[(&str, &str)]) -> Process {
         let mut command = self.till_for(&["serve"], simulator);
         command.env("ROCKET_PORT", port.to_string());
         for (name, value) in more {
             command.env(name, value);
         }
-        Server::listening(Process::start(command)).await
+        Process::start(command)
     }
 
     /// Starts a server with its own simulator beside it, and waits until both listen.
@@ -127,8 +134,13 @@ impl Sandbox {
 
     /// Starts a simulator of its own, whose webhooks go to a server on `port`.
     pub async fn simulator_for(&self, port: u16) -> (Process, String) {
+        self.simulator_with(port, &[]).await
+    }
+
+    /// The same, with more arguments.
+    pub async fn simulator_with(&self, port: u16, more: &[&str]) -> (Process, String) {
         let webhooks = format!("http://127.0.0.1:{port}/webhooks/stripe");
-        let mut process = Process::start(self.till(&[
+        let usual = [
             "simulator",
             "--port",
             "0",
@@ -138,9 +150,55 @@ impl Sandbox {
             &webhooks,
             "--webhook-secret",
             WEBHOOK_SECRET,
-        ]));
+        ];
+        let mut process = Process::start(self.till(&[&usual[..], more].concat()));
         let url = process.line("The simulator listens on ").await;
         (process, url)
+    }
+
+    /// A connection of the test's own.
+    async fn connect(&self) -> DatabaseConnection {
+        let url = match &self.postgres {
+            None => format!("sqlite://{}/till.db", self.folder.display()),
+            Some(_) => self.database_url(),
+        };
+        connect(&url).await
+    }
+
+    /// Changes something behind the server's back: what only time would do.
+    pub async fn change(&self, statements: &[&str]) {
+        let connection = self.connect().await;
+        for sql in statements {
+            connection.execute_unprepared(sql).await.expect(sql);
+        }
+        connection.close().await.expect("closes");
+    }
+
+    /// The first column of every row.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let connection = self.connect().await;
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let rows = connection.query_all_raw(statement).await.expect(sql);
+        let text = |row: &sea_orm::QueryResult| row.try_get_by_index(0).expect("a text");
+        let texts = rows.iter().map(text).collect();
+        connection.close().await.expect("closes");
+        texts
+    }
+
+    /// Lets half a minute pass: leases end, and what waits for its next try has waited long enough.
+    pub async fn half_a_minute_passes(&self) {
+        self.change(&[
+            "UPDATE provider_call SET lease_until = lease_until - 30000, next_at = next_at - 30000 \
+             WHERE status IN ('sending', 'unknown')",
+            "UPDATE provider_event SET lease_until = lease_until - 30000, next_at = next_at - 30000 \
+             WHERE next_at IS NOT NULL",
+            "UPDATE checkout_session SET lease_until = lease_until - 30000, \
+             next_poll_at = next_poll_at - 30000 WHERE next_poll_at IS NOT NULL",
+            "UPDATE payment SET lease_until = lease_until - 30000, next_poll_at = next_poll_at - 30000 \
+             WHERE next_poll_at IS NOT NULL",
+            "UPDATE \"order\" SET close_next_at = close_next_at - 30000 WHERE close_next_at IS NOT NULL",
+        ])
+        .await;
     }
 
     /// A secret key, made beside whatever is running.
@@ -182,10 +240,14 @@ impl Drop for Sandbox {
     }
 }
 
-async fn execute(url: &str, sql: &str) {
+async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url.to_owned());
     options.max_connections(1).sqlx_logging(false);
-    let connection = Database::connect(options).await.expect("a connection");
+    Database::connect(options).await.expect("a connection")
+}
+
+async fn execute(url: &str, sql: &str) {
+    let connection = connect(url).await;
     connection.execute_unprepared(sql).await.expect(sql);
     connection.close().await.expect("closes");
 }
@@ -209,6 +271,18 @@ impl Server {
     pub fn client(&self, key: &str) -> Client {
         Client::new(&self.url, Some(key))
     }
+}
+
+/// A `Stripe-Signature` of now, made independently of the simulator and of the server.
+pub fn signed(secret: &str, body: &str) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.expect("after 1970").as_secs();
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
+    mac.update(format!("{now}.{body}").as_bytes());
+    let tag = mac.finalize().into_bytes();
+    let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("t={now},v1={hex}")
 }
 
 /// A port nobody listens on now.

@@ -67,20 +67,34 @@ impl Process {
 
     /// Waits for a line that begins with `start` and returns its rest.
     pub async fn line(&mut self, start: &str) -> String {
+        match self.line_or_end(start).await {
+            Some(rest) => rest,
+            None => panic!(
+                "the process ended without saying {start:?}: {}",
+                self.said()
+            ),
+        }
+    }
+
+    /// Waits for a line that begins with `start` and returns its rest; none when the process ends first.
+    pub async fn line_or_end(&mut self, start: &str) -> Option<String> {
         loop {
             match tokio::time::timeout(PATIENCE, self.lines.recv()).await {
                 Ok(Some(line)) => {
                     if let Some(rest) = line.strip_prefix(start) {
-                        return rest.trim().to_owned();
+                        return Some(rest.trim().to_owned());
                     }
                 }
-                Ok(None) => panic!(
-                    "the process ended without saying {start:?}: {}",
-                    self.said()
-                ),
+                Ok(None) => return None,
                 Err(_) => panic!("the process never said {start:?}: {}", self.said()),
             }
         }
+    }
+
+    /// How it ended, if it ends within a moment.
+    pub async fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
+        let ended = tokio::time::timeout(within, self.child.wait()).await;
+        ended.ok().map(|status| status.expect("it was started"))
     }
 
     /// What it has printed by now.

@@ -1,0 +1,217 @@
+//! A server that dies and is started again, beside a provider that goes on, and a client that repeats every
+//! request with its key until it is answered.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::client::Answer;
+use super::{Client, Process, Sandbox, free_port};
+
+/// How long a request is repeated, and how long a state may take to be reached.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// How long a client rests before it repeats a request.
+const REST: Duration = Duration::from_millis(50);
+
+/// The server, its provider and its shop's secret key.
+pub struct Phoenix {
+    /// The folder and the database.
+    pub sandbox: Sandbox,
+    /// The provider.
+    pub provider: Client,
+    /// The shop, by its secret key.
+    pub shop: Client,
+    simulator: String,
+    _simulator_process: Process,
+    port: u16,
+    settings: Vec<(&'static str, &'static str)>,
+    server: Mutex<Option<Process>>,
+    deaths: AtomicU32,
+}
+
+impl Phoenix {
+    /// A provider and an empty shop, with a server that has these settings more.
+    pub async fn new(settings: &[(&'static str, &'static str)], simulator: &[&str]) -> Phoenix {
+        let sandbox = Sandbox::new().await;
+        let port = free_port();
+        let (process, simulator) = sandbox.simulator_with(port, simulator).await;
+        let server = sandbox.serve_for(&simulator, port, settings).await;
+        let key = sandbox.secret_key().await;
+        Phoenix {
+            provider: Client::new(&simulator, Some("sk_test_apart")),
+            shop: server.client(&key),
+            sandbox,
+            simulator,
+            _simulator_process: process,
+            port,
+            settings: settings.to_vec(),
+            server: Mutex::new(Some(server.process)),
+            deaths: AtomicU32::new(0),
+        }
+    }
+
+    /// How often the server has died by itself.
+    pub fn deaths(&self) -> u32 {
+        self.deaths.load(Ordering::SeqCst)
+    }
+
+    /// `kill -9`, and a server that will crash at this point.
+    pub async fn armed(&self, failpoint: &str) {
+        let mut server = self.server.lock().await;
+        if let Some(process) = server.take() {
+            process.kill().await;
+        }
+        self.sandbox.half_a_minute_passes().await;
+        let armed = format!("{failpoint}=return");
+        let mut settings = self.settings.clone();
+        settings.push(("FAILPOINTS", &armed));
+        let mut process = self.sandbox.server(&self.simulator, self.port, &settings);
+        // It may find something to crash at before it listens.
+        process.line_or_end("Till listens on ").await;
+        *server = Some(process);
+    }
+
+    /// `kill -9` without warning; nobody starts it again before [`Phoenix::rise`].
+    pub async fn kill(&self) {
+        if let Some(process) = self.server.lock().await.take() {
+            process.kill().await;
+        }
+    }
+
+    /// Starts the server again if it is dead.
+    pub async fn rise(&self) {
+        let mut server = self.server.lock().await;
+        if let Some(process) = server.as_mut() {
+            let Some(status) = process.ended(Duration::from_millis(200)).await else {
+                return;
+            };
+            assert_eq!(
+                status.code(),
+                None,
+                "it was to be aborted: {}",
+                process.said()
+            );
+            self.deaths.fetch_add(1, Ordering::SeqCst);
+            self.sandbox.half_a_minute_passes().await;
+        }
+        let started = self
+            .sandbox
+            .serve_for(&self.simulator, self.port, &self.settings);
+        *server = Some(started.await.process);
+    }
+
+    /// Sends a request until it is answered, starting the server again when it is dead.
+    pub async fn ask(
+        &self,
+        method: &Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<&Value>,
+    ) -> Answer {
+        let give_up = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let mut request = self.shop.request(method.clone(), path);
+            if let Some(key) = key {
+                request = request.header("Idempotency-Key", key);
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            match Client::send(request).await {
+                Ok(answer) if answer.status != 503 => return answer,
+                Ok(_) => {}
+                Err(_) => self.rise().await,
+            }
+            let now = tokio::time::Instant::now();
+            assert!(now < give_up, "{method} {path} is never answered");
+            tokio::time::sleep(REST).await;
+        }
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Value {
+        self.ask(&Method::GET, path, None, None).await.expect(200)
+    }
+
+    /// POST, repeated with one key until there is a last word.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        let key = uuid::Uuid::new_v4().to_string();
+        let give_up = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let answer = self.ask(&Method::POST, path, Some(&key), Some(body)).await;
+            let under_way = answer.json["code"] == "idempotency_in_progress";
+            if answer.status != 202 && !under_way {
+                return answer;
+            }
+            let now = tokio::time::Instant::now();
+            assert!(
+                now < give_up,
+                "{path} never gets a last word: {}",
+                answer.json
+            );
+            tokio::time::sleep(REST).await;
+        }
+    }
+
+    /// Waits until a condition holds.
+    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let give_up = tokio::time::Instant::now() + PATIENCE;
+        while !holds().await {
+            let now = tokio::time::Instant::now();
+            assert!(now < give_up, "never came true: {what}");
+            tokio::time::sleep(REST).await;
+        }
+    }
+
+    /// What happened at the provider since an entry of its journal.
+    pub async fn effects(&self, since: u64) -> Vec<Value> {
+        let path = format!("/_simulator/journal?kind=effect&since={since}");
+        let journal = self.provider.get(&path).await.expect(200);
+        journal["data"].as_array().expect("a list").clone()
+    }
+
+    /// What must hold whatever happened: nothing was done twice under one key, debits are credits, and
+    /// `till verify` finds nothing.
+    pub async fn verify(&self) {
+        let mut by_key: BTreeMap<(String, String), u32> = BTreeMap::new();
+        for effect in self.effects(0).await {
+            if let Some(key) = effect["idempotency_key"].as_str() {
+                let what = (key.to_owned(), effect["effect"].to_string());
+                *by_key.entry(what).or_default() += 1;
+            }
+        }
+        by_key.retain(|_, count| *count > 1);
+        assert!(
+            by_key.is_empty(),
+            "effects of one key at the provider: {by_key:?}"
+        );
+        let unbalanced = self.unbalanced().await;
+        assert!(
+            unbalanced.is_empty(),
+            "debits are not credits: {unbalanced:?}"
+        );
+        let help = self.sandbox.run(&["--help"]).await.success();
+        let known = help
+            .stdout
+            .lines()
+            .any(|line| line.trim_start().starts_with("verify "));
+        if known {
+            self.sandbox.run(&["verify", "--json"]).await.success();
+        }
+    }
+
+    /// The ledger's currencies in which debits are not credits, shop by shop.
+    pub async fn unbalanced(&self) -> Vec<String> {
+        self.sandbox
+            .texts(
+                "SELECT a.shop_id || ' ' || a.currency FROM ledger_entry e \
+                 JOIN ledger_account a ON a.id = e.ledger_account_id \
+                 GROUP BY a.shop_id, a.currency HAVING SUM(e.debit_minor) <> SUM(e.credit_minor)",
+            )
+            .await
+    }
+}
