@@ -52,6 +52,8 @@ struct Said {
     body: String,
     location: String,
     refusal: Option<(Refusal, String)>,
+    /// Whether the object itself shows that it was done: a webhook or a poll may know before the call does.
+    shows: bool,
 }
 
 impl Services {
@@ -79,7 +81,7 @@ impl Services {
             state,
             Some((CallStatus::Succeeded | CallStatus::Declined, _))
         );
-        if !known {
+        if !known && !said.shows {
             return Ok(Answer {
                 status: 202,
                 body: said.body,
@@ -165,6 +167,7 @@ impl Services {
             return Ok(Said {
                 body: body_of(&refund),
                 location: format!("/v1/refunds/{id}"),
+                shows: refund.provider_refund_id.is_some(),
                 refusal: declined.then_some((Refusal::ProviderRejected, detail)),
             });
         }
@@ -185,7 +188,12 @@ impl Services {
                     .to_owned(),
             )),
         };
+        let shows = match change.kind {
+            CallKind::Capture => payment.status == PaymentWord::Captured,
+            _ => payment.status == PaymentWord::Voided,
+        };
         Ok(Said {
+            shows,
             body: body_of(&payment),
             location: format!("/v1/payments/{id}"),
             refusal,

@@ -154,6 +154,34 @@ async fn a_capture_without_an_answer_is_finished_by_recovery() {
     app.finish().await;
 }
 
+/// The provider did it and goes on answering its key with an error: only the webhook knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_the_last_word_on_a_call_that_was_never_answered() {
+    let mut app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    for (verb, operation, event, end) in [
+        ("capture", "capture", "payment_intent.succeeded", "captured"),
+        ("void", "cancel", "payment_intent.canceled", "voided"),
+    ] {
+        let (payable, payment) = shop.reserved(&app).await;
+        let on = format!("payment_intent.{operation}");
+        app.fault(json!({"on": on, "do": "status:500_after_commit"}))
+            .await;
+        let (key, path) = (fresh_key(), format!("/v1/payments/{payment}/{verb}"));
+        let open = shop.post_with_key(&path, &key, &json!({})).await;
+        assert_eq!(open.expect(202).str("status"), "authorized", "{verb}");
+        let told = app.provider_event(event, &payable).await;
+        app.deliver(&told).await.expect(200);
+        let known = shop.post_with_key(&path, &key, &json!({})).await;
+        let known = known.expect(200);
+        assert_eq!(known.str("status"), end, "{verb}");
+        let again = shop.post_with_key(&path, &key, &json!({})).await;
+        assert_eq!(again.expect(200).text, known.text, "{verb}");
+    }
+    app.expect_open_calls();
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reservation_that_lapses_is_expired_by_webhook_or_by_asking() {
     let app = TestApp::quiet().await;

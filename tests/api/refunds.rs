@@ -288,6 +288,30 @@ async fn an_unknown_outcome_is_never_called_failed_and_never_done_twice() {
     app.finish().await;
 }
 
+/// The provider made it and goes on answering its key with an error: only the webhook knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_the_last_word_on_a_refund_whose_call_was_never_answered() {
+    let mut app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    app.fault(json!({"on": "refund.create", "do": "status:500_after_commit"}))
+        .await;
+    let (key, body) = (fresh_key(), json!({"amount": "5.00"}));
+    let path = path_of(&paid.order);
+    let open = shop.post_with_key(&path, &key, &body).await;
+    assert_eq!(open.expect(202).str("status"), "pending");
+    let told = app.provider_events("refund.created").await;
+    app.deliver(&told[0]).await.expect(200);
+    let known = shop.post_with_key(&path, &key, &body).await.expect(201);
+    assert_eq!(known.str("status"), "succeeded");
+    assert_eq!(known.header("idempotent-replayed"), Some("true"));
+    let again = shop.post_with_key(&path, &key, &body).await.expect(201);
+    assert_eq!(again.text, known.text);
+    assert_eq!(app.effects("refund.created").await.len(), 1);
+    app.expect_open_calls();
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_declined_refund_is_released_and_asked_about() {
     let app = TestApp::quiet().await;
