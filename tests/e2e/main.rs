@@ -6,6 +6,7 @@
 
 mod bodies;
 mod canaries;
+mod campaigns;
 mod commands;
 mod crash;
 mod demo;

@@ -369,7 +369,9 @@ impl Way<'_> {
                 .ask(&post, &path, Some(&key), Some(&body))
                 .await
         };
-        ask().await.expect(202);
+        // The provider's webhook may be faster than the caller's answer.
+        let first = ask().await.status;
+        assert!([201, 202].contains(&first), "{first}");
         let a_day_later = format!(
             "UPDATE provider_call SET created_at = created_at - 86000000, next_at = 0 \
              WHERE kind = 'refund_create' AND order_id = '{}'",

@@ -1,8 +1,10 @@
 //! A folder and a database for one test, the processes started in them, and HTTP to talk to them.
 
+pub mod agreement;
 pub mod client;
 pub mod phoenix;
 pub mod process;
+pub mod random;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -197,6 +199,21 @@ impl Sandbox {
             "UPDATE payment SET lease_until = lease_until - 30000, next_poll_at = next_poll_at - 30000 \
              WHERE next_poll_at IS NOT NULL",
             "UPDATE \"order\" SET close_next_at = close_next_at - 30000 WHERE close_next_at IS NOT NULL",
+        ])
+        .await;
+    }
+
+    /// What waits for its next try, and is nobody's, has waited half a minute more.
+    pub async fn waiting_ends_sooner(&self) {
+        self.change(&[
+            "UPDATE provider_call SET next_at = next_at - 30000 \
+             WHERE status IN ('sending', 'unknown') AND lease_until IS NULL",
+            "UPDATE provider_event SET next_at = next_at - 30000 \
+             WHERE next_at IS NOT NULL AND lease_until IS NULL",
+            "UPDATE checkout_session SET next_poll_at = next_poll_at - 30000 \
+             WHERE next_poll_at IS NOT NULL AND lease_until IS NULL",
+            "UPDATE payment SET next_poll_at = next_poll_at - 30000 \
+             WHERE next_poll_at IS NOT NULL AND lease_until IS NULL",
         ])
         .await;
     }

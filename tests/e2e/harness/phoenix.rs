@@ -31,6 +31,8 @@ pub struct Phoenix {
     settings: Vec<(&'static str, &'static str)>,
     server: Mutex<Option<Process>>,
     deaths: AtomicU32,
+    /// How long its clients repeat themselves.
+    pub patience: Duration,
 }
 
 impl Phoenix {
@@ -51,7 +53,13 @@ impl Phoenix {
             settings: settings.to_vec(),
             server: Mutex::new(Some(server.process)),
             deaths: AtomicU32::new(0),
+            patience: PATIENCE,
         }
+    }
+
+    /// The same, with clients that wait longer for a last word.
+    pub fn patient(self, patience: Duration) -> Phoenix {
+        Phoenix { patience, ..self }
     }
 
     /// How often the server has died by itself.
@@ -86,7 +94,7 @@ impl Phoenix {
     pub async fn rise(&self) {
         let mut server = self.server.lock().await;
         if let Some(process) = server.as_mut() {
-            let Some(status) = process.ended(Duration::from_millis(200)).await else {
+            let Some(status) = process.ended(Duration::from_millis(20)).await else {
                 return;
             };
             assert_eq!(
@@ -112,7 +120,7 @@ impl Phoenix {
         key: Option<&str>,
         body: Option<&Value>,
     ) -> Answer {
-        let give_up = tokio::time::Instant::now() + PATIENCE;
+        let give_up = tokio::time::Instant::now() + self.patience;
         loop {
             let mut request = self.shop.request(method.clone(), path);
             if let Some(key) = key {
@@ -140,7 +148,7 @@ impl Phoenix {
     /// POST, repeated with one key until there is a last word.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         let key = uuid::Uuid::new_v4().to_string();
-        let give_up = tokio::time::Instant::now() + PATIENCE;
+        let give_up = tokio::time::Instant::now() + self.patience;
         loop {
             let answer = self.ask(&Method::POST, path, Some(&key), Some(body)).await;
             let under_way = answer.json["code"] == "idempotency_in_progress";
@@ -159,7 +167,7 @@ impl Phoenix {
 
     /// Waits until a condition holds.
     pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let give_up = tokio::time::Instant::now() + PATIENCE;
+        let give_up = tokio::time::Instant::now() + self.patience;
         while !holds().await {
             let now = tokio::time::Instant::now();
             assert!(now < give_up, "never came true: {what}");
