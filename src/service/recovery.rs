@@ -243,11 +243,11 @@ impl Services {
         let Some(reference) = self.behind(event, &notice).await? else {
             return Ok(self.store.event_failed(event, "no_object").await?);
         };
-        match self.fetch_counted(&reference).await {
+        match self.fetch_all(event, &reference).await {
             Ok(observed) => {
                 let source = Source::Refetch(event.clone());
                 let mut command = self.settle_command(source, Trace::system());
-                command.observed.push(observed);
+                command.observed = observed;
                 if let Settled::Applied { .. } = self.store.settle(&command).await? {
                     self.note_lag(event.received_at);
                 }
@@ -284,5 +284,25 @@ impl Services {
             (_, Some(object)) => Some(Reference::Session(object)),
             (_, None) => None,
         })
+    }
+
+    /// What an event was about: the object itself, or a payment with all its refunds.
+    async fn fetch_all(
+        &self,
+        event: &ClaimedEvent,
+        reference: &Reference,
+    ) -> Result<Vec<Observed>, FetchError> {
+        let notice = self.provider.parse_event(&event.raw).ok();
+        let refunded = match notice.and_then(|notice| notice.observed) {
+            Some(Observed::Refund(refund)) => refund.intent,
+            _ => None,
+        };
+        let Some(intent) = refunded else {
+            return Ok(vec![self.fetch_counted(reference).await?]);
+        };
+        let payment = Reference::Intent(intent.clone());
+        let mut observed = vec![self.fetch_counted(&payment).await?];
+        observed.extend(self.refunds_counted(&intent).await?);
+        Ok(observed)
     }
 }

@@ -313,6 +313,35 @@ async fn a_webhook_is_the_last_word_on_a_refund_whose_call_was_never_answered() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_names_another_amount_than_was_asked_for_is_looked_into() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    for (field, lie) in [("amount", json!(501)), ("currency", json!("usd"))] {
+        let (paid, _) = shop.paid(&app).await;
+        app.fault(json!({"on": "refund.create", "do": "reset_mid_response"}))
+            .await;
+        let body = json!({"amount": "5.00"});
+        refund(&shop, &paid.order, body).await.expect(202);
+        let mut told = app.provider_events("refund.created").await;
+        let mut told = told.pop().expect("the provider tells");
+        told["data"]["object"][field] = lie;
+        app.deliver(&told).await.expect(200);
+        let quarantined = format!("quarantined {field}_mismatch");
+        assert_eq!(app.verdict(&told).await, quarantined);
+        assert_eq!(shop.order(&paid.order).await["amount_refunded"], "0.00");
+        app.work().await;
+        assert_eq!(app.verdict(&told).await, "applied");
+        let order = shop.order(&paid.order).await;
+        assert_eq!(order["amount_refunded"], "5.00", "{field}");
+        assert_eq!(order["review"], Value::Null, "{field}");
+        app.advance(10).await;
+        app.work().await;
+        assert_eq!(shop.refunds_of(&paid.order).await.len(), 1, "{field}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_declined_refund_is_released_and_asked_about() {
     let app = TestApp::quiet().await;
     let shop = app.merchant().await;

@@ -14,6 +14,7 @@ use crate::domain::access::Mode;
 use crate::domain::ids::{CallId, CheckoutSessionId, RefundId};
 use crate::domain::ledger::Balances;
 use crate::domain::money::Money;
+use crate::domain::observed::ObservedRefund;
 use crate::domain::refund::RefundOrigin;
 use crate::domain::settlement::{
     Fact, FactDraft, PaymentTerms, Reason, RefundTerms, ReviewKey, SessionTerms, Terms,
@@ -39,6 +40,15 @@ pub(super) struct Books {
 impl Books {
     pub fn session(&self, id: CheckoutSessionId) -> Option<&SessionTerms> {
         self.terms.sessions.iter().find(|session| session.id == id)
+    }
+
+    /// The amount of a refund that is known here.
+    pub fn refund_amount(&self, seen: &ObservedRefund) -> Option<Money> {
+        let known = self.terms.refunds.iter().find(|refund| {
+            seen.marks.refund.as_deref() == Some(refund.id.to_string().as_str())
+                || refund.object.as_deref() == Some(seen.provider_id.as_str())
+        });
+        known.map(|refund| refund.amount)
     }
 
     /// Raises a question about a session.

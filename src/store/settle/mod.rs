@@ -424,14 +424,18 @@ fn doubt(books: &Books, found: &Match, command: &Settle) -> Option<&'static str>
     }
 }
 
-/// How what the provider asks for differs from what our session was made to charge.
+/// How what the provider asks for differs from what our session was made to charge, or what it gives back from
+/// what we asked to be given back.
 fn disagreement(books: &Books, found: &Match, observed: &[Observed]) -> Option<&'static str> {
     let session = books.session(found.session?)?;
     observed.iter().find_map(|object| {
-        let requested = object.requested()?;
-        if requested.currency() != session.amount.currency() {
+        let (said, ours) = match object {
+            Observed::Refund(refund) => (refund.amount, books.refund_amount(refund)?),
+            _ => (object.requested()?, session.amount),
+        };
+        if said.currency() != ours.currency() {
             Some("currency_mismatch")
-        } else if requested != session.amount {
+        } else if said != ours {
             Some("amount_mismatch")
         } else {
             None
