@@ -26,6 +26,7 @@ mod outage;
 mod pay_page;
 mod payments;
 mod problems;
+mod races;
 mod recovery;
 mod refunds;
 mod replay;

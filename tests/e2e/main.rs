@@ -5,8 +5,8 @@
 //! databases: then every test has a database of its own there.
 
 mod bodies;
-mod canaries;
 mod campaigns;
+mod canaries;
 mod commands;
 mod crash;
 mod demo;
