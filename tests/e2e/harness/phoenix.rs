@@ -1,7 +1,7 @@
 //! A server that dies and is started again, beside a provider that goes on, and a client that repeats every
 //! request with its key until it is answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -182,8 +182,8 @@ impl Phoenix {
         journal["data"].as_array().expect("a list").clone()
     }
 
-    /// What must hold whatever happened: nothing was done twice under one key, debits are credits, and
-    /// `till verify` finds nothing.
+    /// What must hold whatever happened: nothing was done twice under one key, no acknowledged webhook is
+    /// missing, debits are credits, and `till verify` finds nothing.
     pub async fn verify(&self) {
         let mut by_key: BTreeMap<(String, String), u32> = BTreeMap::new();
         for effect in self.effects(0).await {
@@ -196,6 +196,11 @@ impl Phoenix {
         assert!(
             by_key.is_empty(),
             "effects of one key at the provider: {by_key:?}"
+        );
+        let lost = self.acknowledged_and_lost().await;
+        assert!(
+            lost.is_empty(),
+            "webhooks answered 200 that are not stored: {lost:?}"
         );
         let unbalanced = self.unbalanced().await;
         assert!(
@@ -210,6 +215,26 @@ impl Phoenix {
         if known {
             self.sandbox.run(&["verify", "--json"]).await.success();
         }
+    }
+
+    /// The provider's events that were answered with 200 and are not in the inbox.
+    async fn acknowledged_and_lost(&self) -> Vec<String> {
+        let journal = self.provider.get("/_simulator/journal?kind=webhook").await;
+        let journal = journal.expect(200);
+        let stored = self
+            .sandbox
+            .texts("SELECT event_id FROM provider_event")
+            .await;
+        let stored: BTreeSet<String> = stored.into_iter().collect();
+        let tries = journal["data"].as_array().expect("a list");
+        let acknowledged = tries.iter().filter(|attempt| attempt["status"] == 200);
+        let mut lost: Vec<String> = acknowledged
+            .filter_map(|attempt| attempt["event_id"].as_str())
+            .filter(|event| !stored.contains(*event))
+            .map(str::to_owned)
+            .collect();
+        lost.dedup();
+        lost
     }
 
     /// The ledger's currencies in which debits are not credits, shop by shop.
