@@ -77,10 +77,10 @@ impl Shopper<'_> {
                 .phoenix
                 .ask(&Method::POST, path, Some(&key), Some(body))
                 .await;
-            let mut statuses = self.promised.statuses.lock().expect("not poisoned");
-            *statuses.entry(answer.status).or_default() += 1;
-            drop(statuses);
-            if answer.status != 202 && answer.json["code"] != "idempotency_in_progress" {
+            self.promised.count(answer.status);
+            let again = ["idempotency_in_progress", "provider_unavailable"];
+            let again = again.iter().any(|code| answer.json["code"] == *code);
+            if answer.status != 202 && !again {
                 return answer;
             }
             let waited = began.elapsed();
@@ -95,6 +95,11 @@ impl Shopper<'_> {
 }
 
 impl Promised {
+    fn count(&self, status: u16) {
+        let mut statuses = self.statuses.lock().expect("not poisoned");
+        *statuses.entry(status).or_default() += 1;
+    }
+
     fn note(&self, order: &str, refunded: i64) {
         let mut orders = self.orders.lock().expect("not poisoned");
         orders.insert(order.to_owned(), refunded);

@@ -391,6 +391,11 @@ impl Way<'_> {
         );
         self.phoenix.sandbox.change(&[&the_next_day]).await;
         self.phoenix
+            .until("nobody has to be asked any more", async || {
+                self.phoenix.get(&look).await["review"].is_null()
+            })
+            .await;
+        self.phoenix
             .until("it was made", async || ask().await.status == 201)
             .await;
     }
