@@ -398,8 +398,8 @@ impl Store {
         .await
     }
 
-    /// Claims the creation of an order's session when it has been unknown for [`STALE_AFTER_MS`] and
-    /// [`STALE_TRIES`] tries: whoever claims it gives it up.
+    /// Claims the creation of an order's session when it has been unknown for a minute and three
+    /// tries: whoever claims it gives it up.
     ///
     /// # Errors
     /// The database's.

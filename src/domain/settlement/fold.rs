@@ -218,10 +218,14 @@ fn refund_state(refund: &RefundTerms, facts: &[Fact]) -> RefundState {
             named || fact.said.refund == Some(refund.id)
         })
         .collect();
-    let strongest = about
-        .iter()
-        .map(|fact| fact.said.kind)
-        .max_by_key(|kind| kind.refund_rank());
+    // What the provider says of the refund itself outweighs our belief that it never made it.
+    let ours = refund.id.to_string();
+    let seen = about.iter().filter(|fact| fact.said.object != ours);
+    let seen = seen.map(|fact| fact.said.kind);
+    let believed = about.iter().map(|fact| fact.said.kind);
+    let strongest = seen
+        .max_by_key(|kind| kind.refund_rank())
+        .or_else(|| believed.max_by_key(|kind| kind.refund_rank()));
     let status = match strongest {
         Some(FactKind::RefundSucceeded) => RefundStatus::Succeeded,
         Some(FactKind::RefundFailed | FactKind::RefundCancelled) => RefundStatus::Failed,

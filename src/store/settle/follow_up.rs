@@ -96,7 +96,9 @@ async fn void(
     let Some(row) = rows.payments.iter().find(|row| row.id == id) else {
         return Ok(());
     };
-    if calls::ending_exists(tx, &id).await? {
+    // Once: a provider that refuses it would be asked for ever.
+    let tried = calls::exists(tx, CallKind::Void, &id).await?;
+    if tried || calls::ending_exists(tx, &id).await? {
         return Ok(());
     }
     let request = command.follow_ups.void(&row.provider_payment_id);

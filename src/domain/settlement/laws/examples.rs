@@ -453,3 +453,55 @@ fn a_closed_order_takes_no_money_by_itself() {
         assert!(state.counts_as_paid);
     }
 }
+
+/// A refund with a row, and everything that can be said of it, in every order.
+#[test]
+fn a_refund_is_what_the_provider_says_of_it_in_whatever_order() {
+    use crate::domain::ids::RefundId;
+    use crate::domain::refund::RefundStatus as S;
+    use crate::domain::settlement::{Reason, RefundTerms};
+    use FactKind::{RefundFailed, RefundPending, RefundSucceeded};
+    let mut terms = simple_order(100);
+    let pending = refund(&terms, BY_STAFF, RefundPending, 40);
+    let id: RefundId = pending.refund.expect("a refund of ours");
+    terms.refunds.push(RefundTerms {
+        id,
+        object: None,
+        payment: terms.payments[0].id,
+        amount: eur(40),
+        ours: true,
+    });
+    let intent = terms.payments[0].intent.clone();
+    let refused = FactDraft::refused_refund(id, &intent, eur(40), "not_executed");
+    let succeeded = refund(&terms, BY_STAFF, RefundSucceeded, 40);
+    let failed = refund(&terms, BY_STAFF, RefundFailed, 40);
+    let cases: [(&[&FactDraft], S, i64); 6] = [
+        (&[], S::Pending, 40),
+        (&[&pending], S::Pending, 40),
+        (&[&pending, &succeeded], S::Succeeded, 40),
+        (&[&pending, &succeeded, &failed], S::Failed, 0),
+        (&[&refused], S::Failed, 0),
+        // We gave up on it, and it was made after all.
+        (&[&refused, &pending, &succeeded], S::Succeeded, 40),
+    ];
+    for (said, status, taken) in cases {
+        for turn in 0..said.len().max(1) {
+            let turned = said.iter().cycle().skip(turn).take(said.len());
+            let facts = turned
+                .map(|fact| (*fact).clone())
+                .chain([captured(&terms, 0, 100)]);
+            let state = after(&terms, facts);
+            let refund = &state.refunds[0];
+            assert_eq!(
+                (refund.status, refund.taken_minor),
+                (status, taken),
+                "{said:?}"
+            );
+            let asked = state
+                .reviews
+                .iter()
+                .any(|key| key.reason == Reason::ProviderDeclinedRefund);
+            assert_eq!(asked, status == S::Failed, "{said:?}");
+        }
+    }
+}
