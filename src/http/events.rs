@@ -45,6 +45,8 @@ pub async fn list(
 }
 
 /// Read an event
+///
+/// As it was written; what is about the customer is as the order has it now.
 #[utoipa::path(
     get, path = "/v1/events/{id}", tag = "Events", operation_id = "get_event",
     params(("id" = crate::domain::ids::EventId, Path, description = "The event's id")),

@@ -65,6 +65,8 @@ pub async fn transactions(
 }
 
 /// Read a ledger transaction
+///
+/// With its entries, and the fact it was posted for.
 #[utoipa::path(
     get, path = "/v1/ledger/transactions/{id}", tag = "Ledger", operation_id = "get_ledger_transaction",
     params(("id" = crate::domain::ids::LedgerTransactionId, Path, description = "The transaction's id")),

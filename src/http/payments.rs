@@ -34,6 +34,8 @@ pub struct CaptureBody {
 pub struct EmptyBody {}
 
 /// Read a payment
+///
+/// One intent at the provider: what it asks for, what of it was captured, and what went back.
 #[utoipa::path(
     get, path = "/v1/payments/{id}", tag = "Payments", operation_id = "get_payment",
     params(("id" = PaymentId, Path, description = "The payment's id")),

@@ -152,6 +152,8 @@ pub async fn create(
 }
 
 /// Read a refund
+///
+/// Where it stands: `pending` until the provider says that the money went back, or did not.
 #[utoipa::path(
     get, path = "/v1/refunds/{id}", tag = "Refunds", operation_id = "get_refund",
     params(("id" = RefundId, Path, description = "The refund's id")),

@@ -112,7 +112,7 @@ fn exclude_share(refund: &mut Object) {
         {
             "title": "By lines",
             "required": ["line_items"],
-            "properties": {"amount": {"type": "null"}, "line_items": {"type": "array"}},
+            "properties": {"amount": {"type": "null"}, "line_items": {"type": "array", "items": {}}},
         },
     ]);
     refund.extensions = Some([("anyOf", either)].into_iter().collect::<Extensions>());
