@@ -18,6 +18,7 @@ use till::domain::access::{KeyKind, Mode, Scopes};
 use till::domain::currency::Currency;
 use till::domain::money::Money;
 use till::domain::verify::Check;
+use till::http::in_flight::InFlight;
 use till::service::{Services, catalogue, keys};
 use till::simulator::{Simulator, SimulatorConfig};
 use till::store::Store;
@@ -50,6 +51,8 @@ pub struct TestApp {
     config: Config,
     database: TestDatabase,
     shutdown: rocket::Shutdown,
+    in_flight: InFlight,
+    webhooks: bool,
     workers: Option<worker::Workers>,
     expect_open_calls: bool,
     expect_broken: bool,
@@ -113,7 +116,8 @@ impl TestApp {
         let services = app::build_services(&config, store, clock.clone())
             .await
             .expect("the services");
-        let (base_url, shutdown) = serve(&config, services.clone()).await;
+        let in_flight = InFlight::default();
+        let (base_url, shutdown) = serve(&config, services.clone(), in_flight.clone()).await;
         if setup.webhooks {
             simulator.set_webhook_url(&format!("{base_url}/webhooks/stripe"));
         }
@@ -138,6 +142,8 @@ impl TestApp {
             config,
             database,
             shutdown,
+            in_flight,
+            webhooks: setup.webhooks,
             workers,
             expect_open_calls: false,
             expect_broken: false,
@@ -310,6 +316,12 @@ impl TestApp {
         if let Some(workers) = self.workers.take() {
             workers.stop().await;
         }
+        if self.webhooks && self.simulator.is_some() {
+            // One that is being answered now may still write.
+            let silent = json!({ "url": null });
+            self.simulate("webhook", &silent).await;
+            self.in_flight.drained().await;
+        }
         if !self.database_lost && !self.expect_broken {
             self.work().await;
         }
@@ -420,10 +432,15 @@ fn config(
     Config::from_figment(figment).expect("a configuration")
 }
 
-async fn serve(config: &Config, services: Arc<Services>) -> (String, rocket::Shutdown) {
+async fn serve(
+    config: &Config,
+    services: Arc<Services>,
+    in_flight: InFlight,
+) -> (String, rocket::Shutdown) {
     let (told, listening) = tokio::sync::oneshot::channel();
     let told = std::sync::Mutex::new(Some(told));
     let rocket = app::server(config, services)
+        .attach(in_flight)
         .attach(AdHoc::on_liftoff("listening", move |rocket| {
             let port = rocket.config().port;
             if let Some(told) = told.lock().expect("not poisoned").take() {

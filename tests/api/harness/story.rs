@@ -6,6 +6,7 @@ use reqwest::Method;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use till::app;
+use till::http::in_flight::InFlight;
 use till::service::Services;
 use till::store::Store;
 
@@ -230,7 +231,7 @@ impl TestApp {
 
     /// An HTTP server in front of it; stop it with the handle.
     pub async fn serve(&self, services: Arc<Services>) -> (String, rocket::Shutdown) {
-        serve(&self.config, services).await
+        serve(&self.config, services, InFlight::default()).await
     }
 }
 
