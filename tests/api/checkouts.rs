@@ -354,6 +354,38 @@ async fn an_answer_about_other_money_gives_nobody_its_url() {
     }
 }
 
+/// Nobody was told of the refusal when it came; by the time the request is repeated, the session has been expired.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_answer_found_in_the_background_is_still_a_refusal_when_it_is_asked_for() {
+    let app = impatient().await;
+    let shop = app.merchant().await;
+    let order = placed(&shop).await;
+    for fault in ["status:503", "wrong_currency"] {
+        app.fault(json!({"on": "checkout.session.create", "do": fault}))
+            .await;
+    }
+    let key = fresh_key();
+    let open = shop
+        .post_with_key(&path_of(&order), &key, &checkout_body())
+        .await;
+    let id = open.expect(202).str("id").to_owned();
+    eventually("the session is expired at the provider", async || {
+        app.advance(10).await;
+        app.work().await;
+        app.effects("checkout.session.expired").await.len() == 1
+    })
+    .await;
+    assert_eq!(shop.session(&id).await["status"], "failed");
+    for _ in 0..2 {
+        let again = shop
+            .post_with_key(&path_of(&order), &key, &checkout_body())
+            .await;
+        again.problem(502, "provider_rejected");
+    }
+    shop.check_out(&order).await.expect(201);
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_tabs_on_each_of_two_hundred_orders_make_one_session_each() {
     const ORDERS: usize = 200;

@@ -343,8 +343,11 @@ fn disputes(about: &[&Fact], amount_of: impl Fn(&Fact) -> i64) -> Vec<DisputeSta
         .collect()
 }
 
-/// A session's status, the first that matches: its intent was authorized or captured → complete; expired;
-/// its intent failed, or it was rejected → failed; completed → processing; opened → open; else creating.
+/// A session's status, the first that matches: its intent was authorized or captured → complete; rejected →
+/// failed; expired; its intent failed → failed; completed → processing; opened → open; else creating.
+///
+/// A rejected session is expired at the provider afterwards, and stays failed: whoever asked for it and repeats
+/// the request is told that it was refused, however late.
 #[must_use]
 pub fn session_status(session: CheckoutSessionId, facts: &[Fact]) -> SessionStatus {
     let has = |kinds: &[FactKind]| {
@@ -354,9 +357,11 @@ pub fn session_status(session: CheckoutSessionId, facts: &[Fact]) -> SessionStat
     };
     if has(&[FactKind::Authorized, FactKind::Captured]) {
         SessionStatus::Complete
+    } else if has(&[FactKind::Rejected]) {
+        SessionStatus::Failed
     } else if has(&[FactKind::SessionExpired]) {
         SessionStatus::Expired
-    } else if has(&[FactKind::Failed, FactKind::Rejected]) {
+    } else if has(&[FactKind::Failed]) {
         SessionStatus::Failed
     } else if has(&[FactKind::Completed]) {
         SessionStatus::Processing

@@ -79,10 +79,6 @@ fn number(whole: u64) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_agree_once_a_faulty_provider_is_quiet_again() {
-    // Not in the gate: a session was found expired once that nobody had asked to be, and why is not known yet.
-    if std::env::var_os("TILL_TEST_FULL").is_none() {
-        return;
-    }
     let (checkouts, refunds) = (size(60, 2_000), size(15, 500));
     let mut random = Random::announced("chaos");
     let seed = random.next().to_string();

@@ -176,9 +176,9 @@ fn a_session_has_the_first_status_that_matches() {
     let by_strength = [
         (intent(K::Captured), SessionStatus::Complete),
         (intent(K::Authorized), SessionStatus::Complete),
+        (session(K::Rejected), SessionStatus::Failed),
         (session(K::SessionExpired), SessionStatus::Expired),
         (intent(K::Failed), SessionStatus::Failed),
-        (session(K::Rejected), SessionStatus::Failed),
         (session(K::Completed), SessionStatus::Processing),
         (session(K::Opened), SessionStatus::Open),
     ];
