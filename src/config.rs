@@ -99,6 +99,8 @@ pub struct Database {
     pub url: String,
     /// The most connections to PostgreSQL, or readers of SQLite; 8 when not given.
     pub max_connections: u32,
+    /// The most orders that share one transaction when many come at once; 64 when not given, 1 commits each alone.
+    pub batch: u32,
 }
 
 impl Default for Database {
@@ -106,6 +108,7 @@ impl Default for Database {
         Database {
             url: "sqlite://till.db".to_owned(),
             max_connections: 8,
+            batch: 64,
         }
     }
 }
@@ -371,6 +374,7 @@ impl Config {
         DatabaseSettings {
             url: self.database.url.clone(),
             max_connections: self.database.max_connections,
+            batch: self.database.batch,
         }
     }
 

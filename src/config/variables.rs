@@ -12,9 +12,10 @@ use super::Config;
 const TESTS_OWN: &str = "TILL_TEST_";
 
 /// What each setting may look like, for messages.
-const EXAMPLES: [(&str, &str); 14] = [
+const EXAMPLES: [(&str, &str); 15] = [
     ("TILL_DATABASE__URL", "sqlite://till.db"),
     ("TILL_DATABASE__MAX_CONNECTIONS", "8"),
+    ("TILL_DATABASE__BATCH", "64"),
     ("TILL_SECRET_KEYS", "'[\"1:BASE64\"]'"),
     ("TILL_PROVIDERS__STRIPE__API_KEY", "sk_test_…"),
     ("TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS", "'[\"whsec_…\"]'"),

@@ -42,6 +42,10 @@ pub fn service_problem(error: ServiceError) -> Problem {
         let detail = "The database cannot be reached right now; nothing was done. Try again.";
         return Problem::new(Code::DatabaseUnavailable, detail).caused_by(&error);
     }
+    if error.is_overload() {
+        let detail = "Too many requests wait for the database; nothing was done. Try again.";
+        return Problem::new(Code::Overloaded, detail);
+    }
     match error {
         ServiceError::NotFound => Problem::not_found(),
         ServiceError::Forbidden(detail) => Problem::new(Code::Forbidden, detail),

@@ -42,7 +42,7 @@ use crate::service::Services;
                     parameters(("id" = "$response.body#/id"), ("Order-Token" = "$response.body#/client_token")))),
             )),
     ),
-    extensions(("x-problems" = json!(["reference_taken", "amount_not_chargeable", "rate_limited"]))),
+    extensions(("x-problems" = json!(["reference_taken", "amount_not_chargeable", "rate_limited", "overloaded"]))),
     security(("secret_key" = []), ("publishable_key" = [])),
 )]
 #[rocket::post("/v1/orders", data = "<body>")]

@@ -100,6 +100,11 @@ impl ServiceError {
         )
     }
 
+    /// Whether it was turned away because too much waits already.
+    pub fn is_overload(&self) -> bool {
+        matches!(self, ServiceError::Store(StoreError::Full))
+    }
+
     /// A refusal with its reason.
     pub fn refused(code: Refusal, detail: impl Into<String>) -> Self {
         ServiceError::Refused {

@@ -110,6 +110,7 @@ pub async fn revoke_key(store: &Store, id: ApiKeyId) -> Result<(), ServiceError>
     let known = store
         .write(|tx| async move { tx.revoke_key(id).await })
         .await?;
+    store.forget_key(id);
     if known {
         Ok(())
     } else {

@@ -46,14 +46,15 @@ impl Services {
             expires_at: now.plus_ms(self.expire_after_ms),
             trace: caller.trace(),
         };
-        match self.store.place_order(&command).await? {
+        let (key, token_key) = (command.key.clone(), command.token_key);
+        match self.store.place_order(command).await? {
             Placed::New(placed) => {
                 self.metrics.orders_placed.count([]);
                 self.wake.notify_waiters();
-                self.answer(caller, *placed, command.token_key, false)
+                self.answer(caller, *placed, token_key, false)
             }
             Placed::Known(known) => {
-                same_request(&command.key, &known)?;
+                same_request(&key, &known)?;
                 self.replay_order(caller, &known).await
             }
             Placed::ReferenceTaken(order) => {

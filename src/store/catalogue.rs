@@ -1,20 +1,20 @@
 //! Products and prices.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use entity::{price, product};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Value,
+    QuerySelect,
 };
 
 use super::rows::{money, parse, sql};
-use super::{Engine, ShopStore, ShopTx, StoreError};
+use super::{Engine, ShopStore, ShopTx, StoreError, Tx, bulk};
 pub use crate::domain::catalogue::NewProduct;
 use crate::domain::catalogue::{PriceList, PricedProduct, Product, Stock};
 use crate::domain::currency::Currency;
-use crate::domain::ids::{PriceId, ProductId};
+use crate::domain::ids::{PriceId, ProductId, ShopId};
 use crate::domain::money::Money;
 use crate::domain::page::{Cursor, Page, cut};
 use crate::domain::time::Timestamp;
@@ -31,39 +31,68 @@ pub struct PutProduct {
     pub created: bool,
 }
 
-impl ShopTx {
-    /// The active products with these SKUs that have a price in a currency.
-    pub(super) async fn prices(
-        &self,
-        skus: &[String],
-        currency: Currency,
-    ) -> Result<PriceList, StoreError> {
-        if skus.is_empty() {
-            return Ok(PriceList::default());
-        }
-        let marks = vec!["?"; skus.len()].join(", ");
-        let text = format!(
-            "SELECT p.sku, p.name, c.amount_minor FROM product p JOIN price c ON c.product_id = p.id \
-             WHERE p.shop_id = ? AND p.active AND c.currency = ? AND p.sku IN ({marks})"
-        );
-        let mut values: Vec<Value> = vec![self.shop.to_string().into(), currency.code().into()];
-        values.extend(skus.iter().map(|sku| Value::from(sku.as_str())));
-        let rows = self
-            .tx
-            .conn()
-            .query_all_raw(sql(self.tx.engine, &text, values))
-            .await?;
-        let mut products = Vec::with_capacity(rows.len());
-        for row in rows {
-            products.push(PricedProduct {
-                sku: row.try_get_by_index(0)?,
-                name: row.try_get_by_index(1)?,
-                unit_price: money(row.try_get_by_index(2)?, currency.code())?,
-            });
-        }
-        Ok(PriceList::new(products))
-    }
+/// Prices of several shops in several currencies.
+pub(super) struct Catalogue {
+    lists: BTreeMap<(ShopId, Currency), PriceList>,
+    none: PriceList,
+}
 
+impl Catalogue {
+    /// A shop's prices in a currency.
+    pub fn of(&self, shop: ShopId, currency: Currency) -> &PriceList {
+        self.lists.get(&(shop, currency)).unwrap_or(&self.none)
+    }
+}
+
+/// The active products among those wanted that have a price in the currency, in one statement.
+pub(super) async fn prices(
+    tx: &Tx,
+    wanted: &BTreeSet<(ShopId, Currency, &str)>,
+) -> Result<Catalogue, StoreError> {
+    let mut found: BTreeMap<(ShopId, Currency), Vec<PricedProduct>> = BTreeMap::new();
+    if !wanted.is_empty() {
+        let shops: BTreeSet<String> = wanted.iter().map(|(shop, ..)| shop.to_string()).collect();
+        let currencies: BTreeSet<&str> = wanted.iter().map(|(_, c, _)| c.code()).collect();
+        let skus: BTreeSet<&str> = wanted.iter().map(|(.., sku)| *sku).collect();
+        let text = format!(
+            "SELECT p.shop_id, c.currency, p.sku, p.name, c.amount_minor \
+             FROM product p JOIN price c ON c.product_id = p.id WHERE p.active AND {} AND {} AND {}",
+            bulk::among(tx.engine, "p.shop_id"),
+            bulk::among(tx.engine, "p.sku"),
+            bulk::among(tx.engine, "c.currency"),
+        );
+        let values = [
+            bulk::list(tx.engine, shops.iter().map(String::as_str)),
+            bulk::list(tx.engine, skus.into_iter()),
+            bulk::list(tx.engine, currencies.into_iter()),
+        ];
+        for row in tx
+            .conn()
+            .query_all_raw(sql(tx.engine, &text, values))
+            .await?
+        {
+            let shop = parse("product.shop_id", &row.try_get_by_index::<String>(0)?)?;
+            let currency: Currency = parse("price.currency", &row.try_get_by_index::<String>(1)?)?;
+            found
+                .entry((shop, currency))
+                .or_default()
+                .push(PricedProduct {
+                    sku: row.try_get_by_index(2)?,
+                    name: row.try_get_by_index(3)?,
+                    unit_price: Money::new(row.try_get_by_index(4)?, currency),
+                });
+        }
+    }
+    let lists = found
+        .into_iter()
+        .map(|(of, products)| (of, PriceList::new(products)));
+    Ok(Catalogue {
+        lists: lists.collect(),
+        none: PriceList::default(),
+    })
+}
+
+impl ShopTx {
     /// The products with these SKUs as they are stored, locked for the rest of the transaction.
     ///
     /// # Errors

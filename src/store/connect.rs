@@ -30,6 +30,8 @@ pub struct DatabaseSettings {
     pub url: String,
     /// The most connections on PostgreSQL; the readers on SQLite.
     pub max_connections: u32,
+    /// The most commands, such as orders to be placed, that share one transaction; 1 commits each alone.
+    pub batch: u32,
 }
 
 /// A setting of the database as it is, and as it must be.
@@ -360,6 +362,7 @@ mod tests {
         let settings = DatabaseSettings {
             url: format!("sqlite://{}", folder.join("till.db").display()),
             max_connections: 2,
+            batch: 1,
         };
         let opened = open(&settings).await.expect("opens");
         for (pragma, wanted) in [

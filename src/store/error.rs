@@ -11,6 +11,12 @@ pub enum StoreError {
     /// The database cannot be reached, is full or overloaded: nothing was decided, try again.
     #[error("the database is not available")]
     Unavailable(#[source] DbErr),
+    /// More commands wait than can be carried out soon: nothing was done, try again.
+    #[error("too many commands wait for the database")]
+    Full,
+    /// Carrying it out panicked; whatever it had begun was rolled back.
+    #[error("carrying out a command panicked")]
+    Panicked,
     /// Somebody else was faster; the whole transaction may be repeated.
     #[error("the transaction collided with another one")]
     Collision(#[source] DbErr),

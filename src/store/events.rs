@@ -3,12 +3,12 @@
 //! An event's data holds no personal data; it is merged in when the event is read.
 
 use entity::{event, line_item, order};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, Value};
+use sea_orm::{ConnectionTrait, Value};
 
 use super::failpoint::Step;
 use super::orders::public;
 use super::rows::{parse, sql, to_json};
-use super::{Engine, StoreError, Tx};
+use super::{Engine, StoreError, Tx, bulk};
 use crate::domain::access::{Mode, Trace};
 use crate::domain::event::EventType;
 use crate::domain::ids::{EventId, ShopId};
@@ -40,6 +40,32 @@ fn without_people(order: Order) -> Order {
 }
 
 /// Rows for events of one order.
+pub(super) fn rows(
+    tx: &Tx,
+    shop: &str,
+    order: &str,
+    cause: &str,
+    trace: &Trace,
+    events: Vec<NewEvent>,
+) -> Vec<event::Model> {
+    let now = tx.clock.now().ms();
+    let rows = events.into_iter().map(|new| event::Model {
+        id: tx.clock.id::<EventId>().to_string(),
+        shop_id: shop.to_owned(),
+        order_id: order.to_owned(),
+        kind: new.kind.to_string(),
+        sequence: new.sequence,
+        position: None,
+        data: new.data,
+        cause: cause.to_owned(),
+        request_id: trace.request_id.clone(),
+        actor: trace.actor.clone(),
+        created_at: now,
+    });
+    rows.collect()
+}
+
+/// Writes events of one order.
 pub(super) async fn insert(
     tx: &Tx,
     shop: &str,
@@ -48,27 +74,8 @@ pub(super) async fn insert(
     trace: &Trace,
     events: Vec<NewEvent>,
 ) -> Result<(), StoreError> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    let now = tx.clock.now().ms();
-    let rows = events.into_iter().map(|new| event::ActiveModel {
-        id: Set(tx.clock.id::<EventId>().to_string()),
-        shop_id: Set(shop.to_owned()),
-        order_id: Set(order.to_owned()),
-        kind: Set(new.kind.to_string()),
-        sequence: Set(new.sequence),
-        position: Set(None),
-        data: Set(new.data),
-        cause: Set(cause.to_owned()),
-        request_id: Set(trace.request_id.clone()),
-        actor: Set(trace.actor.clone()),
-        created_at: Set(now),
-    });
-    event::Entity::insert_many(rows)
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(())
+    let rows = rows(tx, shop, order, cause, trace, events);
+    bulk::insert::<event::Entity>(tx, &rows).await
 }
 
 /// How many events one transaction places.

@@ -5,12 +5,12 @@
 
 use entity::idempotency_key as row;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::rows::parse;
-use super::{ShopStore, ShopTx, StoreError};
+use super::{ShopStore, ShopTx, StoreError, Tx};
 use crate::domain::access::KeyKind;
-use crate::domain::ids::IdempotencyId;
+use crate::domain::ids::{IdempotencyId, ShopId};
 
 /// A caller's key, where it was used and for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,30 @@ impl TryFrom<row::Model> for KnownKey {
     }
 }
 
+/// A key's row, bound to a resource or final with its answer.
+pub(super) fn key_row(
+    tx: &Tx,
+    shop: ShopId,
+    claim: &KeyClaim,
+    resource_id: &str,
+    answer: Option<&StoredAnswer>,
+) -> row::Model {
+    let status = if answer.is_some() { "final" } else { "bound" };
+    row::Model {
+        id: tx.clock.id::<IdempotencyId>().to_string(),
+        shop_id: shop.to_string(),
+        key_kind: claim.kind.to_string(),
+        route: claim.route.to_owned(),
+        key: claim.key.clone(),
+        fingerprint: claim.fingerprint.clone(),
+        resource_id: resource_id.to_owned(),
+        status: status.to_owned(),
+        answer_status: answer.map(|answer| i64::from(answer.status)),
+        answer_body: answer.map(|answer| answer.body.clone()),
+        created_at: tx.clock.now().ms(),
+    }
+}
+
 impl ShopTx {
     /// Inserts a key, bound to a resource or final with its answer; false when it was used before.
     ///
@@ -78,21 +102,8 @@ impl ShopTx {
         resource_id: &str,
         answer: Option<&StoredAnswer>,
     ) -> Result<bool, StoreError> {
-        let status = if answer.is_some() { "final" } else { "bound" };
-        let row = row::ActiveModel {
-            id: Set(self.tx.clock.id::<IdempotencyId>().to_string()),
-            shop_id: Set(self.shop.to_string()),
-            key_kind: Set(claim.kind.to_string()),
-            route: Set(claim.route.to_owned()),
-            key: Set(claim.key.clone()),
-            fingerprint: Set(claim.fingerprint.clone()),
-            resource_id: Set(resource_id.to_owned()),
-            status: Set(status.to_owned()),
-            answer_status: Set(answer.map(|answer| i64::from(answer.status))),
-            answer_body: Set(answer.map(|answer| answer.body.clone())),
-            created_at: Set(self.tx.clock.now().ms()),
-        };
-        let inserted = row::Entity::insert(row)
+        let row = key_row(&self.tx, self.shop, claim, resource_id, answer);
+        let inserted = row::Entity::insert(row::ActiveModel::from(row))
             .on_conflict(
                 OnConflict::columns([
                     row::Column::ShopId,

@@ -1,14 +1,26 @@
 //! API keys: looked up by their public id, checked by the hash of their secret.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
 use entity::{api_key, shop};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationDef,
+};
 
 use super::rows::parse;
 use super::{Store, StoreError, Tx};
 use crate::domain::access::{KeyKind, Mode, Scopes};
 use crate::domain::ids::{ApiKeyId, ShopId};
 use crate::domain::time::Timestamp;
+
+/// For how long a key that was looked up is known: a revoked one must stop working within a second everywhere.
+const HOLD: Duration = Duration::from_millis(500);
+/// The most keys that are known.
+const MAX_KNOWN: usize = 10_000;
 
 /// A key as it is stored, with its shop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,23 +79,67 @@ fn record(row: api_key::Model, shop: &shop::Model) -> Result<KeyRecord, StoreErr
     })
 }
 
+/// Keys that were looked up a moment ago.
+#[derive(Default)]
+pub(super) struct KnownKeys(Mutex<HashMap<ApiKeyId, (KeyRecord, Instant)>>);
+
+impl KnownKeys {
+    fn get(&self, id: ApiKeyId) -> Option<KeyRecord> {
+        let known = self.lock();
+        let (key, asked) = known.get(&id)?;
+        (asked.elapsed() < HOLD).then(|| key.clone())
+    }
+
+    fn keep(&self, key: &KeyRecord, asked: Instant) {
+        let mut known = self.lock();
+        if known.len() >= MAX_KNOWN {
+            known.retain(|_, (_, asked)| asked.elapsed() < HOLD);
+        }
+        if known.len() < MAX_KNOWN {
+            known.insert(key.id, (key.clone(), asked));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ApiKeyId, (KeyRecord, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn shop_of_key() -> RelationDef {
+    api_key::Entity::belongs_to(shop::Entity)
+        .from(api_key::Column::ShopId)
+        .to(shop::Column::Id)
+        .into()
+}
+
 impl Store {
-    /// The key with this id, revoked or not.
+    /// The key with this id, revoked or not, as it was at most half a second ago: a key that another process
+    /// revokes works no longer than that.
     ///
     /// # Errors
     /// The database's.
     pub async fn key(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError> {
-        let Some(row) = api_key::Entity::find_by_id(id.to_string())
+        if let Some(known) = self.known_keys.get(id) {
+            return Ok(Some(known));
+        }
+        let asked = Instant::now();
+        let found = api_key::Entity::find_by_id(id.to_string())
+            .join(JoinType::InnerJoin, shop_of_key())
+            .select_also(shop::Entity)
             .one(&self.reader)
-            .await?
-        else {
+            .await?;
+        let Some((row, shop)) = found else {
             return Ok(None);
         };
-        let shop = shop::Entity::find_by_id(row.shop_id.clone())
-            .one(&self.reader)
-            .await?
-            .ok_or_else(|| StoreError::Corrupt("a key without its shop".to_owned()))?;
-        record(row, &shop).map(Some)
+        let shop = shop.ok_or_else(|| StoreError::Corrupt("a key without its shop".to_owned()))?;
+        let key = record(row, &shop)?;
+        self.known_keys.keep(&key, asked);
+        Ok(Some(key))
+    }
+
+    /// Forgets what is known of a key that was just changed.
+    pub fn forget_key(&self, id: ApiKeyId) {
+        self.known_keys.lock().remove(&id);
     }
 
     /// Every key, newest first.

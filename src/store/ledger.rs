@@ -9,7 +9,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Query
 
 use super::failpoint::Step;
 use super::rows::{parse, sql};
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, Tx, bulk};
 use crate::domain::currency::Currency;
 use crate::domain::ids::{
     FactId, LedgerAccountId, LedgerEntryId, LedgerTransactionId, OrderId, ShopId,
@@ -116,30 +116,25 @@ pub(super) async fn post(
             .get(&posting.account)
             .ok_or(StoreError::MissingLedgerAccounts(shop, posting.currency))?;
         let entry: LedgerEntryId = tx.clock.id();
-        rows.push(ledger_entry::ActiveModel {
-            id: Set(entry.to_string()),
-            shop_id: Set(shop.to_string()),
-            ledger_transaction_id: Set(id.to_string()),
-            ledger_account_id: Set(account.clone()),
-            order_id: Set(order.to_string()),
-            payment_id: Set(posting.payment.to_string()),
-            debit_minor: Set(posting.debit_minor),
-            credit_minor: Set(posting.credit_minor),
-            created_at: Set(now),
+        rows.push(ledger_entry::Model {
+            id: entry.to_string(),
+            shop_id: shop.to_string(),
+            ledger_transaction_id: id.to_string(),
+            ledger_account_id: account.clone(),
+            order_id: order.to_string(),
+            payment_id: posting.payment.to_string(),
+            debit_minor: posting.debit_minor,
+            credit_minor: posting.credit_minor,
+            created_at: now,
         });
     }
-    let transaction = ledger_transaction::ActiveModel {
-        id: Set(id.to_string()),
-        shop_id: Set(shop.to_string()),
-        order_id: Set(order.to_string()),
-        fact_id: Set(fact.to_string()),
-        created_at: Set(now),
+    let transaction = ledger_transaction::Model {
+        id: id.to_string(),
+        shop_id: shop.to_string(),
+        order_id: order.to_string(),
+        fact_id: fact.to_string(),
+        created_at: now,
     };
-    ledger_transaction::Entity::insert(transaction)
-        .exec_without_returning(tx.conn())
-        .await?;
-    ledger_entry::Entity::insert_many(rows)
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(())
+    bulk::insert::<ledger_transaction::Entity>(tx, &[transaction]).await?;
+    bulk::insert::<ledger_entry::Entity>(tx, &rows).await
 }

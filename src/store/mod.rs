@@ -13,7 +13,9 @@
 )]
 
 pub mod accounts;
+mod batch;
 pub mod books;
+mod bulk;
 pub mod calls;
 pub mod catalogue;
 pub mod checkouts;
@@ -46,6 +48,10 @@ pub mod timeline;
 mod tx;
 pub mod verify;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use batch::Batcher;
 use sea_orm::DatabaseConnection;
 
 pub use connect::{DatabaseSettings, Engine};
@@ -57,15 +63,23 @@ pub use tx::Tx;
 use crate::clock::Clock;
 use crate::domain::ids::ShopId;
 
-/// The database of one Till.
+/// The database of one Till. Clones share its connections.
+#[derive(Clone)]
 pub struct Store {
     engine: Engine,
     writer: DatabaseConnection,
     reader: DatabaseConnection,
     clock: Clock,
-    numbers: numbers::Blocks,
-    known_books: ledger::KnownBooks,
+    numbers: Arc<numbers::Blocks>,
+    known_books: Arc<ledger::KnownBooks>,
+    known_keys: Arc<keys::KnownKeys>,
+    orders: Arc<Batcher<PlaceOrder>>,
+    batch_limit: usize,
+    statements: Arc<AtomicU64>,
 }
+
+/// How many sets of orders PostgreSQL commits at once: while one waits for its disk, the next is made ready.
+const POSTGRES_LANES: usize = 2;
 
 /// Reads of one shop.
 pub struct ShopStore<'s> {
@@ -87,7 +101,7 @@ impl Store {
     /// A database that cannot be reached, or that runs with a setting unsafe for money.
     pub async fn open(settings: &DatabaseSettings, clock: Clock) -> Result<Store, StoreError> {
         let connections = connect::open(settings).await?;
-        Ok(Store::over(connections, clock))
+        Ok(Store::over(connections, clock, settings.batch))
     }
 
     /// Opens the database for looking only: nothing is made, changed or checked.
@@ -99,17 +113,32 @@ impl Store {
         clock: Clock,
     ) -> Result<Store, StoreError> {
         let connections = connect::open_read_only(settings).await?;
-        Ok(Store::over(connections, clock))
+        Ok(Store::over(connections, clock, 1))
     }
 
-    fn over(connections: connect::Connections, clock: Clock) -> Store {
+    fn over(connections: connect::Connections, clock: Clock, batch: u32) -> Store {
+        let statements = Arc::new(AtomicU64::new(0));
+        let (mut writer, mut reader) = (connections.writer, connections.reader);
+        for connection in [&mut writer, &mut reader] {
+            let statements = statements.clone();
+            connection.set_metric_callback(move |_| {
+                statements.fetch_add(1, Ordering::Relaxed);
+            });
+        }
         Store {
             engine: connections.engine,
-            writer: connections.writer,
-            reader: connections.reader,
+            writer,
+            reader,
+            statements,
             clock,
-            numbers: numbers::Blocks::default(),
-            known_books: ledger::KnownBooks::default(),
+            numbers: Arc::default(),
+            known_books: Arc::default(),
+            known_keys: Arc::default(),
+            orders: Batcher::new(match connections.engine {
+                Engine::Sqlite => 1,
+                Engine::Postgres => POSTGRES_LANES,
+            }),
+            batch_limit: usize::try_from(batch.max(1)).unwrap_or(usize::MAX),
         }
     }
 
@@ -117,6 +146,17 @@ impl Store {
     #[must_use]
     pub fn engine(&self) -> Engine {
         self.engine
+    }
+
+    /// How many statements were sent to the database so far, beginnings and ends of transactions aside.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// The most commands that share a transaction.
+    fn batch_limit(&self) -> usize {
+        self.batch_limit
     }
 
     /// Reads of one shop.

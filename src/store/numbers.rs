@@ -3,18 +3,17 @@
 //! On SQLite the counter moves in the order's own transaction. On PostgreSQL that row would be a queue for all
 //! processes, so each takes blocks in short transactions of its own; a process that ends leaves a gap.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use sea_orm::ConnectionTrait;
 use tokio::sync::Mutex;
 
-use super::connect::Engine;
 use super::error::StoreError;
 use super::rows::sql;
 use super::{Store, Tx};
 use crate::domain::ids::ShopId;
 
-/// How many numbers a process takes at once.
+/// How many numbers a process takes at once, at least.
 const BLOCK: i64 = 20;
 
 /// The numbers this process may still hand out, by shop: the next one and the end.
@@ -22,23 +21,31 @@ const BLOCK: i64 = 20;
 pub(super) struct Blocks(Mutex<HashMap<ShopId, (i64, i64)>>);
 
 impl Store {
-    /// The next number of a shop, where numbers are taken outside the order's transaction.
-    pub(super) async fn reserve_number(&self, shop: ShopId) -> Result<Option<i64>, StoreError> {
-        if self.engine == Engine::Sqlite {
-            return Ok(None);
-        }
+    /// The next numbers of a shop, where numbers are taken outside the orders' transaction.
+    pub(super) async fn reserve_numbers(
+        &self,
+        shop: ShopId,
+        count: i64,
+    ) -> Result<VecDeque<i64>, StoreError> {
         let mut blocks = self.numbers.0.lock().await;
         let (next, end) = blocks.get(&shop).copied().unwrap_or((0, 0));
-        let (number, end) = if next < end {
-            (next, end)
-        } else {
+        let kept = next..end.min(next.saturating_add(count));
+        let mut numbers: VecDeque<i64> = kept.collect();
+        let missing = count.saturating_sub(i64::try_from(numbers.len()).unwrap_or(count));
+        let rest = if missing > 0 {
+            // As many again as are needed now: under load a block lasts for more than one set.
+            let size = BLOCK.max(count.saturating_mul(4));
             let first = self
-                .write(|tx| async move { advance(&tx, shop, BLOCK).await })
+                .write(|tx| async move { advance(&tx, shop, size).await })
                 .await?;
-            (first, first.saturating_add(BLOCK))
+            let from = first.saturating_add(missing);
+            numbers.extend(first..from);
+            (from, first.saturating_add(size))
+        } else {
+            (next.saturating_add(count), end)
         };
-        blocks.insert(shop, (number.saturating_add(1), end));
-        Ok(Some(number))
+        blocks.insert(shop, rest);
+        Ok(numbers)
     }
 }
 

@@ -1,16 +1,19 @@
-//! Placing an order: a command as data. One transaction prices the lines and inserts the key, the order, its
-//! lines and its first event.
+//! Placing orders: a command as data. One transaction prices the lines and inserts the keys, the orders, their
+//! lines and their first events, for one order or for all that wait: the statements are the same.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use entity::{line_item, order};
-use sea_orm::EntityTrait;
+use entity::{event, idempotency_key, line_item, order};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::events::{NewEvent, insert as insert_events, order_data};
+use super::batch::Member;
+use super::catalogue::{self, Catalogue};
+use super::events::{NewEvent, order_data, rows as event_rows};
 use super::failpoint::Step;
-use super::idempotency::{KeyClaim, KnownKey, StoredAnswer};
+use super::idempotency::{KeyClaim, KnownKey, StoredAnswer, key_row};
 use super::rows::to_json;
-use super::{Constraint, Store, StoreError, Tx, numbers, orders};
+use super::{Constraint, Engine, Store, StoreError, Tx, bulk, numbers, orders};
 use crate::domain::access::{Mode, Trace};
 use crate::domain::currency::Currency;
 use crate::domain::event::EventType;
@@ -76,12 +79,21 @@ pub enum Placed {
     NotChargeable(String),
 }
 
-/// Why the transaction was given up without a trace.
+/// What a set's transaction says of one of its members.
 #[derive(Debug)]
-enum GiveUp {
+pub(super) enum Verdict {
+    New(Box<PlacedOrder>),
     KeyKnown,
+    ReferenceTaken,
     Refused(PricingError),
     NotChargeable(String),
+}
+
+/// Why a transaction was given up without a trace.
+#[derive(Debug)]
+enum GiveUp {
+    /// Nothing came of the only member.
+    Alone(Verdict),
     Store(StoreError),
 }
 
@@ -95,70 +107,228 @@ impl super::Failure for GiveUp {
     fn as_store(&self) -> Option<&StoreError> {
         match self {
             GiveUp::Store(error) => Some(error),
-            GiveUp::KeyKnown | GiveUp::Refused(_) | GiveUp::NotChargeable(_) => None,
+            GiveUp::Alone(_) => None,
         }
     }
 }
 
 impl Store {
-    /// Places an order, or says why not; a refusal leaves nothing behind.
+    /// Places an order, together with those that others place at the moment, or says why not; a refusal leaves
+    /// nothing behind.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn place_order(&self, command: &PlaceOrder) -> Result<Placed, StoreError> {
-        Step::Number.before();
-        let number = self.reserve_number(command.shop).await?;
-        Step::Number.after();
-        let outcome = self
+    /// The database's; [`StoreError::Full`] when too many orders wait.
+    pub async fn place_order(&self, command: PlaceOrder) -> Result<Placed, StoreError> {
+        let (shop, key, reference) = (
+            self.shop(command.shop),
+            command.key.clone(),
+            command.reference.clone(),
+        );
+        let verdict = self.orders.submit(self, command).await?;
+        Ok(match verdict {
+            Verdict::New(placed) => Placed::New(placed),
+            Verdict::KeyKnown => match shop.known_key(&key).await? {
+                Some(known) => Placed::Known(known),
+                None => {
+                    let vanished = "an idempotency key vanished while it was used";
+                    return Err(StoreError::Corrupt(vanished.to_owned()));
+                }
+            },
+            // A repeated request gets its first answer whatever has happened to the catalogue since.
+            Verdict::Refused(reason) => match shop.known_key(&key).await? {
+                Some(known) => Placed::Known(known),
+                None => Placed::Refused(reason),
+            },
+            Verdict::NotChargeable(reason) => match shop.known_key(&key).await? {
+                Some(known) => Placed::Known(known),
+                None => Placed::NotChargeable(reason),
+            },
+            Verdict::ReferenceTaken => {
+                let taken = reference.as_deref().unwrap_or_default();
+                let taken = shop.order_by_reference(taken).await?;
+                Placed::ReferenceTaken(taken.ok_or_else(|| {
+                    StoreError::Corrupt("a reference is taken by no order".to_owned())
+                })?)
+            }
+        })
+    }
+}
+
+impl Member for PlaceOrder {
+    type Outcome = Verdict;
+
+    fn claims(&self) -> Vec<String> {
+        let key = &self.key;
+        let mut claims = vec![format!(
+            "key {} {} {} {}",
+            self.shop, key.kind, key.route, key.key
+        )];
+        if let Some(reference) = &self.reference {
+            claims.push(format!("reference {} {reference}", self.shop));
+        }
+        claims
+    }
+
+    async fn run(store: &Store, set: &[Arc<Self>]) -> Result<Vec<Verdict>, StoreError> {
+        let reserved = reserve_numbers(store, set).await?;
+        let reserved = &reserved;
+        let outcome = store
             .write_at(Step::Place, |tx| async move {
-                place(&tx, command, number).await
+                place(&tx, set, reserved.clone()).await
             })
             .await;
-        let known = async || self.shop(command.shop).known_key(&command.key).await;
         match outcome {
-            Ok(placed) => Ok(Placed::New(Box::new(placed))),
-            Err(GiveUp::KeyKnown) => known().await?.map(Placed::Known).ok_or_else(|| {
-                StoreError::Corrupt("an idempotency key vanished while it was used".to_owned())
-            }),
-            // A repeated request gets its first answer whatever has happened to the catalogue since.
-            Err(GiveUp::Refused(reason)) => Ok(match known().await? {
-                Some(key) => Placed::Known(key),
-                None => Placed::Refused(reason),
-            }),
-            Err(GiveUp::NotChargeable(reason)) => Ok(match known().await? {
-                Some(key) => Placed::Known(key),
-                None => Placed::NotChargeable(reason),
-            }),
-            Err(GiveUp::Store(StoreError::Conflict(Constraint::OrderReference))) => {
-                let reference = command.reference.as_deref().unwrap_or_default();
-                let taken = self
-                    .shop(command.shop)
-                    .order_by_reference(reference)
-                    .await?;
-                taken.map(Placed::ReferenceTaken).ok_or_else(|| {
-                    StoreError::Corrupt("a reference is taken by no order".to_owned())
-                })
-            }
+            Ok(verdicts) => Ok(verdicts),
+            Err(GiveUp::Alone(verdict)) => Ok(vec![verdict]),
             Err(GiveUp::Store(error)) => Err(error),
         }
     }
 }
 
-async fn place(tx: &Tx, command: &PlaceOrder, number: Option<i64>) -> Result<PlacedOrder, GiveUp> {
-    let shop = tx.shop(command.shop);
-    let prices = shop.prices(&skus(&command.lines), command.currency).await?;
-    let quote = quote(command.currency, &command.lines, &prices).map_err(GiveUp::Refused)?;
-    if !quote.total.is_zero() {
-        (command.chargeable)(quote.total).map_err(GiveUp::NotChargeable)?;
+/// Numbers for a set, by shop, where they are taken outside its transaction.
+type Numbers = BTreeMap<ShopId, VecDeque<i64>>;
+
+async fn reserve_numbers(store: &Store, set: &[Arc<PlaceOrder>]) -> Result<Numbers, StoreError> {
+    let mut reserved = Numbers::new();
+    if store.engine() == Engine::Sqlite {
+        return Ok(reserved);
     }
-    let number = match number {
-        Some(number) => number,
-        None => numbers::advance(tx, command.shop, 1).await?,
-    };
+    Step::Number.before();
+    for (shop, count) in by_shop(set.iter().map(|one| one.shop)) {
+        reserved.insert(shop, store.reserve_numbers(shop, count).await?);
+    }
+    Step::Number.after();
+    Ok(reserved)
+}
+
+fn by_shop(shops: impl Iterator<Item = ShopId>) -> BTreeMap<ShopId, i64> {
+    let mut counts = BTreeMap::new();
+    for shop in shops {
+        let count: &mut i64 = counts.entry(shop).or_default();
+        *count = count.saturating_add(1);
+    }
+    counts
+}
+
+/// One member on its way through the transaction.
+struct Draft<'a> {
+    /// Its place in the set.
+    at: usize,
+    command: &'a PlaceOrder,
+    row: order::Model,
+    lines: Vec<line_item::Model>,
+    placed: PlacedOrder,
+    key: idempotency_key::Model,
+}
+
+async fn place(
+    tx: &Tx,
+    set: &[Arc<PlaceOrder>],
+    reserved: Numbers,
+) -> Result<Vec<Verdict>, GiveUp> {
+    let mut verdicts: Vec<Option<Verdict>> = Vec::with_capacity(set.len());
+    let mut priced: Vec<(usize, &PlaceOrder, Quote)> = Vec::with_capacity(set.len());
+    let catalogue = catalogue::prices(tx, &wanted_prices(set)).await?;
+    for (at, command) in set.iter().enumerate() {
+        let refusal = match price(command, &catalogue) {
+            Ok(quote) => {
+                priced.push((at, command, quote));
+                None
+            }
+            Err(refusal) => Some(refusal),
+        };
+        verdicts.push(refusal);
+    }
+    // Two processes that take the same keys and references in one order wait for each other instead of colliding.
+    priced.sort_by(|(_, a, _), (_, b, _)| {
+        (a.shop, &a.reference, &a.key.key).cmp(&(b.shop, &b.reference, &b.key.key))
+    });
+    let mut numbers = numbers_for(tx, &priced, reserved).await?;
+    let mut drafts = Vec::with_capacity(priced.len());
+    for (at, command, quote) in priced {
+        let number = numbers.get_mut(&command.shop).and_then(VecDeque::pop_front);
+        let number = number.ok_or_else(|| StoreError::Corrupt("too few numbers".to_owned()))?;
+        drafts.push(draft(tx, at, command, &quote, number)?);
+    }
+    claim_keys(tx, &mut drafts, &mut verdicts).await?;
+    insert_orders(tx, &mut drafts, &mut verdicts).await?;
+    let lines: Vec<_> = drafts.iter().flat_map(|one| one.lines.clone()).collect();
+    bulk::insert::<line_item::Entity>(tx, &lines).await?;
+    let mut events = Vec::with_capacity(drafts.len());
+    for one in &drafts {
+        events.extend(first_events(tx, one)?);
+    }
+    bulk::insert::<event::Entity>(tx, &events).await?;
+    for one in drafts {
+        if let Some(verdict) = verdicts.get_mut(one.at) {
+            *verdict = Some(Verdict::New(Box::new(one.placed)));
+        }
+    }
+    let verdicts = verdicts.into_iter().map(|verdict| {
+        verdict.ok_or_else(|| StoreError::Corrupt("a member without a verdict".to_owned()))
+    });
+    let mut verdicts: Vec<Verdict> = verdicts.collect::<Result<_, _>>()?;
+    match verdicts.as_slice() {
+        // What it took, such as its number, is given back.
+        [
+            Verdict::KeyKnown
+            | Verdict::ReferenceTaken
+            | Verdict::Refused(_)
+            | Verdict::NotChargeable(_),
+        ] => Err(verdicts.pop().map_or_else(
+            || StoreError::Corrupt("a set of nobody".to_owned()).into(),
+            GiveUp::Alone,
+        )),
+        _ => Ok(verdicts),
+    }
+}
+
+/// What must be looked up in the catalogue for a set.
+fn wanted_prices(set: &[Arc<PlaceOrder>]) -> BTreeSet<(ShopId, Currency, &str)> {
+    let skus = set.iter().flat_map(|command| {
+        command.lines.iter().filter_map(|line| match line {
+            WantedLine::Sku { sku, .. } => Some((command.shop, command.currency, sku.as_str())),
+            WantedLine::Inline { .. } => None,
+        })
+    });
+    skus.collect()
+}
+
+fn price(command: &PlaceOrder, catalogue: &Catalogue) -> Result<Quote, Verdict> {
+    let prices = catalogue.of(command.shop, command.currency);
+    let quote = quote(command.currency, &command.lines, prices).map_err(Verdict::Refused)?;
+    if !quote.total.is_zero() {
+        (command.chargeable)(quote.total).map_err(Verdict::NotChargeable)?;
+    }
+    Ok(quote)
+}
+
+async fn numbers_for(
+    tx: &Tx,
+    priced: &[(usize, &PlaceOrder, Quote)],
+    mut reserved: Numbers,
+) -> Result<Numbers, StoreError> {
+    if tx.engine == Engine::Sqlite {
+        for (shop, count) in by_shop(priced.iter().map(|(_, command, _)| command.shop)) {
+            let first = numbers::advance(tx, shop, count).await?;
+            let numbers = (first..first.saturating_add(count)).collect();
+            reserved.insert(shop, numbers);
+        }
+    }
+    Ok(reserved)
+}
+
+fn draft<'a>(
+    tx: &Tx,
+    at: usize,
+    command: &'a PlaceOrder,
+    quote: &Quote,
+    number: i64,
+) -> Result<Draft<'a>, StoreError> {
     let state = fold(&first_terms(command, quote.total), &[]);
     let free = state.counts_as_paid;
-    let row = order_row(tx, command, &quote, number, state.payment_status, free);
-    let lines = line_rows(tx, command, &quote);
+    let row = order_row(tx, command, quote, number, state.payment_status, free);
+    let lines = line_rows(tx, command, quote);
     let placed = PlacedOrder {
         order: orders::public(&row, &lines, command.mode)?,
         client_token: None,
@@ -167,46 +337,111 @@ async fn place(tx: &Tx, command: &PlaceOrder, number: Option<i64>) -> Result<Pla
         status: 201,
         body: to_json(&placed),
     };
-    if !shop.claim_key(&command.key, &row.id, Some(&answer)).await? {
-        return Err(GiveUp::KeyKnown);
+    let key = key_row(tx, command.shop, &command.key, &row.id, Some(&answer));
+    Ok(Draft {
+        at,
+        command,
+        row,
+        lines,
+        placed,
+        key,
+    })
+}
+
+/// Takes the members' keys; those whose key was used before leave the set.
+async fn claim_keys(
+    tx: &Tx,
+    drafts: &mut Vec<Draft<'_>>,
+    verdicts: &mut [Option<Verdict>],
+) -> Result<(), StoreError> {
+    let keys: Vec<_> = drafts.iter().map(|one| one.key.clone()).collect();
+    let id = idempotency_key::Column::Id;
+    let claimed = bulk::insert_new::<idempotency_key::Entity>(tx, &keys, id).await?;
+    keep(
+        drafts,
+        verdicts,
+        &claimed,
+        |one| &one.key.id,
+        || Verdict::KeyKnown,
+    );
+    Ok(())
+}
+
+/// Inserts the orders; those whose reference another order has leave the set and give their keys back.
+async fn insert_orders(
+    tx: &Tx,
+    drafts: &mut Vec<Draft<'_>>,
+    verdicts: &mut [Option<Verdict>],
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = drafts.iter().map(|one| one.row.clone()).collect();
+    if rows.iter().all(|row| row.reference.is_none()) {
+        return bulk::insert::<order::Entity>(tx, &rows).await;
     }
-    let data = order_data(&row, &lines, command.mode)?;
-    let (shop_id, order_id) = (row.shop_id.clone(), row.id.clone());
-    order::Entity::insert(order::ActiveModel::from(row))
-        .exec_without_returning(tx.conn())
-        .await
-        .map_err(StoreError::from)?;
-    line_item::Entity::insert_many(lines.into_iter().map(line_item::ActiveModel::from))
-        .exec_without_returning(tx.conn())
-        .await
-        .map_err(StoreError::from)?;
+    let inserted = bulk::insert_new::<order::Entity>(tx, &rows, order::Column::Id).await?;
+    let refused = drafts.iter().filter(|one| !inserted.contains(&one.row.id));
+    let (keys, named): (Vec<String>, Vec<bool>) = refused
+        .map(|one| (one.key.id.clone(), one.row.reference.is_some()))
+        .unzip();
+    if named.contains(&false) {
+        return Err(StoreError::Conflict(Constraint::Other));
+    }
+    if !keys.is_empty() {
+        idempotency_key::Entity::delete_many()
+            .filter(idempotency_key::Column::Id.is_in(keys))
+            .exec(tx.conn())
+            .await?;
+    }
+    keep(
+        drafts,
+        verdicts,
+        &inserted,
+        |one| &one.row.id,
+        || Verdict::ReferenceTaken,
+    );
+    Ok(())
+}
+
+/// Keeps the drafts whose id is among those named; the others get a verdict.
+fn keep(
+    drafts: &mut Vec<Draft<'_>>,
+    verdicts: &mut [Option<Verdict>],
+    named: &[String],
+    id: impl for<'d> Fn(&'d Draft<'_>) -> &'d String,
+    verdict: impl Fn() -> Verdict,
+) {
+    let named: BTreeSet<&String> = named.iter().collect();
+    drafts.retain(|one| {
+        let kept = named.contains(id(one));
+        if !kept && let Some(said) = verdicts.get_mut(one.at) {
+            *said = Some(verdict());
+        }
+        kept
+    });
+}
+
+fn first_events(tx: &Tx, draft: &Draft<'_>) -> Result<Vec<event::Model>, StoreError> {
+    let (row, command) = (&draft.row, draft.command);
+    let data = order_data(row, &draft.lines, command.mode)?;
     let mut events = vec![NewEvent {
         kind: EventType::OrderCreated,
         sequence: 1,
         data: data.clone(),
     }];
-    if free {
+    if row.paid_at.is_some() {
         events.push(NewEvent {
             kind: EventType::OrderPaid,
             sequence: 2,
             data,
         });
     }
-    insert_events(tx, &shop_id, &order_id, "request", &command.trace, events).await?;
-    Ok(placed)
-}
-
-fn skus(lines: &[WantedLine]) -> Vec<String> {
-    let mut skus: Vec<String> = lines
-        .iter()
-        .filter_map(|line| match line {
-            WantedLine::Sku { sku, .. } => Some(sku.clone()),
-            WantedLine::Inline { .. } => None,
-        })
-        .collect();
-    skus.sort_unstable();
-    skus.dedup();
-    skus
+    Ok(event_rows(
+        tx,
+        &row.shop_id,
+        &row.id,
+        "request",
+        &command.trace,
+        events,
+    ))
 }
 
 fn first_terms(command: &PlaceOrder, total: Money) -> Terms {

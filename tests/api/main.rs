@@ -5,6 +5,7 @@
 
 mod architecture;
 mod bad_input;
+mod batching;
 mod browsers;
 mod catalogue;
 mod checkouts;

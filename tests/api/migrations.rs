@@ -13,6 +13,7 @@ async fn open(database: &TestDatabase) -> Result<Store, StoreError> {
     let settings = DatabaseSettings {
         url: database.url(),
         max_connections: 4,
+        batch: 1,
     };
     Store::open(&settings, Clock::system()).await
 }
@@ -99,6 +100,7 @@ async fn many_processes_that_start_at_once_migrate_once() {
                 let settings = DatabaseSettings {
                     url,
                     max_connections: 2,
+                    batch: 1,
                 };
                 let store = Store::open(&settings, Clock::system()).await?;
                 let status = store.migrate_up().await?;

@@ -19,6 +19,7 @@ async fn open() -> (TestDatabase, Store) {
     let settings = DatabaseSettings {
         url: database.url(),
         max_connections: 4,
+        batch: 64,
     };
     let store = Store::open(&settings, Clock::system())
         .await

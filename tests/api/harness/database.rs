@@ -140,6 +140,7 @@ async fn make_template(server: &str) -> String {
         let settings = DatabaseSettings {
             url: format!("{base}/{fresh}"),
             max_connections: 2,
+            batch: 1,
         };
         let store = Store::open(&settings, Clock::system())
             .await

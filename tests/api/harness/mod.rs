@@ -405,6 +405,11 @@ impl Drop for TestApp {
     }
 }
 
+/// One to eight commands in a set.
+fn rand_batch() -> u32 {
+    u32::from(uuid::Uuid::new_v4().as_bytes()[0] % 8) + 1
+}
+
 fn config(
     database: &TestDatabase,
     provider_url: &str,
@@ -426,6 +431,13 @@ fn config(
             "secret_keys",
             vec!["1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="],
         ));
+    if let Ok(batch) = std::env::var("TILL_TEST_BATCH") {
+        let batch: u32 = match batch.as_str() {
+            "random" => rand_batch(),
+            size => size.parse().expect("a number or `random`"),
+        };
+        figment = figment.merge(("database.batch", batch));
+    }
     for (name, value) in &setup.settings {
         figment = figment.merge((*name, value));
     }

@@ -1,0 +1,194 @@
+//! Natural batching: members that wait are carried out together, and nobody ever waits for company.
+//!
+//! Whoever comes while nothing runs is carried out at once, alone. Those who come meanwhile wait, and the next
+//! set takes all of them that get along. So one caller has no delay, and a thousand share their commits.
+//!
+//! A set runs in a task of its own: a caller that goes away takes nothing with it. A set that fails or panics is
+//! carried out again one by one, so that only the member to blame fails.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sea_orm::{DbErr, RuntimeErr};
+use tokio::sync::oneshot;
+
+use super::{Store, StoreError};
+
+/// The most members that wait; more are turned away at once instead of late.
+const WAITING: usize = 2_048;
+
+/// Commands that can be carried out together.
+pub(super) trait Member: Send + Sync + 'static {
+    /// What becomes of one.
+    type Outcome: Send + 'static;
+
+    /// Names of what it touches alone: two members of one set have none in common.
+    fn claims(&self) -> Vec<String>;
+
+    /// Carries out a set in one transaction; the outcomes are in the members' order.
+    fn run(
+        store: &Store,
+        set: &[Arc<Self>],
+    ) -> impl Future<Output = Result<Vec<Self::Outcome>, StoreError>> + Send;
+}
+
+type Answer<M> = oneshot::Sender<Result<<M as Member>::Outcome, StoreError>>;
+
+struct Waiting<M: Member> {
+    member: Arc<M>,
+    claims: Vec<String>,
+    answer: Answer<M>,
+}
+
+struct State<M: Member> {
+    waiting: VecDeque<Waiting<M>>,
+    /// How many sets run now.
+    running: usize,
+    /// What the members of running sets touch alone.
+    taken: std::collections::HashSet<String>,
+}
+
+/// The queue of one kind of command.
+pub(super) struct Batcher<M: Member> {
+    state: Mutex<State<M>>,
+    /// The most sets that run at once.
+    lanes: usize,
+}
+
+impl<M: Member> Batcher<M> {
+    /// A queue whose sets run on so many connections.
+    pub fn new(lanes: usize) -> Arc<Batcher<M>> {
+        Arc::new(Batcher {
+            state: Mutex::new(State {
+                waiting: VecDeque::new(),
+                running: 0,
+                taken: std::collections::HashSet::new(),
+            }),
+            lanes,
+        })
+    }
+
+    /// Carries out one member, together with whoever else waits.
+    ///
+    /// # Errors
+    /// The member's own; [`StoreError::Full`] when too many wait; [`StoreError::Panicked`].
+    pub async fn submit(
+        self: &Arc<Self>,
+        store: &Store,
+        member: M,
+    ) -> Result<M::Outcome, StoreError> {
+        let (answer, outcome) = oneshot::channel();
+        let waiting = Waiting {
+            claims: member.claims(),
+            member: Arc::new(member),
+            answer,
+        };
+        if self.enqueue(waiting)? {
+            let (queue, store) = (Arc::clone(self), store.clone());
+            tokio::spawn(async move { queue.drive(&store).await });
+        }
+        outcome.await.unwrap_or(Err(StoreError::Panicked))
+    }
+
+    /// Whether a lane is free for what waits now.
+    fn enqueue(&self, waiting: Waiting<M>) -> Result<bool, StoreError> {
+        let mut state = self.lock();
+        if state.waiting.len() >= WAITING {
+            return Err(StoreError::Full);
+        }
+        state.waiting.push_back(waiting);
+        let free = state.running < self.lanes;
+        if free {
+            state.running = state.running.saturating_add(1);
+        }
+        Ok(free)
+    }
+
+    /// Carries out sets until nothing waits that gets along with what the other lanes do.
+    async fn drive(&self, store: &Store) {
+        while let Some(set) = self.next(store.batch_limit()) {
+            let claims: Vec<String> = set.iter().flat_map(|one| one.claims.clone()).collect();
+            carry_out(store, set).await;
+            let mut state = self.lock();
+            for claim in &claims {
+                state.taken.remove(claim);
+            }
+        }
+    }
+
+    /// The next set; none ends the lane. What cannot run beside another lane's set is left to that lane, which
+    /// looks again when its set has ended.
+    fn next(&self, limit: usize) -> Option<Vec<Waiting<M>>> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let mut set = Vec::new();
+        let mut left = VecDeque::with_capacity(state.waiting.len());
+        while let Some(one) = state.waiting.pop_front() {
+            let alone = one.claims.iter().all(|claim| !state.taken.contains(claim));
+            if set.len() < limit && alone {
+                state.taken.extend(one.claims.iter().cloned());
+                set.push(one);
+            } else {
+                left.push_back(one);
+            }
+        }
+        state.waiting = left;
+        if set.is_empty() {
+            state.running = state.running.saturating_sub(1);
+            return None;
+        }
+        Some(set)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State<M>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Carries out a set and tells each member what became of it.
+async fn carry_out<M: Member>(store: &Store, set: Vec<Waiting<M>>) {
+    let members: Vec<Arc<M>> = set.iter().map(|one| Arc::clone(&one.member)).collect();
+    match guarded(store, members).await {
+        Ok(outcomes) => {
+            for (one, outcome) in set.into_iter().zip(outcomes) {
+                // A caller that went away does not ask any more.
+                let _ = one.answer.send(Ok(outcome));
+            }
+        }
+        // Nothing would get through one by one either, only later.
+        Err(StoreError::Unavailable(_)) if set.len() > 1 => {
+            for one in set {
+                let reason = RuntimeErr::Internal("it failed for the whole set".to_owned());
+                let error = StoreError::Unavailable(DbErr::Conn(reason));
+                let _ = one.answer.send(Err(error));
+            }
+        }
+        Err(error) if set.len() == 1 => {
+            if let Some(one) = set.into_iter().next() {
+                let _ = one.answer.send(Err(error));
+            }
+        }
+        Err(error) => {
+            tracing::debug!(members = set.len(), %error, "a set failed and is carried out one by one");
+            for one in set {
+                let alone = guarded(store, vec![Arc::clone(&one.member)]).await;
+                let outcome = alone.and_then(|mut outcomes| {
+                    outcomes
+                        .pop()
+                        .ok_or_else(|| StoreError::Corrupt("a set without outcomes".to_owned()))
+                });
+                let _ = one.answer.send(outcome);
+            }
+        }
+    }
+}
+
+/// Runs a set in a task of its own, which may panic.
+async fn guarded<M: Member>(
+    store: &Store,
+    members: Vec<Arc<M>>,
+) -> Result<Vec<M::Outcome>, StoreError> {
+    let store = store.clone();
+    let running = tokio::spawn(async move { M::run(&store, &members).await });
+    running.await.unwrap_or(Err(StoreError::Panicked))
+}

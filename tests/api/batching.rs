@@ -1,0 +1,314 @@
+//! Orders that come at once share transactions: fewer statements, and no member feels its neighbours.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::json;
+use till::domain::access::{KeyKind, Mode, Trace};
+use till::domain::currency::Currency;
+use till::domain::money::Money;
+use till::domain::order::{Customer, Metadata};
+use till::domain::pricing::{PricingError, WantedLine};
+use till::store::idempotency::KeyClaim;
+use till::store::{PlaceOrder, Placed, StoreError};
+use tokio::sync::Barrier;
+
+use crate::harness::actor::{fresh_key, two_mugs};
+use crate::harness::{Setup, TestApp};
+
+/// The most statements one order may take, with the beginning and the end of its transaction.
+const ALONE: u64 = 8;
+const MEMBERS: u64 = 64;
+
+/// An order as the service hands it to the store.
+fn command(app: &TestApp, key: &str, reference: Option<&str>, sku: &str) -> PlaceOrder {
+    PlaceOrder {
+        id: app.clock.id(),
+        shop: app.shop.id,
+        mode: Mode::Test,
+        currency: Currency::from_code("EUR").expect("EUR"),
+        reference: reference.map(str::to_owned),
+        customer: Customer::default(),
+        shipping_address: None,
+        billing_address: None,
+        metadata: Metadata::default(),
+        lines: vec![WantedLine::Sku {
+            sku: sku.to_owned(),
+            quantity: 2,
+        }],
+        chargeable: Arc::new(|_| Ok(())),
+        key: KeyClaim {
+            kind: KeyKind::Secret,
+            route: "POST /v1/orders",
+            key: key.to_owned(),
+            fingerprint: "5".repeat(64),
+        },
+        token_key: 1,
+        expires_at: app.clock.now().plus_ms(60_000_000),
+        trace: Trace {
+            request_id: None,
+            actor: "system".to_owned(),
+        },
+    }
+}
+
+/// Hands commands to the store while its lanes are busy, so that they wait together.
+async fn together(app: &TestApp, commands: Vec<PlaceOrder>) -> Vec<Result<Placed, StoreError>> {
+    let store = &app.services.store;
+    let gate = Arc::new(Barrier::new(3));
+    let first = (0..2).map(|_| {
+        let (blocker, gate) = (command(app, &fresh_key(), None, "mug"), gate.clone());
+        PlaceOrder {
+            // Runs inside the transaction of its lane.
+            chargeable: Arc::new(move |total: Money| {
+                let gate = gate.clone();
+                tokio::task::block_in_place(|| {
+                    tokio::runtime::Handle::current().block_on(gate.wait());
+                });
+                let _ = total;
+                Ok(())
+            }),
+            ..blocker
+        }
+    });
+    let lanes = match store.engine() {
+        till::store::Engine::Sqlite => 1,
+        till::store::Engine::Postgres => 2,
+    };
+    let first: Vec<_> = first.take(lanes).collect();
+    let missing = 2 - lanes;
+    // One lane each.
+    let blockers = first.into_iter().zip(0_u64..).map(async |(one, at)| {
+        tokio::time::sleep(Duration::from_millis(50 * at)).await;
+        store.place_order(one).await
+    });
+    let blockers = join_all(blockers);
+    let members = async {
+        // The lanes are taken before anything else comes.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let members = join_all(commands.into_iter().map(|one| store.place_order(one)));
+        let open = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            for _ in 0..missing {
+                let gate = gate.clone();
+                tokio::spawn(async move { gate.wait().await });
+            }
+            gate.wait().await;
+        };
+        tokio::join!(members, open).0
+    };
+    let (blockers, members) = tokio::join!(blockers, members);
+    for blocker in blockers {
+        assert!(matches!(blocker, Ok(Placed::New(_))), "{blocker:?}");
+    }
+    members
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_alone_takes_few_statements() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    shop.place_order().await;
+    let before = app.services.store.statements();
+    shop.place_order().await;
+    let taken = app.services.store.statements() - before + 2;
+    println!("an order alone: {taken} statements");
+    assert!(taken <= ALONE, "{taken} statements");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_wait_share_their_statements() {
+    let app = TestApp::quiet().await;
+    let commands = (0..MEMBERS).map(|_| command(&app, &fresh_key(), None, "mug"));
+    let commands: Vec<_> = commands.collect();
+    let before = app.services.store.statements();
+    let placed = together(&app, commands).await;
+    let taken = app.services.store.statements() - before;
+    for one in &placed {
+        assert!(matches!(one, Ok(Placed::New(_))), "{one:?}");
+    }
+    println!("{MEMBERS} orders that waited: {taken} statements");
+    assert!(
+        taken < MEMBERS * 2,
+        "{taken} statements for {MEMBERS} orders"
+    );
+    let mut numbers: Vec<String> = Vec::new();
+    for one in placed {
+        let Ok(Placed::New(one)) = one else { continue };
+        numbers.push(one.order.number.clone());
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len() as u64, MEMBERS, "a number each");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_member_of_a_set_gets_its_own_answer() {
+    let app = TestApp::quiet().await;
+    let store = &app.services.store;
+    let used = command(&app, "used", Some("taken"), "mug");
+    let first = store.place_order(used.clone()).await.expect("placed");
+    let Placed::New(first) = first else {
+        panic!("{first:?}")
+    };
+    let panicking = PlaceOrder {
+        chargeable: Arc::new(|_| panic!("on purpose")),
+        ..command(&app, &fresh_key(), None, "mug")
+    };
+    let commands = vec![
+        command(&app, &fresh_key(), None, "mug"),
+        command(&app, "used", None, "mug"),
+        command(&app, &fresh_key(), Some("taken"), "mug"),
+        command(&app, &fresh_key(), None, "nothing"),
+        PlaceOrder {
+            chargeable: Arc::new(|_| Err("because".to_owned())),
+            ..command(&app, &fresh_key(), None, "mug")
+        },
+        command(&app, "twice", Some("new"), "shirt"),
+        command(&app, "twice", Some("new"), "shirt"),
+        command(&app, "other", Some("new"), "shirt"),
+        command(&app, &fresh_key(), None, "free"),
+    ];
+    for commands in [
+        commands.clone(),
+        // The same again: what was placed is known now. And one that takes the whole set down.
+        [commands, vec![panicking]].concat(),
+    ] {
+        let second = commands.len() == 10;
+        let outcomes = together(&app, commands).await;
+        let said: Vec<String> = outcomes.iter().map(|one| said(one, &first)).collect();
+        let wanted = [
+            if second { "known" } else { "new" },
+            "known first",
+            "taken by first",
+            "no such product",
+            "because",
+            if second { "known" } else { "new" },
+            "known",
+            "taken",
+            if second { "known" } else { "new" },
+            "panicked",
+        ];
+        assert_eq!(said, wanted[..said.len()]);
+    }
+    // A refusal burns no key.
+    assert_eq!(app.keys_stored().await, 4 + blockers(&app) * 2);
+    app.finish().await;
+}
+
+fn blockers(app: &TestApp) -> i64 {
+    match app.services.store.engine() {
+        till::store::Engine::Sqlite => 1,
+        till::store::Engine::Postgres => 2,
+    }
+}
+
+fn said(outcome: &Result<Placed, StoreError>, first: &till::domain::order::PlacedOrder) -> String {
+    match outcome {
+        Ok(Placed::New(_)) => "new".to_owned(),
+        Ok(Placed::Known(known)) if known.resource_id == first.order.id.to_string() => {
+            "known first".to_owned()
+        }
+        Ok(Placed::Known(_)) => "known".to_owned(),
+        Ok(Placed::ReferenceTaken(order)) if *order == first.order.id => {
+            "taken by first".to_owned()
+        }
+        Ok(Placed::ReferenceTaken(_)) => "taken".to_owned(),
+        Ok(Placed::Refused(PricingError::UnknownSku { .. })) => "no such product".to_owned(),
+        Ok(Placed::Refused(other)) => other.to_string(),
+        Ok(Placed::NotChargeable(why)) => why.clone(),
+        Err(StoreError::Panicked) => "panicked".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_wait_too_long_is_turned_away_at_once() {
+    let app = TestApp::quiet().await;
+    let commands = (0..2_100).map(|_| command(&app, &fresh_key(), None, "mug"));
+    let outcomes = together(&app, commands.collect()).await;
+    let placed = outcomes
+        .iter()
+        .filter(|one| matches!(one, Ok(Placed::New(_))));
+    let refused = outcomes
+        .iter()
+        .filter(|one| matches!(one, Err(StoreError::Full)));
+    assert_eq!((placed.count(), refused.count()), (2_048, 2_100 - 2_048));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_goes_away_takes_nobody_with_it() {
+    let app = TestApp::quiet().await;
+    let commands: Vec<_> = (0..16)
+        .map(|_| command(&app, &fresh_key(), None, "mug"))
+        .collect();
+    let store = &app.services.store;
+    let leaving = commands.iter().cloned().map(|one| {
+        let store = (**store).clone();
+        let task = tokio::spawn(async move { store.place_order(one).await });
+        async move {
+            tokio::task::yield_now().await;
+            task.abort();
+            let _ = task.await;
+        }
+    });
+    let staying: Vec<_> = (0..16)
+        .map(|_| command(&app, &fresh_key(), None, "mug"))
+        .collect();
+    let staying = join_all(staying.into_iter().map(|one| store.place_order(one)));
+    let (placed, _) = tokio::join!(staying, join_all(leaving));
+    for one in &placed {
+        assert!(matches!(one, Ok(Placed::New(_))), "{one:?}");
+    }
+    // Whether those who left had been placed is open; asking again with the same key says so, once.
+    let again = join_all(commands.into_iter().map(|one| store.place_order(one))).await;
+    assert!(
+        again
+            .iter()
+            .all(|one| matches!(one, Ok(Placed::New(_) | Placed::Known(_))))
+    );
+    assert_eq!(app.orders_stored().await, 32);
+    app.finish().await;
+}
+
+/// Over HTTP, with sets of every size allowed: the same answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_size_of_sets_changes_no_answer() {
+    for batch in [1, 2, 7, 64] {
+        let app = TestApp::with(Setup {
+            settings: vec![("database.batch", batch.into())],
+            ..Setup::default()
+        })
+        .await;
+        let shop = app.merchant().await;
+        let mut body = two_mugs();
+        body["reference"] = json!("only one");
+        let plain = two_mugs();
+        let keys: Vec<String> = (0..20).map(|_| fresh_key()).collect();
+        // Each key twice, and twenty orders with one reference.
+        let twice = keys
+            .iter()
+            .chain(&keys)
+            .map(|key| shop.post_with_key("/v1/orders", key, &plain));
+        let named = (0..20).map(|_| shop.post("/v1/orders", &body));
+        let (twice, named) = tokio::join!(join_all(twice), join_all(named));
+        assert!(twice.iter().all(|answer| answer.status == 201));
+        let replayed = twice
+            .iter()
+            .filter(|answer| answer.header("idempotent-replayed").is_some());
+        assert_eq!(replayed.count(), 20, "at {batch}");
+        let made = named.iter().filter(|answer| answer.status == 201).count();
+        assert_eq!(made, 1, "at {batch}");
+        for answer in named {
+            if answer.status != 201 {
+                answer.problem(409, "reference_taken");
+            }
+        }
+        assert_eq!(app.orders_stored().await, 21);
+        app.finish().await;
+    }
+}
