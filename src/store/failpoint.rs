@@ -70,6 +70,8 @@ steps! {
     Fetch = "fetch",
     /// Asking the provider for a payment's refunds.
     FetchRefunds = "fetch_refunds",
+    /// Asking the provider whether it made a session.
+    FindSession = "find_session",
     /// Settling what came of making a session.
     SettleSessionCreate = "settle_session_create",
     /// Settling what came of ending a session.

@@ -43,11 +43,14 @@ pub enum Story {
     Doubted,
     /// A webhook about it cannot be read.
     Unreadable,
+    /// For a day nobody could say whether its session was made.
+    CreationLost,
 }
 
 /// Every story, the longest first.
-pub const STORIES: [Story; 17] = [
+pub const STORIES: [Story; 18] = [
     Story::Doubted,
+    Story::CreationLost,
     Story::WebhooksLost,
     Story::RefundWebhooksLost,
     Story::AnswerLost,
@@ -104,6 +107,7 @@ pub fn story_of(step: Step) -> Story {
         Step::SettlePaymentRefresh => Story::RefundDeclined,
         Step::SettleDoubt => Story::Doubted,
         Step::KeepEvent => Story::Unreadable,
+        Step::FindSession => Story::CreationLost,
     }
 }
 
@@ -132,14 +136,17 @@ impl Story {
                 session: None,
             };
         }
-        let mut body = checkout_body();
-        if matches!(self, Story::Captured | Story::Voided) {
-            body["capture"] = json!("manual");
-        }
-        let session = phoenix
-            .post(&checkout_path(&order), &body)
-            .await
-            .expect(201);
+        let session = match self {
+            Story::CreationLost => creation_lost(phoenix, &order).await,
+            _ => {
+                let mut body = checkout_body();
+                if matches!(self, Story::Captured | Story::Voided) {
+                    body["capture"] = json!("manual");
+                }
+                let path = checkout_path(&order);
+                phoenix.post(&path, &body).await.expect(201)
+            }
+        };
         let way = Way {
             phoenix,
             order,
@@ -162,11 +169,33 @@ async fn placed(phoenix: &Phoenix) -> String {
     order["id"].as_str().expect("an id").to_owned()
 }
 
+/// A session whose creation was not answered for a day, once it has been looked for and found.
+async fn creation_lost(phoenix: &Phoenix, order: &str) -> Value {
+    let lost = json!({"on": "checkout.session.create", "do": "reset_mid_response"});
+    let set = phoenix.provider.post("/_simulator/faults", &lost);
+    set.await.expect(200);
+    let (path, body) = (checkout_path(order), checkout_body());
+    let key = uuid::Uuid::new_v4().to_string();
+    let post = reqwest::Method::POST;
+    let ask = async || phoenix.ask(&post, &path, Some(&key), Some(&body)).await;
+    let first = ask().await.status;
+    assert_eq!(first, 202);
+    let a_day_later = format!(
+        "UPDATE provider_call SET created_at = created_at - 84600000, next_at = 0 \
+         WHERE kind = 'session_create' AND order_id = '{order}'"
+    );
+    phoenix.sandbox.change(&[&a_day_later]).await;
+    phoenix
+        .until("it was found", async || ask().await.status == 201)
+        .await;
+    ask().await.expect(201)
+}
+
 impl Way<'_> {
     async fn go(&self, story: Story) {
         match story {
             Story::Placed => {}
-            Story::Paid => self.paid().await,
+            Story::Paid | Story::CreationLost => self.paid().await,
             Story::Refunded => {
                 self.paid().await;
                 self.refunded().await;
