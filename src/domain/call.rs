@@ -77,6 +77,40 @@ pub fn may_resend(created_at: Timestamp, now: Timestamp) -> bool {
     now.since(created_at) < RESEND_LIMIT_MS
 }
 
+/// How long to wait before a call without an outcome is taken up again, in milliseconds, `age_ms` after it was
+/// written and after `tries` tries: never past the moment from which it is looked up instead.
+#[must_use]
+pub fn resend_wait_ms(tries: u32, age_ms: i64) -> i64 {
+    let left = RESEND_LIMIT_MS.saturating_sub(age_ms).max(0);
+    retry_delay_ms(tries).min(left)
+}
+
+/// How long to wait before a session is looked up again, in milliseconds, `age_ms` after the call about it was
+/// written; none once people have to be told. A customer may be able to pay it for its first day; after the
+/// second nobody gains anything by waiting on.
+#[must_use]
+pub fn look_up_wait_ms(age_ms: i64) -> Option<i64> {
+    if age_ms < DAY_MS {
+        Some(10 * MINUTE_MS)
+    } else if age_ms < 2 * DAY_MS {
+        Some(HOUR_MS)
+    } else {
+        None
+    }
+}
+
+/// How far a provider's clock may be from ours, in milliseconds, and how late a request may have reached it.
+const WINDOW_SLACK_MS: i64 = HOUR_MS;
+
+/// When a provider can have carried out a call that was written at `created_at`, by its clock: it was never sent
+/// before, nor after its key could have been forgotten.
+#[must_use]
+pub fn execution_window(created_at: Timestamp) -> (Timestamp, Timestamp) {
+    let from = created_at.plus_ms(-WINDOW_SLACK_MS);
+    let until = created_at.plus_ms(RESEND_LIMIT_MS.saturating_add(WINDOW_SLACK_MS));
+    (from, until)
+}
+
 /// How long to wait before a payment with something open is asked about again, in milliseconds, after `polls`
 /// questions: webhooks come within minutes, and what they missed is not urgent.
 #[must_use]

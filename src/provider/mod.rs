@@ -71,6 +71,13 @@ pub trait PaymentProvider: Send + Sync {
     /// [`FetchError`] when no answer, or not the whole one, could be had.
     async fn refunds_of(&self, intent: &str) -> Result<Vec<Observed>, FetchError>;
 
+    /// The provider's id of the session that carries these marks; none when there surely is none among those
+    /// made at that time.
+    ///
+    /// # Errors
+    /// [`FetchError`] when no answer, or not the whole one, could be had.
+    async fn find_session(&self, sought: &SoughtSession) -> Result<Option<String>, FetchError>;
+
     /// Makes one harmless request, to see whether the provider can be reached and takes the credentials.
     ///
     /// # Errors
@@ -123,6 +130,19 @@ pub struct NewSession {
     pub customer_email: Option<String>,
     /// When the session stops being payable.
     pub expires_at: Timestamp,
+}
+
+/// A session that may have been created, to be looked for among all of the account's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SoughtSession {
+    /// Our session id, as it was sent as a mark.
+    pub session: CheckoutSessionId,
+    /// This database's id, as it was sent as a mark.
+    pub deployment: String,
+    /// When it can have been created at the earliest.
+    pub from: Timestamp,
+    /// When it can have been created at the latest.
+    pub until: Timestamp,
 }
 
 /// A refund to be asked for.

@@ -7,13 +7,17 @@
 use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
-use crate::domain::call::{CallKind, CallStatus, may_resend, retry_delay_ms};
+use crate::domain::call::{
+    CallKind, CallStatus, execution_window, look_up_wait_ms, may_resend, resend_wait_ms,
+};
 use crate::domain::checkout::{Wanted, disagreement};
 use crate::domain::ids::{OrderId, PaymentId};
-use crate::domain::observed::{Observed, ObservedIntentStatus};
+use crate::domain::observed::{Observed, ObservedIntentStatus, ObservedSessionStatus};
 use crate::domain::settlement::{FactDraft, FactKind};
 use crate::domain::time::DAY_MS;
-use crate::provider::{Ambiguity, CallResult, Decline, FetchError, Outcome, Reference};
+use crate::provider::{
+    Ambiguity, CallResult, Decline, FetchError, Outcome, Reference, SoughtSession,
+};
 use crate::store::StoreError;
 use crate::store::calls::{AttemptNote, ClaimedCall};
 use crate::store::checkouts::SessionRecord;
@@ -99,10 +103,10 @@ impl Services {
                 self.declined(call, note, subject, &abandoned()).await
             }
             CallResult::Unknown(_) => {
-                let now = self.clock.now().ms();
-                let wait = retry_delay_ms(call.attempt)
+                let now = self.clock.now();
+                let wait = resend_wait_ms(call.attempt, now.since(call.created_at))
                     .max(retry_after_ms.unwrap_or(0))
-                    .max(self.gate.closed_for_ms(now).unwrap_or(0));
+                    .max(self.gate.closed_for_ms(now.ms()).unwrap_or(0));
                 let kept = self.store.call_unknown(&call, wait, &note).await;
                 kept.map(|()| Performed::Unknown)
             }
@@ -195,12 +199,10 @@ impl Services {
             provider_request_id: None,
         };
         let found = match subject {
-            // A session this old can no longer be paid, and if it was, its webhook names us.
-            Subject::Session(_) => {
-                return self
-                    .declined(call, note("abandoned"), subject, &abandoned())
-                    .await;
-            }
+            Subject::Session(session) => match call.kind {
+                CallKind::SessionExpire => self.look_at_session(session).await,
+                _ => self.look_for_session(&call, session).await,
+            },
             Subject::Payment(payment) => self.look_at_payment(&call, payment).await,
             Subject::Refund(refund) => self.look_at_refund(refund).await,
         };
@@ -217,24 +219,92 @@ impl Services {
                 self.declined(call, note("found_not_done"), subject, &decline)
                     .await
             }
-            Err(error) => {
-                tracing::error!(
-                    provider_call.id = %call.id,
-                    error = %chain(&error),
-                    "nobody can say whether call `{}` was carried out; it is in review and asked about daily",
-                    call.id
-                );
-                let trace = call.trace.clone();
-                let source = Source::Doubt {
-                    call,
-                    note: note("outcome_unknown"),
-                    retry_in_ms: DAY_MS,
-                };
-                let command = self.settle_command(source, trace);
-                self.store.settle(&command).await?;
-                Ok(Performed::Unknown)
-            }
+            Err(error) => match self.may_wait(&call, subject, &error) {
+                Some(wait) => {
+                    tracing::warn!(
+                        provider_call.id = %call.id,
+                        error = %chain(&error),
+                        "the provider does not say yet whether call `{}` was carried out; it is asked again",
+                        call.id
+                    );
+                    let note = note("not_looked_up");
+                    let kept = self.store.call_unknown(&call, wait, &note).await;
+                    kept.map(|()| Performed::Unknown)
+                }
+                None => self.in_doubt(call, note("outcome_unknown"), &error).await,
+            },
         }
+    }
+
+    /// How long to wait before a session is looked up again, in milliseconds; none when people are to be told.
+    /// Money in doubt is people's at once, and so is an answer that will not change by itself.
+    fn may_wait(&self, call: &ClaimedCall, subject: &Subject, error: &FetchError) -> Option<i64> {
+        let (Subject::Session(_), FetchError::Unavailable(_)) = (subject, error) else {
+            return None;
+        };
+        let now = self.clock.now();
+        let wait = look_up_wait_ms(now.since(call.created_at))?;
+        Some(wait.max(self.gate.closed_for_ms(now.ms()).unwrap_or(0)))
+    }
+
+    /// Nobody can say whether a call was carried out: people are told, and it is asked about again every day.
+    async fn in_doubt(
+        &self,
+        call: ClaimedCall,
+        note: AttemptNote,
+        error: &FetchError,
+    ) -> Result<Performed, StoreError> {
+        tracing::error!(
+            provider_call.id = %call.id,
+            error = %chain(error),
+            "nobody can say whether call `{}` was carried out; it is in review and asked about daily",
+            call.id
+        );
+        let trace = call.trace.clone();
+        let source = Source::Doubt {
+            call,
+            note,
+            retry_in_ms: DAY_MS,
+        };
+        let command = self.settle_command(source, trace);
+        self.store.settle(&command).await?;
+        Ok(Performed::Unknown)
+    }
+
+    /// Whether a session was created, by the list of all sessions made while it can have been; none when it
+    /// clearly was not.
+    async fn look_for_session(
+        &self,
+        call: &ClaimedCall,
+        session: &SessionRecord,
+    ) -> Result<Option<Vec<Observed>>, FetchError> {
+        let (from, until) = execution_window(call.created_at);
+        let sought = SoughtSession {
+            session: session.id,
+            deployment: self.deployment.clone(),
+            from,
+            until,
+        };
+        let Some(found) = self.session_found_counted(&sought).await? else {
+            return Ok(None);
+        };
+        let observed = self.fetch_counted(&Reference::Session(found)).await?;
+        Ok(Some(vec![observed]))
+    }
+
+    /// Whether a session was ended, by the session; none when it clearly was not.
+    async fn look_at_session(
+        &self,
+        session: &SessionRecord,
+    ) -> Result<Option<Vec<Observed>>, FetchError> {
+        let id = session.provider_session_id.clone();
+        let id = id.ok_or(FetchError::NotFound)?;
+        let observed = self.fetch_counted(&Reference::Session(id)).await?;
+        let ended = match &observed {
+            Observed::Session(answer) => answer.status == ObservedSessionStatus::Expired,
+            _ => false,
+        };
+        Ok(ended.then(|| vec![observed]))
     }
 
     /// Whether a capture or a void was done, by the intent; none when it clearly was not.

@@ -9,13 +9,15 @@ use super::{ServiceError, Services};
 use crate::domain::call::CallKind;
 use crate::domain::observed::Observed;
 use crate::domain::time::Timestamp;
-use crate::provider::{Ambiguity, CallResult, FetchError, Outcome, Reference};
+use crate::provider::{Ambiguity, CallResult, FetchError, Outcome, Reference, SoughtSession};
 use crate::store::calls::ClaimedCall;
 use crate::store::failpoint::Step;
 use crate::store::settle::Settled;
 
 /// For how long the queues are not counted again, in milliseconds.
 const QUEUES_HOLD_MS: i64 = 5_000;
+/// How long reading the provider's list of sessions may take: less than a call's lease.
+const LONGEST_LIST: Duration = Duration::from_secs(14);
 
 impl Services {
     /// All metrics in Prometheus' text format. The queues are counted at most every five seconds; while the
@@ -140,6 +142,30 @@ impl Services {
         let outcome = fetched.as_ref().map_or("failed", |_| "succeeded");
         self.count_call("refund_list", outcome, started.elapsed());
         fetched
+    }
+
+    /// The provider's id of a session that carries our marks; a list that takes too long to read is no answer,
+    /// because whoever asks has the call's lease only for so long.
+    pub(super) async fn session_found_counted(
+        &self,
+        sought: &SoughtSession,
+    ) -> Result<Option<String>, FetchError> {
+        let started = Instant::now();
+        let Some(_permit) = self.gate.enter(self.clock.now().ms()) else {
+            return Err(FetchError::Unavailable(Ambiguity::TurnedAway));
+        };
+        Step::FindSession.before();
+        let found = self.provider.find_session(sought);
+        let found = tokio::time::timeout(LONGEST_LIST, found).await;
+        let found = found.unwrap_or_else(|_| {
+            let why = "its list of sessions takes too long to read";
+            Err(FetchError::Refused(why.to_owned()))
+        });
+        Step::FindSession.after();
+        self.note_sign(sign_of(&found)).await;
+        let outcome = found.as_ref().map_or("failed", |_| "succeeded");
+        self.count_call("session_list", outcome, started.elapsed());
+        found
     }
 
     /// Tells the breaker; when that closes it, what had to wait is due.

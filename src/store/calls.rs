@@ -385,7 +385,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn wake_calls(&self, account: AccountId) -> Result<u64, StoreError> {
-        self.write(|tx| async move {
+        self.write_at(Step::WakeCalls, |tx| async move {
             let text = format!(
                 "UPDATE provider_call SET next_at = {now} WHERE provider_account_id = ? \
                  AND status = 'unknown' AND review_at IS NULL AND next_at > {now}",
@@ -418,7 +418,7 @@ impl Store {
             return Ok(None);
         };
         let (id, token) = (&candidate.id, &lease_token());
-        self.write(|tx| async move {
+        self.write_at(Step::ClaimStaleCreation, |tx| async move {
             let now = tx.now_sql();
             let text = format!(
                 "UPDATE provider_call SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \

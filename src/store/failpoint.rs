@@ -70,6 +70,8 @@ steps! {
     Fetch = "fetch",
     /// Asking the provider for a payment's refunds.
     FetchRefunds = "fetch_refunds",
+    /// Asking the provider whether it made a session.
+    FindSession = "find_session",
     /// Settling what came of making a session.
     SettleSessionCreate = "settle_session_create",
     /// Settling what came of ending a session.
@@ -94,6 +96,8 @@ steps! {
     SettleRefresh = "settle_refresh",
     /// Settling what somebody asked about a payment.
     SettlePaymentRefresh = "settle_payment_refresh",
+    /// Settling a webhook that somebody asked to be tried again.
+    SettleReplay = "settle_replay",
     /// Settling that nobody can say whether a call was carried out.
     SettleDoubt = "settle_doubt",
     /// Closing an order that nothing can bring money any more.
@@ -110,8 +114,14 @@ steps! {
     ClaimSessions = "claim_sessions",
     /// Claiming the payments to ask about.
     ClaimPayments = "claim_payments",
+    /// Claiming the creation of a session that is to be given up.
+    ClaimStaleCreation = "claim_stale_creation",
+    /// Making the calls due that waited for a provider that answers again.
+    WakeCalls = "wake_calls",
     /// Claiming the webhooks to try again.
     ClaimEvents = "claim_events",
+    /// Claiming the webhook that somebody asked to be tried again.
+    ClaimReplay = "claim_replay",
     /// Giving a session back about which there was no answer.
     PollFailed = "poll_failed",
     /// Giving a payment back about which there was no answer.

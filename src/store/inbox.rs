@@ -70,6 +70,8 @@ pub struct ClaimedEvent {
     pub token: String,
     /// When it arrived.
     pub received_at: Timestamp,
+    /// Whether somebody asked for this try.
+    pub by_hand: bool,
 }
 
 /// What becomes of an event.
@@ -250,6 +252,7 @@ pub(super) fn claimed(row: row::Model) -> Result<ClaimedEvent, StoreError> {
         attempt: u32::try_from(row.attempt_count).unwrap_or(u32::MAX),
         token: row.lease_token.ok_or_else(|| gone("lease"))?,
         received_at: Timestamp::from_ms(row.received_at),
+        by_hand: false,
     })
 }
 

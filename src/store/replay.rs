@@ -6,6 +6,7 @@ use sea_orm::{
     Value,
 };
 
+use super::failpoint::Step;
 use super::inbox::{ClaimedEvent, LEASE_MS, claimed};
 use super::rows::{lease_token, parse, sql};
 use super::{Store, StoreError};
@@ -93,7 +94,7 @@ impl Store {
     ) -> Result<Option<ClaimedEvent>, StoreError> {
         let token = lease_token();
         let token = &token;
-        self.write(|tx| async move {
+        self.write_at(Step::ClaimReplay, |tx| async move {
             let now = tx.now_sql();
             let text = format!(
                 "UPDATE provider_event SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
@@ -108,7 +109,11 @@ impl Store {
             let found = row::Entity::find_by_id(id.to_string())
                 .one(tx.conn())
                 .await?;
-            found.map(claimed).transpose()
+            let event = found.map(claimed).transpose()?;
+            Ok(event.map(|event| ClaimedEvent {
+                by_hand: true,
+                ..event
+            }))
         })
         .await
     }

@@ -19,6 +19,7 @@ mod idempotency;
 mod keys;
 mod ledger;
 mod lists;
+mod lost_creations;
 mod metrics;
 mod migrations;
 mod openapi;

@@ -26,7 +26,8 @@ use self::form::Form;
 use self::outcome::{Verdict, Wanted};
 use super::{
     Ambiguity, CallRequest, CallResult, FetchError, MalformedEvent, NewSession, NotChargeable,
-    Notice, Outcome, PaymentProvider, Probe, Reference, RefundAsk, SignatureError, Verified,
+    Notice, Outcome, PaymentProvider, Probe, Reference, RefundAsk, SignatureError, SoughtSession,
+    Verified,
 };
 use crate::domain::access::Mode;
 use crate::domain::money::Money;
@@ -44,6 +45,8 @@ const BALANCE: &str = "/v1/balance";
 
 /// How many pages of 100 refunds of one intent are read.
 const MAX_REFUND_PAGES: usize = 20;
+/// How many pages of 100 sessions are read to find one.
+const MAX_SESSION_PAGES: usize = 100;
 
 /// One Stripe account.
 #[derive(Debug)]
@@ -208,6 +211,29 @@ impl PaymentProvider for Stripe {
             }
         }
         Err(FetchError::Refused("more refunds than are read".to_owned()))
+    }
+
+    async fn find_session(&self, sought: &SoughtSession) -> Result<Option<String>, FetchError> {
+        let mut last: Option<String> = None;
+        for _ in 0..MAX_SESSION_PAGES {
+            let path = session::list_path(SESSIONS, sought, last.as_deref());
+            let request = Request {
+                method: Method::GET,
+                path: &path,
+                api_version: API_VERSION,
+                change: None,
+            };
+            let exchange = self.client.exchange(request).await;
+            let answer = exchange.answer.map_err(FetchError::Unavailable)?;
+            let page = session::page(answer, sought)?;
+            if page.found.is_some() || page.next.is_none() {
+                return Ok(page.found);
+            }
+            last = page.next;
+        }
+        Err(FetchError::Refused(
+            "more sessions than are read".to_owned(),
+        ))
     }
 
     async fn probe(&self) -> Result<Probe, Ambiguity> {

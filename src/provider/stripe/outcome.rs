@@ -4,9 +4,11 @@
 //! that says nothing was done. Everything else, however it looks, leaves the outcome unknown: calling an
 //! executed call failed would take money twice.
 
-use super::wire::{self, ErrorBody, Failure};
+use serde::de::DeserializeOwned;
+
+use super::wire::{self, ErrorBody, Failure, Page};
 use crate::domain::observed::Observed;
-use crate::provider::{Ambiguity, Decline};
+use crate::provider::{Ambiguity, Decline, FetchError};
 
 /// The longest sentence of Stripe's that is kept.
 const MAX_MESSAGE_CHARS: usize = 500;
@@ -139,6 +141,24 @@ pub fn judge(wanted: &Wanted, answer: Answer) -> Verdict {
             }
         }
     }
+}
+
+/// Reads one page of a list.
+///
+/// # Errors
+/// [`FetchError`] for anything but exactly such a page.
+pub fn page<T: DeserializeOwned>(answer: Answer) -> Result<Page<T>, FetchError> {
+    let bad = || FetchError::Unavailable(Ambiguity::BadAnswer);
+    match answer.status {
+        200 if answer.json => {}
+        401 | 403 => return Err(FetchError::Refused("the key may not list them".to_owned())),
+        404 => return Err(FetchError::NotFound),
+        429 => return Err(FetchError::Unavailable(Ambiguity::RateLimited)),
+        500..=599 => return Err(FetchError::Unavailable(Ambiguity::ServerError)),
+        _ => return Err(bad()),
+    }
+    let body = answer.body.map_err(FetchError::Unavailable)?;
+    wire::read(&body).map_err(|_| bad())
 }
 
 fn refusal(body: &[u8]) -> Verdict {

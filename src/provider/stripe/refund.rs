@@ -2,7 +2,7 @@
 
 use super::amounts;
 use super::form::Form;
-use super::outcome::Answer;
+use super::outcome::{self, Answer};
 use super::wire::{self, Page};
 use crate::domain::observed::ObservedRefund;
 use crate::provider::{Ambiguity, FetchError, NotChargeable, RefundAsk};
@@ -31,15 +31,7 @@ pub fn body(refund: &RefundAsk) -> Result<Vec<u8>, NotChargeable> {
 /// [`FetchError`] for anything but exactly such a page.
 pub fn page(answer: Answer, intent: &str) -> Result<(Vec<ObservedRefund>, bool), FetchError> {
     let bad = || FetchError::Unavailable(Ambiguity::BadAnswer);
-    match answer.status {
-        200 if answer.json => {}
-        404 => return Err(FetchError::NotFound),
-        429 => return Err(FetchError::Unavailable(Ambiguity::RateLimited)),
-        500..=599 => return Err(FetchError::Unavailable(Ambiguity::ServerError)),
-        _ => return Err(bad()),
-    }
-    let body = answer.body.map_err(FetchError::Unavailable)?;
-    let page: Page<wire::Refund> = wire::read(&body).map_err(|_| bad())?;
+    let page: Page<wire::Refund> = outcome::page(answer)?;
     let refunds: Result<Vec<_>, _> = page.data.into_iter().map(wire::Refund::observe).collect();
     let refunds = refunds.map_err(|_| bad())?;
     let all_of_it = refunds

@@ -1,13 +1,15 @@
-//! The body that creates a hosted checkout session.
+//! The body that creates a hosted checkout session, and the list one is looked for in.
 //!
 //! Stripe must charge exactly our total: every order line is one provider line with its final amount, and
 //! nothing that could change the sum on Stripe's side is left on. The bytes depend on nothing but the session.
 
 use super::amounts;
 use super::form::Form;
+use super::outcome::{self, Answer};
+use super::wire::{ListedSession, Page};
 use crate::domain::checkout::Capture;
 use crate::domain::money::Money;
-use crate::provider::{NewSession, NotChargeable};
+use crate::provider::{Ambiguity, FetchError, NewSession, NotChargeable, SoughtSession};
 
 /// Stripe takes 100 lines; one is left for whatever may have to be added to a session later.
 const MAX_LINES: usize = 99;
@@ -57,6 +59,56 @@ pub fn body(session: &NewSession) -> Result<Vec<u8>, NotChargeable> {
         );
     }
     Ok(form.into_bytes())
+}
+
+/// The path of one page of the sessions made in a stretch of time, newest first, after the one with the id
+/// `last`.
+pub fn list_path(sessions: &str, sought: &SoughtSession, last: Option<&str>) -> String {
+    let (from, until) = (sought.from.seconds(), sought.until.seconds());
+    let mut path = format!("{sessions}?created%5Bgte%5D={from}&created%5Blte%5D={until}&limit=100");
+    if let Some(last) = last {
+        path.push_str("&starting_after=");
+        path.push_str(last);
+    }
+    path
+}
+
+/// What one page of the list of sessions told.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// The sought session's id, when it is on this page.
+    pub found: Option<String>,
+    /// The id the next page starts after, when there is one.
+    pub next: Option<String>,
+}
+
+/// Looks for a session on a page. The others may be anybody's, of any kind: of those only the id is read.
+///
+/// # Errors
+/// [`FetchError`] for anything but such a page.
+pub fn page(answer: Answer, sought: &SoughtSession) -> Result<Looked, FetchError> {
+    let bad = || FetchError::Unavailable(Ambiguity::BadAnswer);
+    let page: Page<ListedSession> = outcome::page(answer)?;
+    let ours = sought.session.to_string();
+    let mut looked = Looked {
+        found: None,
+        next: None,
+    };
+    for listed in page.data {
+        let (id, marks) = listed.identify().map_err(|_| bad())?;
+        let same = marks.session.as_deref() == Some(ours.as_str())
+            && marks.deployment.as_deref() == Some(sought.deployment.as_str());
+        if same {
+            looked.found = Some(id.clone());
+        }
+        looked.next = Some(id);
+    }
+    // An empty page that promises more would be asked for again and again.
+    if page.has_more && looked.next.is_none() {
+        return Err(bad());
+    }
+    looked.next = looked.next.filter(|_| page.has_more);
+    Ok(looked)
 }
 
 /// The provider's lines: the order's, or one summary when those do not say the total exactly.

@@ -179,6 +179,24 @@ fn checked_url(url: String) -> Result<String, Malformed> {
     }
 }
 
+/// Any session of the account, as far as it says whose it is.
+#[derive(Debug, Deserialize)]
+pub struct ListedSession {
+    id: String,
+    metadata: Option<Metadata>,
+}
+
+impl ListedSession {
+    /// Its id and our marks on it.
+    ///
+    /// # Errors
+    /// [`Malformed`] when its id is none.
+    pub fn identify(self) -> Result<(String, Marks), Malformed> {
+        let marks = self.metadata.unwrap_or_default().into();
+        Ok((checked_id(self.id)?, marks))
+    }
+}
+
 /// A `payment_intent`.
 #[derive(Debug, Deserialize)]
 pub struct Intent {

@@ -131,6 +131,7 @@ impl Source {
     fn step(&self) -> Step {
         match self {
             Source::Webhook(_) => Step::SettleWebhook,
+            Source::Retry(event) | Source::Refetch(event) if event.by_hand => Step::SettleReplay,
             Source::Retry(_) => Step::SettleRetry,
             Source::Refetch(_) => Step::SettleRefetch,
             Source::Poll(_) => Step::SettlePoll,

@@ -43,11 +43,23 @@ pub enum Story {
     Doubted,
     /// A webhook about it cannot be read.
     Unreadable,
+    /// For a day nobody could say whether its session was made.
+    CreationLost,
+    /// Nobody can say whether its session was made, and somebody wants one now.
+    CreationGivenUp,
+    /// The provider gives no answers for a while.
+    Outage,
+    /// A webhook about it was of no use to an older version, and somebody has it tried again.
+    Replayed,
 }
 
 /// Every story, the longest first.
-pub const STORIES: [Story; 17] = [
+pub const STORIES: [Story; 21] = [
     Story::Doubted,
+    Story::Replayed,
+    Story::CreationLost,
+    Story::CreationGivenUp,
+    Story::Outage,
     Story::WebhooksLost,
     Story::RefundWebhooksLost,
     Story::AnswerLost,
@@ -104,6 +116,10 @@ pub fn story_of(step: Step) -> Story {
         Step::SettlePaymentRefresh => Story::RefundDeclined,
         Step::SettleDoubt => Story::Doubted,
         Step::KeepEvent => Story::Unreadable,
+        Step::FindSession => Story::CreationLost,
+        Step::ClaimStaleCreation => Story::CreationGivenUp,
+        Step::WakeCalls => Story::Outage,
+        Step::ClaimReplay | Step::SettleReplay => Story::Replayed,
     }
 }
 
@@ -132,14 +148,18 @@ impl Story {
                 session: None,
             };
         }
-        let mut body = checkout_body();
-        if matches!(self, Story::Captured | Story::Voided) {
-            body["capture"] = json!("manual");
-        }
-        let session = phoenix
-            .post(&checkout_path(&order), &body)
-            .await
-            .expect(201);
+        let session = match self {
+            Story::CreationLost => creation_lost(phoenix, &order).await,
+            Story::CreationGivenUp => creation_given_up(phoenix, &order).await,
+            _ => {
+                let mut body = checkout_body();
+                if matches!(self, Story::Captured | Story::Voided) {
+                    body["capture"] = json!("manual");
+                }
+                let path = checkout_path(&order);
+                phoenix.post(&path, &body).await.expect(201)
+            }
+        };
         let way = Way {
             phoenix,
             order,
@@ -162,11 +182,61 @@ async fn placed(phoenix: &Phoenix) -> String {
     order["id"].as_str().expect("an id").to_owned()
 }
 
+/// A checkout whose first call to the provider goes wrong in this way; its key.
+async fn creation_unknown(phoenix: &Phoenix, order: &str, fault: &str) -> String {
+    let script = json!({"on": "checkout.session.create", "do": fault});
+    let set = phoenix.provider.post("/_simulator/faults", &script);
+    set.await.expect(200);
+    let (path, body) = (checkout_path(order), checkout_body());
+    let key = uuid::Uuid::new_v4().to_string();
+    let post = reqwest::Method::POST;
+    let asked = phoenix.ask(&post, &path, Some(&key), Some(&body)).await;
+    asked.expect(202);
+    key
+}
+
+/// Another session, because the creation of the first was unknown for a day and is looked for only tomorrow. A
+/// server that starts again may look at once: then the shop, told that there is no session, asks once more.
+async fn creation_given_up(phoenix: &Phoenix, order: &str) -> Value {
+    creation_unknown(phoenix, order, "status:503").await;
+    let long_tried = format!(
+        "UPDATE provider_call SET created_at = created_at - 84600000, attempt_count = 3, \
+         next_at = next_at + 86400000 WHERE kind = 'session_create' AND order_id = '{order}'"
+    );
+    phoenix.sandbox.change(&[&long_tried]).await;
+    let path = checkout_path(order);
+    loop {
+        let answer = phoenix.post(&path, &checkout_body()).await;
+        if answer.status != 502 {
+            return answer.expect(201);
+        }
+    }
+}
+
+/// A session whose creation was not answered for a day, once it has been looked for and found.
+async fn creation_lost(phoenix: &Phoenix, order: &str) -> Value {
+    let key = creation_unknown(phoenix, order, "reset_mid_response").await;
+    let (path, body) = (checkout_path(order), checkout_body());
+    let post = reqwest::Method::POST;
+    let ask = async || phoenix.ask(&post, &path, Some(&key), Some(&body)).await;
+    let a_day_later = format!(
+        "UPDATE provider_call SET created_at = created_at - 84600000, next_at = 0 \
+         WHERE kind = 'session_create' AND order_id = '{order}'"
+    );
+    phoenix.sandbox.change(&[&a_day_later]).await;
+    phoenix
+        .until("it was found", async || ask().await.status == 201)
+        .await;
+    ask().await.expect(201)
+}
+
 impl Way<'_> {
     async fn go(&self, story: Story) {
         match story {
             Story::Placed => {}
-            Story::Paid => self.paid().await,
+            Story::Paid | Story::CreationLost | Story::CreationGivenUp => self.paid().await,
+            Story::Outage => self.outage().await,
+            Story::Replayed => self.replayed().await,
             Story::Refunded => {
                 self.paid().await;
                 self.refunded().await;
@@ -342,6 +412,78 @@ impl Way<'_> {
         assert_eq!(session["status"], "complete", "{session}");
     }
 
+    /// So many questions without an answer that no more are asked for a while; then the provider is back.
+    async fn outage(&self) {
+        self.fault(json!([
+            {"webhook": "*", "times": "always", "do": "drop"},
+            {"on": "checkout.session.retrieve", "times": 8, "do": "status:503"},
+        ]))
+        .await;
+        self.phoenix.provider.pay(&self.session).await;
+        let path = format!("/v1/checkout_sessions/{}?refresh=true", self.id());
+        self.phoenix
+            .until("it answers again", async || {
+                self.phoenix.get(&path).await["status"] == "complete"
+            })
+            .await;
+    }
+
+    /// The only webhook that arrives is left as a version would have that did not know its type.
+    async fn replayed(&self) {
+        let never = format!(
+            "UPDATE checkout_session SET next_poll_at = next_poll_at + 86400000 WHERE id = '{}'",
+            self.id()
+        );
+        self.phoenix.sandbox.change(&[&never]).await;
+        let lost = json!({"webhook": "*", "times": "always", "do": "drop"});
+        self.fault(lost).await;
+        self.phoenix.provider.pay(&self.session).await;
+        let provider = &self.phoenix.provider;
+        let path = "/v1/events?type=checkout.session.completed&limit=100";
+        let events = provider.get(path).await.expect(200);
+        let events = events["data"].as_array().expect("a list");
+        let about =
+            |event: &&Value| event["data"]["object"]["id"] == self.session["provider_session_id"];
+        let event = events.iter().find(about).expect("its event");
+        let mut unknown = event.clone();
+        unknown["type"] = json!("checkout.session.pondered");
+        self.deliver(&unknown).await;
+        let id = event["id"].as_str().expect("an id");
+        let bytes = event.to_string();
+        self.phoenix
+            .sandbox
+            .event_becomes(id, bytes.as_bytes())
+            .await;
+        self.phoenix.replay(id).await;
+        self.status_is("paid").await;
+        let verdict = format!("SELECT verdict FROM provider_event WHERE event_id = '{id}'");
+        assert_eq!(self.phoenix.sandbox.texts(&verdict).await, ["applied"]);
+    }
+
+    /// A webhook, sent until it is acknowledged.
+    async fn deliver(&self, event: &Value) {
+        let body = event.to_string();
+        self.phoenix
+            .until("it is acknowledged", async || {
+                let request = self
+                    .phoenix
+                    .shop
+                    .request(reqwest::Method::POST, "/webhooks/stripe");
+                let request = request
+                    .header("Content-Type", "application/json")
+                    .header("Stripe-Signature", signed(WEBHOOK_SECRET, &body))
+                    .body(body.clone());
+                match crate::harness::Client::send(request).await {
+                    Ok(answer) => answer.status == 200,
+                    Err(_) => {
+                        self.phoenix.rise().await;
+                        false
+                    }
+                }
+            })
+            .await;
+    }
+
     async fn refund_declined(&self) {
         self.paid().await;
         let late = json!({"webhook": "*", "times": "always", "do": "delay:2000"});
@@ -415,26 +557,7 @@ impl Way<'_> {
                 "metadata": {"till_deployment": "some", "till_session": self.id()},
             }},
         });
-        let body = event.to_string();
-        self.phoenix
-            .until("it is acknowledged", async || {
-                let request = self
-                    .phoenix
-                    .shop
-                    .request(reqwest::Method::POST, "/webhooks/stripe");
-                let request = request
-                    .header("Content-Type", "application/json")
-                    .header("Stripe-Signature", signed(WEBHOOK_SECRET, &body))
-                    .body(body.clone());
-                match crate::harness::Client::send(request).await {
-                    Ok(answer) => answer.status == 200,
-                    Err(_) => {
-                        self.phoenix.rise().await;
-                        false
-                    }
-                }
-            })
-            .await;
+        self.deliver(&event).await;
         let id = event["id"].as_str().expect("an id");
         let kept = format!("SELECT verdict FROM provider_event WHERE event_id = '{id}'");
         assert_eq!(self.phoenix.sandbox.texts(&kept).await, ["pending"]);

@@ -187,13 +187,24 @@ impl Sandbox {
         texts
     }
 
+    /// Puts other bytes into a stored event of the provider.
+    pub async fn event_becomes(&self, event_id: &str, bytes: &[u8]) {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let bytes = match &self.postgres {
+            None => format!("x'{hex}'"),
+            Some(_) => format!("'\\x{hex}'::bytea"),
+        };
+        let sql = format!("UPDATE provider_event SET raw = {bytes} WHERE event_id = '{event_id}'");
+        self.change(&[&sql]).await;
+    }
+
     /// Lets half a minute pass: leases end, and what waits for its next try has waited long enough.
     pub async fn half_a_minute_passes(&self) {
         self.change(&[
             "UPDATE provider_call SET lease_until = lease_until - 30000, next_at = next_at - 30000 \
              WHERE status IN ('sending', 'unknown')",
             "UPDATE provider_event SET lease_until = lease_until - 30000, next_at = next_at - 30000 \
-             WHERE next_at IS NOT NULL",
+             WHERE next_at IS NOT NULL OR lease_until IS NOT NULL",
             "UPDATE checkout_session SET lease_until = lease_until - 30000, \
              next_poll_at = next_poll_at - 30000 WHERE next_poll_at IS NOT NULL",
             "UPDATE payment SET lease_until = lease_until - 30000, next_poll_at = next_poll_at - 30000 \

@@ -30,6 +30,8 @@ pub struct Phoenix {
     port: u16,
     settings: Vec<(&'static str, &'static str)>,
     server: Mutex<Option<Process>>,
+    /// Where the next command crashes.
+    failpoint: Mutex<Option<String>>,
     deaths: AtomicU32,
     /// How long its clients repeat themselves.
     pub patience: Duration,
@@ -52,6 +54,7 @@ impl Phoenix {
             port,
             settings: settings.to_vec(),
             server: Mutex::new(Some(server.process)),
+            failpoint: Mutex::new(None),
             deaths: AtomicU32::new(0),
             patience: PATIENCE,
         }
@@ -67,7 +70,7 @@ impl Phoenix {
         self.deaths.load(Ordering::SeqCst)
     }
 
-    /// `kill -9`, and a server that will crash at this point.
+    /// `kill -9`, and a server that will crash at this point, or a command.
     pub async fn armed(&self, failpoint: &str) {
         let mut server = self.server.lock().await;
         if let Some(process) = server.take() {
@@ -75,6 +78,7 @@ impl Phoenix {
         }
         self.sandbox.half_a_minute_passes().await;
         let armed = format!("{failpoint}=return");
+        *self.failpoint.lock().await = Some(armed.clone());
         let mut settings = self.settings.clone();
         settings.push(("FAILPOINTS", &armed));
         let mut process = self.sandbox.server(&self.simulator, self.port, &settings);
@@ -110,6 +114,23 @@ impl Phoenix {
             .sandbox
             .serve_for(&self.simulator, self.port, &self.settings);
         *server = Some(started.await.process);
+    }
+
+    /// `till replay` beside the server, again when it dies.
+    pub async fn replay(&self, event: &str) {
+        loop {
+            let mut command = self.sandbox.till_for(&["replay", event], &self.simulator);
+            if let Some(armed) = self.failpoint.lock().await.take() {
+                command.env("FAILPOINTS", armed);
+            }
+            let replayed = Process::start(command).finish(PATIENCE).await;
+            if replayed.status.code().is_some() {
+                replayed.success();
+                return;
+            }
+            self.deaths.fetch_add(1, Ordering::SeqCst);
+            self.sandbox.half_a_minute_passes().await;
+        }
     }
 
     /// Sends a request until it is answered, starting the server again when it is dead.

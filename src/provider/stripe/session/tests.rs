@@ -165,3 +165,101 @@ fn equal_sessions_are_equal_bytes() {
     let wanted = session(total, &[("Mug", total)]);
     assert_eq!(body(&wanted), body(&wanted.clone()));
 }
+
+fn sought() -> SoughtSession {
+    SoughtSession {
+        session: "cs_00000000000000000000000001".parse().expect("an id"),
+        deployment: "d1".to_owned(),
+        from: Timestamp::from_ms(1_790_000_000_999),
+        until: Timestamp::from_ms(1_790_000_100_000),
+    }
+}
+
+fn looked(status: u16, body: &serde_json::Value) -> Result<Looked, FetchError> {
+    let answer = Answer {
+        status,
+        json: true,
+        should_retry: false,
+        replayed: false,
+        body: Ok(body.to_string().into_bytes()),
+    };
+    page(answer, &sought())
+}
+
+#[test]
+fn the_list_is_asked_for_by_time_and_page_by_page() {
+    let first = "/l?created%5Bgte%5D=1790000000&created%5Blte%5D=1790000100&limit=100";
+    assert_eq!(list_path("/l", &sought(), None), first);
+    assert_eq!(
+        list_path("/l", &sought(), Some("cs_last")),
+        format!("{first}&starting_after=cs_last")
+    );
+}
+
+#[test]
+fn only_the_session_with_both_our_marks_is_found() {
+    use serde_json::json;
+    let ours = "cs_00000000000000000000000001";
+    // What others made on the account is of any shape.
+    let others = [
+        json!({"id": "cs_a", "mode": "subscription", "metadata": {}}),
+        json!({"id": "cs_b", "metadata": null}),
+        json!({"id": "cs_c", "metadata": {"till_session": ours}}),
+        json!({"id": "cs_d", "metadata": {"till_session": ours, "till_deployment": "d2"}}),
+        json!({"id": "cs_e", "metadata": {"till_session": "cs_2", "till_deployment": "d1"}}),
+    ];
+    let found = |found: Option<&str>, next: Option<&str>| {
+        Ok(Looked {
+            found: found.map(str::to_owned),
+            next: next.map(str::to_owned),
+        })
+    };
+    let without = json!({"data": others, "has_more": false});
+    assert_eq!(looked(200, &without), found(None, None));
+    let more = json!({"data": others, "has_more": true});
+    assert_eq!(looked(200, &more), found(None, Some("cs_e")));
+    let mark = json!({"id": "cs_f", "metadata": {"till_session": ours, "till_deployment": "d1"}});
+    let with = json!({"data": [others[0], mark, others[1]], "has_more": false});
+    assert_eq!(looked(200, &with), found(Some("cs_f"), None));
+    assert_eq!(
+        looked(200, &json!({"data": [], "has_more": false})),
+        found(None, None)
+    );
+}
+
+#[test]
+fn a_page_that_is_none_proves_nothing() {
+    use serde_json::json;
+    let empty = json!({"data": [], "has_more": false});
+    for (status, body, why) in [
+        (
+            200,
+            json!({"data": [], "has_more": true}),
+            Ambiguity::BadAnswer,
+        ),
+        (200, json!({"data": []}), Ambiguity::BadAnswer),
+        (
+            200,
+            json!({"data": [{"id": "a/b"}], "has_more": false}),
+            Ambiguity::BadAnswer,
+        ),
+        (
+            200,
+            json!({"data": [{"metadata": {}}], "has_more": false}),
+            Ambiguity::BadAnswer,
+        ),
+        (429, empty.clone(), Ambiguity::RateLimited),
+        (503, empty.clone(), Ambiguity::ServerError),
+        (302, empty.clone(), Ambiguity::BadAnswer),
+    ] {
+        let expected = Err(FetchError::Unavailable(why));
+        assert_eq!(looked(status, &body), expected, "{status} {body}");
+    }
+    for status in [401, 403] {
+        let refused = looked(status, &empty);
+        assert!(
+            matches!(refused, Err(FetchError::Refused(_))),
+            "{refused:?}"
+        );
+    }
+}
