@@ -26,6 +26,7 @@ pub mod feed;
 pub mod idempotency;
 pub mod inbox;
 pub mod keys;
+mod lease;
 pub mod ledger;
 pub mod migrate;
 mod numbers;
