@@ -3,7 +3,8 @@
 use entity::{provider_attempt, provider_call as row};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Value,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    TryInsertResult, Value,
 };
 
 use super::failpoint::Step;
@@ -219,10 +220,20 @@ async fn start_attempt(tx: &Tx, call: &ClaimedCall) -> Result<(), StoreError> {
         outcome: Set("sending".to_owned()),
         provider_request_id: Set(None),
     };
-    provider_attempt::Entity::insert(row)
+    let noted = provider_attempt::Entity::insert(row)
+        .on_conflict_do_nothing_on([
+            provider_attempt::Column::ProviderCallId,
+            provider_attempt::Column::Number,
+        ])
         .exec_without_returning(tx.conn())
         .await?;
-    Ok(())
+    match noted {
+        TryInsertResult::Inserted(1) => Ok(()),
+        // Refused by the index it would end the transaction, and with it the claim of other calls.
+        _ => Err(StoreError::Corrupt(
+            "a try of a call is noted already".to_owned(),
+        )),
+    }
 }
 
 async fn finish_attempt(tx: &Tx, call: &ClaimedCall, note: &AttemptNote) -> Result<(), StoreError> {

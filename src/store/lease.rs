@@ -1,5 +1,8 @@
 //! Work that is due, claimed by lease: for a while it is its claimant's alone, and only the claimant's token may
 //! write the end of it. A claimant that dies or stalls loses it to the next one.
+//!
+//! One row that cannot be read must not stop the others: it is set aside for hours and named in the log, and what
+//! was claimed beside it is served. Its lease is left to end by itself, so that `till verify` names the row too.
 
 use sea_orm::{
     ConnectionTrait, EntityName, EntityTrait, FromQueryResult, IdenStatic, Iterable, QueryResult,
@@ -10,9 +13,13 @@ use super::connect::Engine;
 use super::failpoint::Step;
 use super::rows::sql;
 use super::{Store, StoreError, Tx};
+use crate::domain::time::HOUR_MS;
 
 /// How long what is claimed is its claimant's, in milliseconds: longer than a provider call can take.
 pub(super) const LEASE_MS: i64 = 20_000;
+
+/// How long a row that cannot be read is left alone, in milliseconds.
+pub(super) const SET_ASIDE_MS: i64 = 6 * HOUR_MS;
 
 /// A kind of work that is claimed by lease; its table has the columns `id`, `lease_token` and `lease_until`.
 pub(super) trait Leased: Sized {
@@ -32,10 +39,17 @@ pub(super) trait Leased: Sized {
     /// Reads a claimed row.
     fn read(row: <Self::Row as EntityTrait>::Model) -> Result<Self, StoreError>;
 
-    /// Notes with the claim that the work begins.
+    /// Notes with the claim that the work begins. [`StoreError::Corrupt`] sets the row aside.
     fn begin(&self, _tx: &Tx) -> impl Future<Output = Result<(), StoreError>> + Send {
         async { Ok(()) }
     }
+}
+
+/// What one claim came to.
+struct Claim<W> {
+    work: Vec<W>,
+    /// The ids of the rows that cannot be read, and why not.
+    set_aside: Vec<(String, StoreError)>,
 }
 
 /// A fresh fencing token: only its holder may write the end of what it claimed.
@@ -62,27 +76,51 @@ impl Store {
     /// # Errors
     /// The database's.
     pub(super) async fn claim<W: Leased>(&self, limit: u32) -> Result<Vec<W>, StoreError> {
-        let claimed = self.write(|tx| claim_once::<W>(tx, limit)).await?;
-        if !claimed.is_empty() {
-            W::STEP.after();
+        loop {
+            let claim: Claim<W> = self.write(|tx| claim_once(tx, limit)).await?;
+            let table = W::Row::default().table_name();
+            for (id, error) in &claim.set_aside {
+                tracing::error!(
+                    row.table = table,
+                    row.id = %id,
+                    error = %error,
+                    "{table} `{id}` cannot be read; it is set aside for {} hours",
+                    SET_ASIDE_MS / HOUR_MS
+                );
+            }
+            if !claim.work.is_empty() {
+                W::STEP.after();
+                return Ok(claim.work);
+            }
+            // Behind nothing but unreadable rows others may be due; each round sets some aside, so this ends.
+            if claim.set_aside.is_empty() {
+                return Ok(Vec::new());
+            }
         }
-        Ok(claimed)
     }
 }
 
-async fn claim_once<W: Leased>(tx: Tx, limit: u32) -> Result<Vec<W>, StoreError> {
+async fn claim_once<W: Leased>(tx: Tx, limit: u32) -> Result<Claim<W>, StoreError> {
     let rows = due_rows::<W>(&tx, limit).await?;
-    let mut claimed = Vec::with_capacity(rows.len());
+    let mut claim = Claim {
+        work: Vec::with_capacity(rows.len()),
+        set_aside: Vec::new(),
+    };
     if rows.is_empty() {
-        return Ok(claimed);
+        return Ok(claim);
     }
     for row in &rows {
-        let work = W::read(<W::Row as EntityTrait>::Model::from_query_result(row, "")?)?;
-        work.begin(&tx).await?;
-        claimed.push(work);
+        match begun(&tx, row).await? {
+            Ok(work) => claim.work.push(work),
+            Err(unreadable) => {
+                let id: String = row.try_get("", "id")?;
+                set_aside::<W>(&tx, &id).await?;
+                claim.set_aside.push((id, unreadable));
+            }
+        }
     }
     W::STEP.before();
-    Ok(claimed)
+    Ok(claim)
 }
 
 /// Takes the lease of what is due, and returns its rows as they are now.
@@ -109,4 +147,30 @@ async fn due_rows<W: Leased>(tx: &Tx, limit: u32) -> Result<Vec<QueryResult>, St
         .conn()
         .query_all_raw(sql(tx.engine, &text, values))
         .await?)
+}
+
+/// The work a claimed row stands for, begun; the inner error says why the row cannot be read.
+async fn begun<W: Leased>(tx: &Tx, row: &QueryResult) -> Result<Result<W, StoreError>, StoreError> {
+    let model = <W::Row as EntityTrait>::Model::from_query_result(row, "");
+    let work = match model.map_err(StoreError::from).and_then(W::read) {
+        Ok(work) => work,
+        Err(unreadable) => return Ok(Err(unreadable)),
+    };
+    match work.begin(tx).await {
+        Ok(()) => Ok(Ok(work)),
+        Err(unreadable @ StoreError::Corrupt(_)) => Ok(Err(unreadable)),
+        Err(error) => Err(error),
+    }
+}
+
+async fn set_aside<W: Leased>(tx: &Tx, id: &str) -> Result<(), StoreError> {
+    let text = format!(
+        "UPDATE {} SET {} = {} + {SET_ASIDE_MS} WHERE id = ?",
+        W::Row::default().table_name(),
+        W::DUE,
+        tx.now_sql()
+    );
+    let values: [Value; 1] = [id.into()];
+    tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+    Ok(())
 }

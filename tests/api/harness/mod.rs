@@ -5,6 +5,7 @@
 pub mod actor;
 pub mod database;
 pub mod story;
+mod vandal;
 
 use std::sync::Arc;
 use std::time::Duration;
