@@ -31,6 +31,7 @@ pub mod ledger;
 pub mod migrate;
 mod numbers;
 pub mod orders;
+mod paging;
 pub mod payments;
 pub mod place_order;
 pub mod polling;
