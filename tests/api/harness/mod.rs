@@ -92,6 +92,24 @@ impl TestApp {
         TestApp::with(Setup::default()).await
     }
 
+    /// A quiet one that gives up early on a provider that does not answer.
+    pub async fn impatient() -> TestApp {
+        TestApp::with(Setup {
+            timeout_ms: Some(1_000),
+            ..Setup::default()
+        })
+        .await
+    }
+
+    /// One that gets the simulator's webhooks, but whose loops only turn when told to.
+    pub async fn listening() -> TestApp {
+        TestApp::with(Setup {
+            webhooks: true,
+            ..Setup::default()
+        })
+        .await
+    }
+
     /// One of one's own.
     pub async fn with(setup: Setup) -> TestApp {
         let _ = rustls::crypto::ring::default_provider().install_default();
