@@ -3,19 +3,18 @@
 use entity::{provider_attempt, provider_call as row};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Value,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    TryInsertResult, Value,
 };
 
 use super::failpoint::Step;
-use super::rows::{lease_token, parse, sql};
+use super::lease::{LEASE_MS, Leased, lease_token, token};
+use super::rows::{parse, sql};
 use super::{ShopTx, Store, StoreError, Tx};
 use crate::domain::access::Trace;
 use crate::domain::call::{CallKind, CallRequest, CallStatus};
 use crate::domain::ids::{AccountId, AttemptId, CallId, OrderId, PaymentId, ShopId};
 use crate::domain::time::Timestamp;
-
-/// How long a claimed call is its claimant's, in milliseconds: longer than a call can take.
-pub const LEASE_MS: i64 = 20_000;
 
 /// For how long a creation must have been unknown before somebody else's wish for a session ends it, in
 /// milliseconds.
@@ -87,7 +86,7 @@ pub struct AttemptNote {
 }
 
 fn claimed(row: row::Model) -> Result<ClaimedCall, StoreError> {
-    let gone = |column: &str| StoreError::Corrupt(format!("an open call without its {column}"));
+    let gone = || StoreError::Corrupt("an open call without its body".to_owned());
     Ok(ClaimedCall {
         id: parse("provider_call.id", &row.id)?,
         shop: parse("provider_call.shop_id", &row.shop_id)?,
@@ -102,17 +101,34 @@ fn claimed(row: row::Model) -> Result<ClaimedCall, StoreError> {
         request: CallRequest {
             method: row.method,
             path: row.path,
-            body: row.body.ok_or_else(|| gone("body"))?,
+            body: row.body.ok_or_else(gone)?,
             api_version: row.api_version,
         },
         attempt: u32::try_from(row.attempt_count).unwrap_or(u32::MAX),
-        token: row.lease_token.ok_or_else(|| gone("lease"))?,
+        token: token(row.lease_token)?,
         created_at: Timestamp::from_ms(row.created_at),
         trace: Trace {
             request_id: row.request_id,
             actor: row.actor,
         },
     })
+}
+
+impl Leased for ClaimedCall {
+    type Row = row::Entity;
+    const DUE: &'static str = "next_at";
+    const TRIES: &'static str = "attempt_count";
+    const WAITING: &'static str = "status IN ('sending', 'unknown')";
+    const MOVES_DUE: bool = true;
+    const STEP: Step = Step::ClaimCalls;
+
+    fn read(row: row::Model) -> Result<Self, StoreError> {
+        claimed(row)
+    }
+
+    async fn begin(&self, tx: &Tx) -> Result<(), StoreError> {
+        start_attempt(tx, self).await
+    }
 }
 
 impl ShopTx {
@@ -204,10 +220,20 @@ async fn start_attempt(tx: &Tx, call: &ClaimedCall) -> Result<(), StoreError> {
         outcome: Set("sending".to_owned()),
         provider_request_id: Set(None),
     };
-    provider_attempt::Entity::insert(row)
+    let noted = provider_attempt::Entity::insert(row)
+        .on_conflict_do_nothing_on([
+            provider_attempt::Column::ProviderCallId,
+            provider_attempt::Column::Number,
+        ])
         .exec_without_returning(tx.conn())
         .await?;
-    Ok(())
+    match noted {
+        TryInsertResult::Inserted(1) => Ok(()),
+        // Refused by the index it would end the transaction, and with it the claim of other calls.
+        _ => Err(StoreError::Corrupt(
+            "a try of a call is noted already".to_owned(),
+        )),
+    }
 }
 
 async fn finish_attempt(tx: &Tx, call: &ClaimedCall, note: &AttemptNote) -> Result<(), StoreError> {
@@ -337,47 +363,12 @@ impl Store {
         .await
     }
 
-    /// Claims up to `limit` calls that are due, each for [`LEASE_MS`].
+    /// Claims up to `limit` calls that are due, each for the time of a lease.
     ///
     /// # Errors
     /// The database's.
     pub async fn claim_calls(&self, limit: u32) -> Result<Vec<ClaimedCall>, StoreError> {
-        let token = lease_token();
-        let token = &token;
-        let claimed = self
-            .write(|tx| async move {
-                let (now, lock) = (tx.now_sql(), super::polling::skip_locked(tx.engine));
-                let text = format!(
-                    "UPDATE provider_call SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
-                 next_at = {now} + {LEASE_MS}, attempt_count = attempt_count + 1 \
-                 WHERE id IN (SELECT id FROM provider_call \
-                 WHERE status IN ('sending', 'unknown') AND next_at <= {now} \
-                 AND (lease_until IS NULL OR lease_until <= {now}) \
-                 ORDER BY next_at LIMIT {limit} {lock})"
-                );
-                let values: [Value; 1] = [token.clone().into()];
-                let claimed_rows = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
-                if claimed_rows.rows_affected() == 0 {
-                    return Ok::<_, StoreError>(Vec::new());
-                }
-                let rows = row::Entity::find()
-                    .filter(row::Column::LeaseToken.eq(token))
-                    .all(tx.conn())
-                    .await?;
-                let mut calls = Vec::with_capacity(rows.len());
-                for row in rows {
-                    let call = claimed(row)?;
-                    start_attempt(&tx, &call).await?;
-                    calls.push(call);
-                }
-                Step::ClaimCalls.before();
-                Ok(calls)
-            })
-            .await?;
-        if !claimed.is_empty() {
-            Step::ClaimCalls.after();
-        }
-        Ok(claimed)
+        self.claim(limit).await
     }
 
     /// Makes the calls due whose outcome is unknown and that may still be sent again: the provider answers.

@@ -9,6 +9,7 @@ use sea_orm::{
     QuerySelect,
 };
 
+use super::paging::page_of;
 use super::rows::{money, parse, sql};
 use super::{Engine, ShopStore, ShopTx, StoreError, Tx, bulk};
 pub use crate::domain::catalogue::NewProduct;
@@ -16,7 +17,7 @@ use crate::domain::catalogue::{PriceList, PricedProduct, Product, Stock};
 use crate::domain::currency::Currency;
 use crate::domain::ids::{PriceId, ProductId, ShopId};
 use crate::domain::money::Money;
-use crate::domain::page::{Cursor, Page, cut};
+use crate::domain::page::Page;
 use crate::domain::time::Timestamp;
 
 /// Rows a statement reads or writes: far below either engine's limit on values.
@@ -260,22 +261,13 @@ impl ShopStore<'_> {
         page: &Page<ProductId>,
         only_active: bool,
     ) -> Result<(Vec<Product>, bool), StoreError> {
-        let mut query = product::Entity::find()
-            .filter(product::Column::ShopId.eq(self.shop.to_string()))
-            .limit(page.limit.saturating_add(1));
+        let mut query =
+            product::Entity::find().filter(product::Column::ShopId.eq(self.shop.to_string()));
         if only_active {
             query = query.filter(product::Column::Active.eq(true));
         }
-        query = match page.cursor {
-            Cursor::Newest => query.order_by_desc(product::Column::Id),
-            Cursor::StartingAfter(id) => query
-                .filter(product::Column::Id.lt(id.to_string()))
-                .order_by_desc(product::Column::Id),
-            Cursor::EndingBefore(id) => query
-                .filter(product::Column::Id.gt(id.to_string()))
-                .order_by_asc(product::Column::Id),
-        };
-        let (rows, has_more) = cut(query.all(&self.store.reader).await?, page);
+        let (rows, has_more) =
+            page_of(&self.store.reader, query, product::Column::Id, page).await?;
         Ok((self.with_prices(rows).await?, has_more))
     }
 

@@ -2,21 +2,17 @@
 
 use entity::provider_event as row;
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Value,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::failpoint::Step;
-use super::rows::{lease_token, parse, parse_opt, sql};
+use super::lease::{Leased, token};
+use super::rows::{parse, parse_opt};
 use super::settle::Match;
 use super::{Store, StoreError, Tx};
 use crate::domain::call::{PENDING_LIMIT_MS, inbox_delay_ms};
 use crate::domain::ids::{AccountId, CheckoutSessionId, ProviderEventId};
 use crate::domain::settlement::Reason;
 use crate::domain::time::Timestamp;
-
-/// How long a claimed event is its claimant's, in milliseconds.
-pub(super) const LEASE_MS: i64 = 20_000;
 
 /// A verified event that has just arrived.
 #[derive(Debug, Clone)]
@@ -239,7 +235,7 @@ fn is_doubt(reason: &str) -> bool {
 
 /// An event as whoever holds its lease needs it.
 pub(super) fn claimed(row: row::Model) -> Result<ClaimedEvent, StoreError> {
-    let gone = |column: &str| StoreError::Corrupt(format!("a due event without its {column}"));
+    let gone = || StoreError::Corrupt("a due event without its bytes".to_owned());
     let session = row.checkout_session_id.as_deref();
     Ok(ClaimedEvent {
         id: parse("provider_event.id", &row.id)?,
@@ -248,12 +244,24 @@ pub(super) fn claimed(row: row::Model) -> Result<ClaimedEvent, StoreError> {
         quarantined: row.verdict == "quarantined"
             || row.verdict == "dead" && row.reason.as_deref().is_some_and(is_doubt),
         session: parse_opt("provider_event.session", session)?,
-        raw: row.raw.ok_or_else(|| gone("bytes"))?,
+        raw: row.raw.ok_or_else(gone)?,
         attempt: u32::try_from(row.attempt_count).unwrap_or(u32::MAX),
-        token: row.lease_token.ok_or_else(|| gone("lease"))?,
+        token: token(row.lease_token)?,
         received_at: Timestamp::from_ms(row.received_at),
         by_hand: false,
     })
+}
+
+impl Leased for ClaimedEvent {
+    type Row = row::Entity;
+    const DUE: &'static str = "next_at";
+    const TRIES: &'static str = "attempt_count";
+    const WAITING: &'static str = "next_at IS NOT NULL";
+    const STEP: Step = Step::ClaimEvents;
+
+    fn read(row: row::Model) -> Result<Self, StoreError> {
+        claimed(row)
+    }
 }
 
 impl Store {
@@ -286,35 +294,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn claim_events(&self, limit: u32) -> Result<Vec<ClaimedEvent>, StoreError> {
-        let token = lease_token();
-        let token = &token;
-        let claimed = self
-            .write(|tx| async move {
-                let (now, lock) = (tx.now_sql(), super::polling::skip_locked(tx.engine));
-                let text = format!(
-                    "UPDATE provider_event SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
-                 attempt_count = attempt_count + 1 \
-                 WHERE id IN (SELECT id FROM provider_event WHERE next_at <= {now} \
-                 AND (lease_until IS NULL OR lease_until <= {now}) \
-                 ORDER BY next_at LIMIT {limit} {lock})"
-                );
-                let values: [Value; 1] = [token.clone().into()];
-                let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
-                if done.rows_affected() == 0 {
-                    return Ok::<_, StoreError>(Vec::new());
-                }
-                let rows = row::Entity::find()
-                    .filter(row::Column::LeaseToken.eq(token))
-                    .all(tx.conn())
-                    .await?;
-                Step::ClaimEvents.before();
-                rows.into_iter().map(claimed).collect()
-            })
-            .await?;
-        if !claimed.is_empty() {
-            Step::ClaimEvents.after();
-        }
-        Ok(claimed)
+        self.claim(limit).await
     }
 
     /// Gives a claimed event back after it could not be applied; dead after a day.

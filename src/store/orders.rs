@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use entity::{line_item, order};
 use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, LoaderTrait, Order as Direction,
-    QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, LoaderTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
+use super::paging::page_of;
 use super::rows::{json, money, parse};
 use super::search::matching;
 use super::{Engine, ShopStore, ShopTx, StoreError};
@@ -18,7 +19,7 @@ use crate::domain::money::Money;
 use crate::domain::order::{
     Customer, FulfilmentStatus, LineItem, Order, OrderFilter, OrderStatus, PaymentStatus,
 };
-use crate::domain::page::{Cursor, Page, cut};
+use crate::domain::page::Page;
 use crate::domain::time::Timestamp;
 
 /// An order as the use cases need it.
@@ -195,20 +196,10 @@ impl ShopStore<'_> {
         page: &Page<OrderId>,
         mode: Mode,
     ) -> Result<(Vec<Order>, bool), StoreError> {
-        let mut query = order::Entity::find()
+        let query = order::Entity::find()
             .filter(order::Column::ShopId.eq(self.shop.to_string()))
-            .filter(self.conditions(filter))
-            .limit(page.limit.saturating_add(1));
-        query = match page.cursor {
-            Cursor::Newest => query.order_by(order::Column::Id, Direction::Desc),
-            Cursor::StartingAfter(id) => query
-                .filter(order::Column::Id.lt(id.to_string()))
-                .order_by(order::Column::Id, Direction::Desc),
-            Cursor::EndingBefore(id) => query
-                .filter(order::Column::Id.gt(id.to_string()))
-                .order_by(order::Column::Id, Direction::Asc),
-        };
-        let (rows, has_more) = cut(query.all(&self.store.reader).await?, page);
+            .filter(self.conditions(filter));
+        let (rows, has_more) = page_of(&self.store.reader, query, order::Column::Id, page).await?;
         let mut lines: HashMap<String, Vec<line_item::Model>> = HashMap::new();
         let loaded = rows
             .load_many(

@@ -1,16 +1,14 @@
 //! Payments, as callers see them and as use cases need them.
 
 use entity::payment as row;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, Order as Direction, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use super::paging::page_of;
 use super::rows::{money, parse, parse_opt};
 use super::{ShopStore, ShopTx, Store, StoreError};
 use crate::domain::ids::{AccountId, OrderId, PaymentId, ShopId};
 use crate::domain::money::Money;
-use crate::domain::page::{Cursor, Page, cut};
+use crate::domain::page::Page;
 use crate::domain::payment::Payment;
 use crate::domain::time::Timestamp;
 
@@ -121,22 +119,11 @@ impl ShopStore<'_> {
         order: Option<OrderId>,
         page: &Page<PaymentId>,
     ) -> Result<(Vec<Payment>, bool), StoreError> {
-        let mut query = row::Entity::find()
-            .filter(row::Column::ShopId.eq(self.shop.to_string()))
-            .limit(page.limit.saturating_add(1));
+        let mut query = row::Entity::find().filter(row::Column::ShopId.eq(self.shop.to_string()));
         if let Some(order) = order {
             query = query.filter(row::Column::OrderId.eq(order.to_string()));
         }
-        query = match page.cursor {
-            Cursor::Newest => query.order_by(row::Column::Id, Direction::Desc),
-            Cursor::StartingAfter(id) => query
-                .filter(row::Column::Id.lt(id.to_string()))
-                .order_by(row::Column::Id, Direction::Desc),
-            Cursor::EndingBefore(id) => query
-                .filter(row::Column::Id.gt(id.to_string()))
-                .order_by(row::Column::Id, Direction::Asc),
-        };
-        let (rows, has_more) = cut(query.all(&self.store.reader).await?, page);
+        let (rows, has_more) = page_of(&self.store.reader, query, row::Column::Id, page).await?;
         let payments = rows.iter().map(public).collect::<Result<_, _>>()?;
         Ok((payments, has_more))
     }

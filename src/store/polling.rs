@@ -1,17 +1,14 @@
 //! Sessions and payments that are due to be asked about, claimed by lease.
 
 use entity::{checkout_session as row, payment};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
+use sea_orm::{ConnectionTrait, Value};
 
 use super::checkouts::SessionRecord;
-use super::connect::Engine;
 use super::failpoint::Step;
+use super::lease::{Leased, token};
 use super::payments::PaymentRecord;
-use super::rows::{lease_token, sql};
+use super::rows::sql;
 use super::{Store, StoreError};
-
-/// How long a claimed subject is its claimant's, in milliseconds.
-pub const LEASE_MS: i64 = 20_000;
 
 /// A session somebody asks the provider about.
 #[derive(Debug, Clone)]
@@ -31,11 +28,33 @@ pub struct ClaimedPayment {
     pub token: String,
 }
 
-/// Rows another worker is claiming are passed over; SQLite has one writer, so none are.
-pub(super) fn skip_locked(engine: Engine) -> &'static str {
-    match engine {
-        Engine::Sqlite => "",
-        Engine::Postgres => "FOR UPDATE SKIP LOCKED",
+impl Leased for ClaimedSession {
+    type Row = row::Entity;
+    const DUE: &'static str = "next_poll_at";
+    const TRIES: &'static str = "poll_count";
+    const WAITING: &'static str = "next_poll_at IS NOT NULL";
+    const STEP: Step = Step::ClaimSessions;
+
+    fn read(mut row: row::Model) -> Result<Self, StoreError> {
+        Ok(ClaimedSession {
+            token: token(row.lease_token.take())?,
+            session: SessionRecord::try_from(row)?,
+        })
+    }
+}
+
+impl Leased for ClaimedPayment {
+    type Row = payment::Entity;
+    const DUE: &'static str = "next_poll_at";
+    const TRIES: &'static str = "poll_count";
+    const WAITING: &'static str = "next_poll_at IS NOT NULL";
+    const STEP: Step = Step::ClaimPayments;
+
+    fn read(mut row: payment::Model) -> Result<Self, StoreError> {
+        Ok(ClaimedPayment {
+            token: token(row.lease_token.take())?,
+            payment: PaymentRecord::try_from(row)?,
+        })
     }
 }
 
@@ -45,41 +64,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn claim_sessions(&self, limit: u32) -> Result<Vec<ClaimedSession>, StoreError> {
-        let token = lease_token();
-        let token = &token;
-        let claimed = self.write(|tx| async move {
-            let (now, lock) = (tx.now_sql(), skip_locked(tx.engine));
-            let text = format!(
-                "UPDATE checkout_session SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
-                 poll_count = poll_count + 1 \
-                 WHERE id IN (SELECT id FROM checkout_session WHERE next_poll_at <= {now} \
-                 AND (lease_until IS NULL OR lease_until <= {now}) \
-                 ORDER BY next_poll_at LIMIT {limit} {lock})"
-            );
-            let values: [Value; 1] = [token.clone().into()];
-            let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
-            if done.rows_affected() == 0 {
-                return Ok::<_, StoreError>(Vec::new());
-            }
-            let rows = row::Entity::find()
-                .filter(row::Column::LeaseToken.eq(token))
-                .all(tx.conn())
-                .await?;
-            Step::ClaimSessions.before();
-            rows.into_iter()
-                .map(|row| {
-                    Ok(ClaimedSession {
-                        session: SessionRecord::try_from(row)?,
-                        token: token.clone(),
-                    })
-                })
-                .collect()
-        })
-        .await?;
-        if !claimed.is_empty() {
-            Step::ClaimSessions.after();
-        }
-        Ok(claimed)
+        self.claim(limit).await
     }
 
     /// Gives a claimed session back after the provider gave no answer, to be asked again after `retry_in_ms`.
@@ -114,42 +99,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn claim_payments(&self, limit: u32) -> Result<Vec<ClaimedPayment>, StoreError> {
-        let token = lease_token();
-        let token = &token;
-        let claimed = self
-            .write(|tx| async move {
-                let (now, lock) = (tx.now_sql(), skip_locked(tx.engine));
-                let text = format!(
-                    "UPDATE payment SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
-                 poll_count = poll_count + 1 \
-                 WHERE id IN (SELECT id FROM payment WHERE next_poll_at <= {now} \
-                 AND (lease_until IS NULL OR lease_until <= {now}) \
-                 ORDER BY next_poll_at LIMIT {limit} {lock})"
-                );
-                let values: [Value; 1] = [token.clone().into()];
-                let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
-                if done.rows_affected() == 0 {
-                    return Ok::<_, StoreError>(Vec::new());
-                }
-                let rows = payment::Entity::find()
-                    .filter(payment::Column::LeaseToken.eq(token))
-                    .all(tx.conn())
-                    .await?;
-                Step::ClaimPayments.before();
-                rows.into_iter()
-                    .map(|row| {
-                        Ok(ClaimedPayment {
-                            payment: PaymentRecord::try_from(row)?,
-                            token: token.clone(),
-                        })
-                    })
-                    .collect()
-            })
-            .await?;
-        if !claimed.is_empty() {
-            Step::ClaimPayments.after();
-        }
-        Ok(claimed)
+        self.claim(limit).await
     }
 
     /// Gives a claimed payment back after the provider gave no answer, to be asked again after `retry_in_ms`.

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use entity::{line_item, payment, refund as row, refund_line};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Order as Direction, QueryFilter,
-    QueryOrder, QuerySelect, Value,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Value,
 };
 
+use super::paging::page_of;
 use super::rows::{money, parse, parse_opt, sql};
 use super::{ShopStore, ShopTx, Store, StoreError, Tx};
 use crate::domain::access::Trace;
 use crate::domain::ids::{AccountId, LineItemId, OrderId, PaymentId, RefundId, ShopId};
 use crate::domain::money::Money;
-use crate::domain::page::{Cursor, Page, cut};
+use crate::domain::page::Page;
 use crate::domain::refund::{Refund, RefundLine, RefundOrigin, RefundReason, ReturnableLine};
 use crate::domain::time::Timestamp;
 
@@ -297,22 +297,11 @@ impl ShopStore<'_> {
         order: Option<OrderId>,
         page: &Page<RefundId>,
     ) -> Result<(Vec<Refund>, bool), StoreError> {
-        let mut query = row::Entity::find()
-            .filter(row::Column::ShopId.eq(self.shop.to_string()))
-            .limit(page.limit.saturating_add(1));
+        let mut query = row::Entity::find().filter(row::Column::ShopId.eq(self.shop.to_string()));
         if let Some(order) = order {
             query = query.filter(row::Column::OrderId.eq(order.to_string()));
         }
-        query = match page.cursor {
-            Cursor::Newest => query.order_by(row::Column::Id, Direction::Desc),
-            Cursor::StartingAfter(id) => query
-                .filter(row::Column::Id.lt(id.to_string()))
-                .order_by(row::Column::Id, Direction::Desc),
-            Cursor::EndingBefore(id) => query
-                .filter(row::Column::Id.gt(id.to_string()))
-                .order_by(row::Column::Id, Direction::Asc),
-        };
-        let (rows, has_more) = cut(query.all(&self.store.reader).await?, page);
+        let (rows, has_more) = page_of(&self.store.reader, query, row::Column::Id, page).await?;
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let mut lines: HashMap<String, Vec<refund_line::Model>> = HashMap::new();
         for line in lines_of(&self.store.reader, &ids).await? {

@@ -7,8 +7,9 @@ use sea_orm::{
 };
 
 use super::failpoint::Step;
-use super::inbox::{ClaimedEvent, LEASE_MS, claimed};
-use super::rows::{lease_token, parse, sql};
+use super::inbox::{ClaimedEvent, claimed};
+use super::lease::{LEASE_MS, lease_token};
+use super::rows::{parse, sql};
 use super::{Store, StoreError};
 use crate::domain::ids::ProviderEventId;
 use crate::domain::time::Timestamp;

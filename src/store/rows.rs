@@ -66,8 +66,3 @@ pub(super) fn sql(
         }
     }
 }
-
-/// A fresh fencing token: only its holder may write the end of what it claimed.
-pub(super) fn lease_token() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
-}

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::actor::{checkout_body, fresh_key, two_mugs};
-use crate::harness::{Actor, Answer, Payable, Setup, TestApp, eventually};
+use crate::harness::{Actor, Answer, Payable, TestApp, eventually};
 
 fn path_of(order: &str) -> String {
     format!("/v1/orders/{order}/checkout_sessions")
@@ -17,15 +17,6 @@ fn path_of(order: &str) -> String {
 
 async fn placed(shop: &Actor) -> String {
     shop.place_order().await.str("id").to_owned()
-}
-
-/// A Till whose provider has 300 ms to answer, and only recovers when told to.
-async fn impatient() -> TestApp {
-    TestApp::with(Setup {
-        timeout_ms: Some(300),
-        ..Setup::default()
-    })
-    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -357,7 +348,7 @@ async fn an_answer_about_other_money_gives_nobody_its_url() {
 /// Nobody was told of the refusal when it came; by the time the request is repeated, the session has been expired.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_answer_found_in_the_background_is_still_a_refusal_when_it_is_asked_for() {
-    let app = impatient().await;
+    let app = TestApp::impatient().await;
     let shop = app.merchant().await;
     let order = placed(&shop).await;
     for fault in ["status:503", "wrong_currency"] {
@@ -463,9 +454,9 @@ async fn a_call_whose_answer_never_came_is_finished_with_the_same_key_and_bytes(
         "status:503",
         "status:429",
         "redirect",
-        "delay:600",
+        "delay:1500",
     ] {
-        let app = impatient().await;
+        let app = TestApp::impatient().await;
         let shop = app.merchant().await;
         let order = placed(&shop).await;
         let key = fresh_key();
@@ -529,7 +520,7 @@ async fn a_call_whose_answer_never_came_is_finished_with_the_same_key_and_bytes(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_creation_that_was_paid_meanwhile_is_finished_as_complete() {
-    let app = impatient().await;
+    let app = TestApp::impatient().await;
     let shop = app.merchant().await;
     let order = placed(&shop).await;
     app.fault(json!({"on": "checkout.session.create", "do": "timeout_after_commit"}))

@@ -99,13 +99,7 @@ async fn reserved_money_is_released_by_a_cancellation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancellation_without_an_answer_is_finished_by_recovery() {
-    let app = TestApp::with(Setup {
-        timeout_ms: Some(1_000),
-        workers: false,
-        webhooks: false,
-        ..Setup::default()
-    })
-    .await;
+    let app = TestApp::impatient().await;
     let shop = app.merchant().await;
     let payable = shop.payable().await;
     app.fault(json!({"on": "checkout.session.expire", "do": "timeout_before", "times": 1}))
@@ -124,13 +118,7 @@ async fn a_cancellation_without_an_answer_is_finished_by_recovery() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_being_created_is_finished_and_then_ended() {
-    let app = TestApp::with(Setup {
-        timeout_ms: Some(1_000),
-        workers: false,
-        webhooks: false,
-        ..Setup::default()
-    })
-    .await;
+    let app = TestApp::impatient().await;
     let shop = app.merchant().await;
     let order = shop.place_order().await.str("id").to_owned();
     app.fault(json!({"on": "checkout.session.create", "do": "timeout_after_commit", "times": 1}))

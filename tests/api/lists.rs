@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::harness::actor::two_mugs;
-use crate::harness::{Actor, Setup, TestApp, eventually};
+use crate::harness::{Actor, TestApp, eventually};
 
 async fn page(actor: &Actor, query: &str) -> Value {
     actor
@@ -135,11 +135,7 @@ async fn filters_by_status_find_what_has_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_review_filter_finds_orders_with_that_question() {
-    let app = TestApp::with(Setup {
-        webhooks: true,
-        ..Setup::default()
-    })
-    .await;
+    let app = TestApp::listening().await;
     let merchant = app.merchant().await;
     place(&merchant, |_| {}).await;
     let odd = place(&merchant, |_| {}).await;

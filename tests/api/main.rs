@@ -33,6 +33,7 @@ mod recovery;
 mod refunds;
 mod replay;
 mod search;
+mod set_aside;
 mod smoke;
 mod store;
 mod storm;

@@ -10,8 +10,6 @@ use crate::harness::{Setup, TestApp};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_provider_takes_nothing_else_down() {
     let mut app = TestApp::with(Setup {
-        workers: false,
-        webhooks: false,
         provider_url: Some("http://127.0.0.1:1".to_owned()),
         ..Setup::default()
     })

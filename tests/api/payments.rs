@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::actor::fresh_key;
-use crate::harness::{Actor, Answer, Setup, TestApp};
+use crate::harness::{Actor, Answer, TestApp};
 
 async fn capture(shop: &Actor, payment: &str, body: Value) -> Answer {
     shop.post(&format!("/v1/payments/{payment}/capture"), &body)
@@ -121,13 +121,7 @@ async fn two_captures_at_once_are_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_capture_without_an_answer_is_finished_by_recovery() {
-    let app = TestApp::with(Setup {
-        timeout_ms: Some(1_000),
-        workers: false,
-        webhooks: false,
-        ..Setup::default()
-    })
-    .await;
+    let app = TestApp::impatient().await;
     let shop = app.merchant().await;
     for (behaviour, end) in [
         ("timeout_after_commit", "captured"),

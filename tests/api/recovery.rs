@@ -13,14 +13,6 @@ use till::worker;
 
 use crate::harness::{Setup, TestApp};
 
-async fn impatient() -> TestApp {
-    TestApp::with(Setup {
-        timeout_ms: Some(300),
-        ..Setup::default()
-    })
-    .await
-}
-
 fn note() -> AttemptNote {
     AttemptNote {
         duration_ms: 1,
@@ -173,7 +165,7 @@ async fn a_poll_without_an_answer_is_asked_again() {
         "timeout_before",
         "redirect",
     ] {
-        let app = impatient().await;
+        let app = TestApp::impatient().await;
         let shop = app.merchant().await;
         let payable = shop.payable().await;
         app.pay(&payable).await;
@@ -220,7 +212,7 @@ async fn a_refresh_asks_the_provider_now() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_the_provider_does_not_answer_shows_what_is_known() {
-    let app = impatient().await;
+    let app = TestApp::impatient().await;
     let shop = app.merchant().await;
     let payable = shop.payable().await;
     app.fault(json!({"on": "checkout.session.retrieve", "do": "timeout_before"}))
@@ -232,7 +224,7 @@ async fn a_refresh_the_provider_does_not_answer_shows_what_is_known() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_keeps_its_key_and_bytes_through_many_failures() {
-    let app = impatient().await;
+    let app = TestApp::impatient().await;
     let shop = app.merchant().await;
     let order = shop.place_order().await.str("id").to_owned();
     app.fault(json!({"on": "checkout.session.create", "do": "status:503", "times": 6}))

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::actor::fresh_key;
-use crate::harness::{Actor, Answer, Setup, TestApp};
+use crate::harness::{Actor, Answer, TestApp};
 
 fn path_of(order: &str) -> String {
     format!("/v1/orders/{order}/refunds")
@@ -245,13 +245,7 @@ async fn a_refund_that_fails_after_it_succeeded_is_reversed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_outcome_is_never_called_failed_and_never_done_twice() {
-    let app = TestApp::with(Setup {
-        timeout_ms: Some(1_000),
-        workers: false,
-        webhooks: false,
-        ..Setup::default()
-    })
-    .await;
+    let app = TestApp::impatient().await;
     let shop = app.merchant().await;
     for behaviour in [
         "timeout_after_commit",

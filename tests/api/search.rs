@@ -11,7 +11,7 @@ use till::domain::access::{KeyKind, Mode, Scopes};
 use till::domain::search::{Search, Word};
 use till::store::search::matching;
 
-use crate::harness::{Actor, Setup, TestApp};
+use crate::harness::{Actor, TestApp};
 
 /// The ids `GET /v1/orders` finds with this query string.
 async fn list(actor: &Actor, query: &str) -> Vec<String> {
@@ -40,11 +40,7 @@ async fn place(actor: &Actor, reference: &str, name: &str, line: &str, price: &s
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_found_by_everything_people_have_in_hand() {
-    let app = TestApp::with(Setup {
-        webhooks: true,
-        ..Setup::default()
-    })
-    .await;
+    let app = TestApp::listening().await;
     let shop = app.merchant().await;
     let wanted = place(
         &shop,

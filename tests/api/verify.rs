@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseConnection};
+use sea_orm::{ConnectionTrait, DatabaseBackend};
 use serde_json::json;
 use till::domain::verify::Report;
 use till::service::verify::verify;
@@ -11,33 +11,6 @@ use till::service::verify::verify;
 use crate::harness::{Payable, TestApp};
 
 const COMPLETED: &str = "checkout.session.completed";
-
-/// A connection nothing is refused on.
-async fn vandal(app: &TestApp) -> DatabaseConnection {
-    let vandal = app.look().await;
-    let sqls: &[&str] = match vandal.get_database_backend() {
-        DatabaseBackend::Sqlite => &[
-            "PRAGMA foreign_keys = OFF",
-            "PRAGMA ignore_check_constraints = ON",
-            "DROP TRIGGER ledger_entry_no_update",
-            "DROP TRIGGER ledger_entry_no_delete",
-            "DROP TRIGGER ledger_transaction_no_update",
-            "DROP TRIGGER ledger_transaction_no_delete",
-        ],
-        _ => &[
-            "SET session_replication_role = replica",
-            "DO $$ DECLARE c record; BEGIN FOR c IN SELECT conrelid::regclass AS t, conname FROM pg_constraint \
-             WHERE contype = 'c' AND connamespace = 'public'::regnamespace LOOP \
-             EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.t, c.conname); END LOOP; END $$",
-        ],
-    };
-    for sql in sqls {
-        vandal.execute_unprepared(sql).await.expect(sql);
-    }
-    let one_live = "DROP INDEX checkout_session_one_live_key";
-    vandal.execute_unprepared(one_live).await.expect(one_live);
-    vandal
-}
 
 async fn paid(app: &TestApp, orders: usize) -> Vec<Payable> {
     let shop = app.merchant().await;
@@ -314,7 +287,7 @@ async fn every_planted_fault_is_named_and_nothing_else_is() {
         clean.examined["order"],
         u64::try_from(orders.len()).expect("few")
     );
-    let vandal = vandal(&app).await;
+    let vandal = app.vandal().await;
     let bytes = match vandal.get_database_backend() {
         DatabaseBackend::Sqlite => "x'00'",
         _ => "'\\x00'::bytea",
@@ -373,7 +346,7 @@ async fn a_probe_counts_what_the_cheap_checks_find() {
         let answer = anybody.get(&format!("/health/ready{query}")).await;
         answer.problem(422, "invalid_request");
     }
-    let vandal = vandal(&app).await;
+    let vandal = app.vandal().await;
     let dead = format!(
         "UPDATE provider_event SET verdict = 'dead', reason = 'order_unknown' WHERE order_id = '{}'",
         orders[0].order

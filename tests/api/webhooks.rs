@@ -5,19 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Payable, Setup, TestApp, eventually, sign};
+use crate::harness::{Payable, TestApp, eventually, sign};
 
 const COMPLETED: &str = "checkout.session.completed";
 const SUCCEEDED: &str = "payment_intent.succeeded";
-
-/// A Till that gets the simulator's webhooks, but whose loops only turn when told to.
-async fn listening() -> TestApp {
-    TestApp::with(Setup {
-        webhooks: true,
-        ..Setup::default()
-    })
-    .await
-}
 
 /// How many events are stored.
 async fn stored(app: &TestApp) -> i64 {
@@ -209,7 +200,7 @@ async fn unsigned_events_change_nothing_and_are_not_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_not_signed_with_the_present_secret_are_refused_until_they_are() {
-    let app = listening().await;
+    let app = TestApp::listening().await;
     let shop = app.merchant().await;
     for fault in ["old_secret", "forge"] {
         app.fault(json!({"webhook": "*", "do": fault, "times": "always"}))
@@ -385,7 +376,7 @@ async fn a_webhook_about_other_money_is_not_believed_and_the_fetched_object_sett
         ("wrong_amount", "amount_mismatch"),
         ("wrong_currency", "currency_mismatch"),
     ] {
-        let app = listening().await;
+        let app = TestApp::listening().await;
         let shop = app.merchant().await;
         let payable = shop.payable().await;
         app.fault(json!([
@@ -531,7 +522,7 @@ async fn money_the_provider_really_took_in_another_amount_goes_to_suspense() {
             ["provider_clearing USD 2500", "suspense USD -2500"],
         ),
     ] {
-        let app = listening().await;
+        let app = TestApp::listening().await;
         let shop = app.merchant().await;
         let payable = shop.payable().await;
         app.fault(json!([
@@ -568,7 +559,7 @@ async fn money_the_provider_really_took_in_another_amount_goes_to_suspense() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_overtakes_the_creations_answer_is_applied() {
-    let app = listening().await;
+    let app = TestApp::listening().await;
     let shop = app.merchant().await;
     for _ in 0..5 {
         let order = shop.place_order().await.str("id").to_owned();
@@ -897,7 +888,7 @@ async fn an_absurd_object_of_ours_is_kept_and_the_money_found_by_polling() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_sent_twice_late_and_out_of_order_end_as_one_payment() {
-    let app = listening().await;
+    let app = TestApp::listening().await;
     let shop = app.merchant().await;
     app.fault(json!([
         {"webhook": COMPLETED, "do": "duplicate:4", "times": "always"},

@@ -5,6 +5,7 @@
 pub mod actor;
 pub mod database;
 pub mod story;
+mod vandal;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +90,24 @@ impl TestApp {
     /// A silent one: no webhook arrives and nothing happens in the background.
     pub async fn quiet() -> TestApp {
         TestApp::with(Setup::default()).await
+    }
+
+    /// A quiet one that gives up early on a provider that does not answer.
+    pub async fn impatient() -> TestApp {
+        TestApp::with(Setup {
+            timeout_ms: Some(1_000),
+            ..Setup::default()
+        })
+        .await
+    }
+
+    /// One that gets the simulator's webhooks, but whose loops only turn when told to.
+    pub async fn listening() -> TestApp {
+        TestApp::with(Setup {
+            webhooks: true,
+            ..Setup::default()
+        })
+        .await
     }
 
     /// One of one's own.
