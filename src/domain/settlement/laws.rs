@@ -20,8 +20,10 @@ use proptest::sample::Index;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use self::histories::{id, plausible, plausible_whole, wild, wild_and_one_more};
-use super::{Fact, FactKind, OrderState, PaymentState, fold};
+use self::histories::{
+    BY_POLICY, Object, id, numbered, plausible, plausible_whole, wild, wild_and_one_more,
+};
+use super::{Fact, FactKind, OrderState, PaymentState, ReviewKey, fold};
 use crate::domain::checkout::SessionStatus;
 use crate::domain::order::{OrderStatus, PaymentStatus};
 use crate::domain::settlement::Reason;
@@ -185,6 +187,48 @@ proptest! {
         let states = path(&history);
         for (before, after) in states.iter().zip(&states[1..]) {
             prop_assert!(after.counts_as_paid || !before.counts_as_paid);
+        }
+    }
+
+    /// Whatever comes, late or through whichever session: it never makes less of the order paid.
+    #[test]
+    fn a_capture_never_lowers_what_is_paid(mut history in plausible()) {
+        history.facts.retain(|fact| !moves_money_back_or_decides(fact.said.kind));
+        let states = path(&history);
+        for (before, after) in states.iter().zip(&states[1..]) {
+            prop_assert!(after.paid.minor() >= before.paid.minor());
+            prop_assert!(after.counts_as_paid || !before.counts_as_paid);
+            for (payment, was) in after.payments.iter().zip(&before.payments) {
+                // What had belonged and does no longer is not lost from sight.
+                let displaced = was.belongs && !payment.belongs;
+                let asked = ReviewKey {
+                    reason: Reason::DuplicatePayment,
+                    subject: payment.id.to_string(),
+                };
+                prop_assert!(!displaced || after.reviews.contains(&asked));
+            }
+        }
+    }
+
+    /// What a policy gives back stays nobody's, so that nothing kept instead is given back too.
+    #[test]
+    fn what_a_policy_gives_back_displaces_nothing(
+        history in plausible(),
+        at in any::<Index>(),
+    ) {
+        let state = fold(&history.terms, &history.facts);
+        let suspense = state.payments.iter().enumerate();
+        let suspense = suspense.filter(|(_, p)| !p.belongs && p.captured_minor > 0);
+        let suspense: Vec<usize> = suspense.map(|(at, _)| at).collect();
+        if !suspense.is_empty() {
+            let given_back = Object::Refund(*at.get(&suspense), BY_POLICY)
+                .said(&history.terms, FactKind::RefundPending);
+            let facts = [history.facts, numbered(9_000, [given_back])].concat();
+            let after = fold(&history.terms, &facts);
+            prop_assert_eq!(after.paid, state.paid);
+            for (payment, was) in after.payments.iter().zip(&state.payments) {
+                prop_assert_eq!(payment.belongs, was.belongs);
+            }
         }
     }
 

@@ -216,7 +216,7 @@ fn belonging(
     accepted: &BTreeSet<String>,
     abouts: &[About],
 ) -> BTreeSet<String> {
-    let wished_back = |intent: &str| {
+    let given_back = |intent: &str, by_policy: bool| {
         facts.iter().any(|fact| {
             let refund = matches!(
                 fact.said.kind,
@@ -225,18 +225,26 @@ fn belonging(
                     | FactKind::RefundFailed
                     | FactKind::RefundCancelled
             );
-            let by_people = fact
+            let wanted = fact
                 .said
                 .refund
-                .is_some_and(|id| !terms.policy_refunds.contains(&id));
-            refund && by_people && fact.said.intent.as_deref() == Some(intent)
+                .is_some_and(|id| terms.policy_refunds.contains(&id) == by_policy);
+            refund && wanted && fact.said.intent.as_deref() == Some(intent)
         })
     };
-    let is_named = |intent: &str| accepted.contains(intent) || wished_back(intent);
-    let by_age = |named: bool| {
+    let place = |intent: &str| {
+        if accepted.contains(intent) || given_back(intent, false) {
+            0
+        } else if given_back(intent, true) {
+            2
+        } else {
+            1
+        }
+    };
+    let by_age = |wanted: u8| {
         let chosen = abouts
             .iter()
-            .filter(|about| is_named(&about.payment.intent) == named);
+            .filter(|about| place(&about.payment.intent) == wanted);
         let mut chosen: Vec<&About> = chosen.filter(|about| about.captured() > 0).collect();
         chosen.sort_by_key(|about| {
             let session = about.payment.session;
@@ -247,12 +255,29 @@ fn belonging(
     let total = if closed { 0 } else { terms.total.minor() };
     let mut sum = 0;
     let mut belonging = BTreeSet::new();
-    for about in by_age(true).into_iter().chain(by_age(false)) {
+    for about in by_age(0) {
         let fits = is_valid(terms, about.payment) && sum + about.captured() <= total;
         if fits || accepted.contains(&about.payment.intent) {
             sum += about.captured();
             belonging.insert(about.payment.intent.clone());
         }
+    }
+    for wanted in [1, 2] {
+        let mut rest = by_age(wanted);
+        rest.retain(|about| is_valid(terms, about.payment));
+        // Every choice there is, each a row of yes and no; the largest is compared by its sum, then its oldest.
+        let mut best: (i64, Vec<bool>) = (0, vec![false; rest.len()]);
+        for choice in 0..1_usize << rest.len() {
+            let taken: Vec<bool> = (0..rest.len()).map(|at| choice >> at & 1 == 1).collect();
+            let chosen = rest.iter().zip(&taken).filter(|(_, taken)| **taken);
+            let reached: i64 = chosen.map(|(about, _)| about.captured()).sum();
+            if sum + reached <= total {
+                best = best.max((reached, taken));
+            }
+        }
+        sum += best.0;
+        let chosen = rest.iter().zip(best.1).filter(|(_, taken)| *taken);
+        belonging.extend(chosen.map(|(about, _)| about.payment.intent.clone()));
     }
     belonging
 }
