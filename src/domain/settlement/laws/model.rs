@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use crate::domain::checkout::Capture;
 use crate::domain::money::Money;
 use crate::domain::order::{FulfilmentStatus, OrderStatus, PaymentStatus};
-use crate::domain::settlement::{Fact, FactKind, PaymentTerms, Terms};
+use crate::domain::refund::RefundStatus;
+use crate::domain::settlement::{Fact, FactKind, PaymentTerms, RefundTerms, Terms};
 
 /// What follows for an order.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +19,10 @@ pub struct Expected {
     pub payment_status: PaymentStatus,
     pub status: OrderStatus,
     pub counts_as_paid: bool,
+    /// The status of every refund with a row, and what it takes.
+    pub refunds: Vec<(RefundStatus, i64)>,
+    /// Refunds of ours that people are asked about.
+    pub unreturned: BTreeSet<String>,
 }
 
 /// The facts about one intent, with a look-up of amounts in the intent's currency.
@@ -174,7 +179,17 @@ pub fn expected(terms: &Terms, facts: &[Fact]) -> Expected {
         OrderStatus::Open
     };
     let free = total == 0 && !closed;
+    let refunds: Vec<(RefundStatus, i64)> = terms
+        .refunds
+        .iter()
+        .map(|refund| match refund_status(refund, facts) {
+            RefundStatus::Failed => (RefundStatus::Failed, 0),
+            status => (status, refund.amount.minor()),
+        })
+        .collect();
     Expected {
+        unreturned: unreturned(terms, &refunds),
+        refunds,
         belonging,
         captured,
         refunded,
@@ -183,6 +198,46 @@ pub fn expected(terms: &Terms, facts: &[Fact]) -> Expected {
         status,
         counts_as_paid: free || (captured >= total && refunded + lost < captured),
     }
+}
+
+/// The provider's last word on a refund; ours where it said none.
+fn refund_status(refund: &RefundTerms, facts: &[Fact]) -> RefundStatus {
+    for by_provider in [true, false] {
+        let said = |kind| {
+            facts.iter().any(|fact| {
+                let named = fact.said.refund == Some(refund.id)
+                    || Some(&fact.said.object) == refund.object.as_ref();
+                let ours = fact.said.object == refund.id.to_string();
+                named && ours != by_provider && fact.said.kind == kind
+            })
+        };
+        if said(FactKind::RefundFailed) || said(FactKind::RefundCancelled) {
+            return RefundStatus::Failed;
+        }
+        if said(FactKind::RefundSucceeded) {
+            return RefundStatus::Succeeded;
+        }
+        if said(FactKind::RefundPending) {
+            return RefundStatus::Pending;
+        }
+    }
+    RefundStatus::Pending
+}
+
+/// Refunds of ours that failed, with no later one of ours in their place.
+fn unreturned(terms: &Terms, refunds: &[(RefundStatus, i64)]) -> BTreeSet<String> {
+    let mut asked = BTreeSet::new();
+    for (refund, (status, _)) in terms.refunds.iter().zip(refunds) {
+        let mut replaced = false;
+        for (other, (status, _)) in terms.refunds.iter().zip(refunds) {
+            let later = other.payment == refund.payment && other.id > refund.id;
+            replaced |= later && other.ours && *status != RefundStatus::Failed;
+        }
+        if refund.ours && *status == RefundStatus::Failed && !replaced {
+            asked.insert(refund.id.to_string());
+        }
+    }
+    asked
 }
 
 fn is_valid(terms: &Terms, payment: &PaymentTerms) -> bool {
