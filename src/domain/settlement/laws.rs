@@ -228,9 +228,9 @@ proptest! {
         }
     }
 
-    /// What a policy gives back stays nobody's, so that nothing kept instead is given back too.
+    /// That a policy gives something back does not change whose anything is.
     #[test]
-    fn what_a_policy_gives_back_displaces_nothing(
+    fn giving_back_what_is_nobodys_moves_nothing_else(
         history in plausible(),
         at in any::<Index>(),
     ) {
