@@ -65,6 +65,7 @@ pub struct Store {
     clock: Clock,
     numbers: numbers::Blocks,
     known_books: ledger::KnownBooks,
+    unlocked: Option<connect::Unlocked>,
 }
 
 /// Reads of one shop.
@@ -110,6 +111,7 @@ impl Store {
             clock,
             numbers: numbers::Blocks::default(),
             known_books: ledger::KnownBooks::default(),
+            unlocked: connections.unlocked,
         }
     }
 
