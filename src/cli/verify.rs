@@ -13,6 +13,9 @@ use crate::service::verify::verify as verify_store;
 use crate::store::Store;
 use crate::store::connect::sqlite_path;
 
+/// How often the database is read when another process comes and goes meanwhile.
+const TRIES: u32 = 5;
+
 pub(super) async fn verify(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     if let Some(file) = sqlite_path(&config.database.url).filter(|file| !file.exists()) {
         return Err(WrongUse(format!(
@@ -21,7 +24,29 @@ pub(super) async fn verify(config: &Config, json: bool) -> anyhow::Result<ExitCo
         ))
         .into());
     }
-    let store = Store::open_read_only(&config.database(), Clock::system()).await?;
+    let report = undisturbed_report(config).await?;
+    print(json, &value(&report), || lines(&report))?;
+    Ok(ExitCode::from(u8::from(report.broken() > 0)))
+}
+
+/// A report of one piece. A stopped server's file is read without its locks, which would leave files beside it; when a
+/// server starts meanwhile, the next look takes part in its locks.
+async fn undisturbed_report(config: &Config) -> anyhow::Result<Report> {
+    for _ in 0..TRIES {
+        let store = Store::open_read_only(&config.database(), Clock::system()).await?;
+        let report = report_of(&store).await;
+        let undisturbed = store.was_read_undisturbed();
+        store.close().await?;
+        if undisturbed {
+            return report;
+        }
+    }
+    anyhow::bail!(
+        "the database was opened or changed by another process each time it was read; try again"
+    )
+}
+
+async fn report_of(store: &Store) -> anyhow::Result<Report> {
     let status = store.schema_status().await?;
     if let Some(newest) = status.unknown.last() {
         anyhow::bail!(
@@ -34,10 +59,7 @@ pub(super) async fn verify(config: &Config, json: bool) -> anyhow::Result<ExitCo
             "the schema lacks {first}: bring it up to date first, with `till migrate up`"
         );
     }
-    let report = verify_store(&store).await?;
-    store.close().await?;
-    print(json, &value(&report), || lines(&report))?;
-    Ok(ExitCode::from(u8::from(report.broken() > 0)))
+    Ok(verify_store(store).await?)
 }
 
 fn value(report: &Report) -> Value {

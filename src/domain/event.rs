@@ -309,9 +309,30 @@ mod tests {
                     E::CheckoutSessionCompleted | E::CheckoutSessionExpired => {
                         matches!(shown, Shown::Session(_))
                     }
+                    E::RefundSucceeded | E::RefundFailed => matches!(shown, Shown::Refund(_)),
                     _ => shown == Shown::Order,
                 };
                 prop_assert!(about, "{} about {:?}", kind, shown);
+            }
+        }
+
+        #[test]
+        fn what_is_told_of_a_refund_is_what_it_became(history in wild()) {
+            let states = path(&history);
+            for (step, events) in told(&history).into_iter().enumerate() {
+                let refunds = states[step].refunds.iter().zip(&states[step + 1].refunds);
+                for (before, after) in refunds {
+                    let shown = Shown::Refund(after.id);
+                    let about = events.iter().filter(|event| event.1 == shown);
+                    let about: Vec<EventType> = about.map(|event| event.0).collect();
+                    let became = match after.status {
+                        status if status == before.status => vec![],
+                        RefundStatus::Pending => vec![],
+                        RefundStatus::Succeeded => vec![E::RefundSucceeded],
+                        RefundStatus::Failed => vec![E::RefundFailed],
+                    };
+                    prop_assert_eq!(about, became);
+                }
             }
         }
 

@@ -145,8 +145,9 @@ mod tests {
 
     use super::LedgerAccountName as A;
     use super::*;
+    use crate::domain::refund::RefundStatus;
     use crate::domain::settlement::laws::histories::{
-        BY_POLICY, BY_STAFF, History, OUTSIDE, Object, eur, numbered, simple_order, wild,
+        BY_POLICY, BY_STAFF, History, OUTSIDE, Object, eur, numbered, plausible, simple_order, wild,
     };
     use crate::domain::settlement::laws::path;
     use crate::domain::settlement::{FactDraft, FactKind, Terms, fold};
@@ -222,6 +223,25 @@ mod tests {
                 prop_assert_eq!(on(A::DisputeLosses), if ours { lost } else { 0 });
                 // What is nobody's is owed until it has gone back or is lost.
                 prop_assert_eq!(on(A::Suspense), if ours { 0 } else { back + lost - came });
+            }
+        }
+
+        /// What the rows say went back has left the provider's account, and nothing else has.
+        #[test]
+        fn the_books_agree_with_the_refunds(history in plausible()) {
+            let state = fold(&history.terms, &history.facts);
+            let balances = targets(&state);
+            for payment in &state.payments {
+                let currency = payment.requested.currency();
+                let on = |account| {
+                    balances.get(&(payment.id, account, currency)).copied().unwrap_or(0)
+                };
+                let rows = state.refunds.iter().filter(|refund| refund.payment == payment.id);
+                let back = rows.filter(|refund| refund.status == RefundStatus::Succeeded);
+                let back: i64 = back.map(|refund| refund.taken_minor).sum();
+                let gone = payment.net_withdrawn_minor() + payment.fee_minor;
+                prop_assert_eq!(on(A::ProviderClearing), payment.captured_minor - back - gone);
+                prop_assert_eq!(on(A::Refunds), if payment.belongs { back } else { 0 });
             }
         }
 

@@ -1,5 +1,7 @@
 //! An order's timeline: everything that happened to it, what caused what, in one list. Without personal data.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::currency::Currency;
@@ -32,12 +34,13 @@ pub struct TimelineEntry {
     /// The id of what it is about, unique in the list.
     #[schema(example = "fact_01kq8rm5ahf2aaemq4p7v9w0xj")]
     pub id: String,
-    /// What it is: `order` and `checkout_session` (asked for by a request), `provider_call` (something that changes
-    /// the provider's state), `provider_attempt` (one try of it), `provider_event` (a webhook), `fact`, `review`,
-    /// `ledger_transaction`, or `event` (what other programs are told).
+    /// What it is: `order` and `checkout_session` (asked for by a request), `refund` (asked for by a request or a
+    /// policy, or seen at the provider), `provider_call` (something that changes the provider's state),
+    /// `provider_attempt` (one try of it), `provider_event` (a webhook), `fact`, `review`, `ledger_transaction`, or
+    /// `event` (what other programs are told).
     pub object: &'static str,
-    /// What happened: `placed` or `requested`; the kind of call or fact; how a try ended; the provider's or our type
-    /// of event; the reason of a review; `posted`.
+    /// What happened: `placed` or `requested`; `seen` of a refund somebody made at the provider; the kind of call or
+    /// fact; how a try ended; the provider's or our type of event; the reason of a review; `posted`.
     #[serde(rename = "type")]
     #[schema(example = "captured")]
     pub kind: String,
@@ -57,13 +60,13 @@ pub struct TimelineEntry {
 /// More about an entry. What is not known, or does not go with its kind, is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TimelineDetails {
-    /// Sessions, calls and reviews: where it stands now.
+    /// Sessions, refunds, calls and reviews: where it stands now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Calls and reviews: the id of what it is about.
+    /// Calls and reviews: the id of what it is about. Refunds: the payment it goes back from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_id: Option<String>,
-    /// Sessions, webhooks and facts: the provider's id of the object or the event.
+    /// Sessions, refunds, webhooks and facts: the provider's id of the object or the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
     /// Tries: the provider's id of the request, for its support.
@@ -84,20 +87,20 @@ pub struct TimelineDetails {
     /// Webhooks: `applied`, `pending`, `quarantined`, `foreign`, `ignored` or `dead`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<String>,
-    /// Webhooks: why they were not applied.
+    /// Webhooks: why they were not applied. Refunds: the reason given for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Facts: how Till learned it: `webhook`, `poll`, `call`, `reconcile` or `decision`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Facts: a short code that explains it, such as why a card was declined.
+    /// Facts and refunds: a short code that explains it, such as why a card was declined or a refund failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// Facts and sessions: the amount.
+    /// Facts, sessions and refunds: the amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<super::forms::Amount>)]
     pub amount: Option<Money>,
-    /// Facts and sessions: its currency.
+    /// Facts, sessions and refunds: its currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<Currency>,
     /// Events: the place among the order's events, from 1.
@@ -132,36 +135,67 @@ pub struct TimelinePosting {
     pub payment_id: PaymentId,
 }
 
-/// Puts entries in the order they are told: by time; within a millisecond causes before effects; then by id. The
-/// result does not depend on the order they were read in.
-pub fn arrange(entries: &mut [TimelineEntry]) {
+/// Puts entries in the order they are told: causes before effects; else by time, kind and id. The result does not
+/// depend on the order they were read in.
+#[must_use]
+pub fn arrange(mut entries: Vec<TimelineEntry>) -> Vec<TimelineEntry> {
     entries.sort_by(|a, b| {
         let key = |entry: &TimelineEntry| (entry.at, rank(entry));
         key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
     });
+    causes_first(entries)
 }
 
-/// What stands first of what happened in one millisecond.
+/// Draws causes before their effects. Neither kinds nor times can say it: a call can follow from a fact and a fact
+/// from a call, and what one transaction writes has times that differ by a little, either way.
+fn causes_first(sorted: Vec<TimelineEntry>) -> Vec<TimelineEntry> {
+    let at = sorted.iter().enumerate();
+    let places: HashMap<String, usize> = at.map(|(at, entry)| (entry.id.clone(), at)).collect();
+    let mut waiting: Vec<Option<TimelineEntry>> = sorted.into_iter().map(Some).collect();
+    let mut told = Vec::with_capacity(waiting.len());
+    for place in 0..waiting.len() {
+        let mut chain = Vec::new();
+        let mut next = Some(place);
+        while let Some((place, entry)) = next.and_then(|at| Some((at, waiting.get(at)?.as_ref()?)))
+        {
+            // Nothing causes itself, whatever the rows say.
+            if chain.contains(&place) {
+                break;
+            }
+            chain.push(place);
+            next = entry.cause.as_ref().and_then(|id| places.get(id).copied());
+        }
+        let chain = chain.into_iter().rev();
+        told.extend(chain.filter_map(|place| waiting.get_mut(place).and_then(Option::take)));
+    }
+    told
+}
+
+/// What stands first of what happened in one millisecond, where neither caused the other.
 fn rank(entry: &TimelineEntry) -> u8 {
     match entry.object {
         "order" => 0,
         "checkout_session" => 1,
-        // A call a request made; those that follow from what was learned stand behind it.
-        "provider_call" if !follows(entry) => 2,
-        "provider_attempt" => 3,
-        "provider_event" => 4,
-        "fact" => 5,
-        "ledger_transaction" => 6,
-        "review" => 7,
-        "event" => 8,
-        _ => 9,
+        // What a request asked for; what follows from what was learned stands behind it.
+        "refund" if !follows(entry) => 2,
+        "provider_call" if !follows(entry) => 3,
+        "provider_attempt" => 4,
+        "provider_event" => 5,
+        "fact" => 6,
+        "ledger_transaction" => 7,
+        "review" => 8,
+        "event" => 9,
+        "refund" => 10,
+        _ => 11,
     }
 }
 
-/// Whether a call was made because something was learned.
-fn follows(call: &TimelineEntry) -> bool {
-    let cause = call.cause.as_deref().unwrap_or_default();
-    let learned = ["pev_", "fact_", "cs_", "pcall_", "pay_", "dp_"];
+/// Whether a call or a refund was made because something was learned, not because a request asked for it.
+fn follows(entry: &TimelineEntry) -> bool {
+    let cause = entry.cause.as_deref().unwrap_or_default();
+    let learned = [
+        "pev_", "fact_", "cs_", "pcall_", "pay_", "dp_", "re_", "ord_",
+    ];
     learned.iter().any(|prefix| cause.starts_with(prefix))
 }
 
@@ -216,14 +250,54 @@ mod tests {
             entry("ledger_transaction", "ltx_1", 7, Some("fact_2")),
             entry("event", "evt_1", 7, Some("pev_1")),
             entry("provider_call", "pcall_2", 7, Some("pev_1")),
+            entry("refund", "re_1", 8, Some("req_2")),
+            entry("provider_call", "pcall_3", 8, Some("req_2")),
+            entry("fact", "fact_4", 8, Some("pcall_3")),
+            entry("refund", "re_2", 8, Some("fact_4")),
+            entry("provider_call", "pcall_4", 8, Some("fact_4")),
+            entry("fact", "fact_5", 9, Some("ord_1")),
+            entry("event", "evt_2", 9, Some("ord_1")),
+            entry("provider_call", "pcall_5", 9, Some("ord_1")),
         ];
         for turn in 0..wanted.len() {
             let mut read = wanted.clone();
             read.rotate_left(turn);
             read.reverse();
-            arrange(&mut read);
-            assert_eq!(read, wanted);
+            assert_eq!(arrange(read), wanted);
         }
+    }
+
+    /// Kinds and times would tell these the other way round.
+    #[test]
+    fn a_cause_stands_first_whatever_its_kind_and_time() {
+        let wanted = vec![
+            entry("event", "evt_1", 5, None),
+            entry("provider_call", "pcall_9", 5, Some("evt_1")),
+            entry("provider_attempt", "patt_1", 5, Some("pcall_9")),
+            entry("fact", "fact_1", 5, Some("patt_1")),
+            entry("checkout_session", "cs_1", 5, Some("fact_1")),
+            // Written a little later than what it caused.
+            entry("fact", "fact_2", 8, None),
+            entry("refund", "re_1", 7, Some("fact_2")),
+            entry("event", "evt_2", 8, None),
+        ];
+        for turn in 0..wanted.len() {
+            let mut read = wanted.clone();
+            read.rotate_left(turn);
+            assert_eq!(arrange(read), wanted);
+        }
+    }
+
+    #[test]
+    fn entries_that_name_each_other_are_told_once() {
+        let read = vec![
+            entry("fact", "fact_1", 5, Some("fact_2")),
+            entry("fact", "fact_2", 5, Some("fact_1")),
+            entry("fact", "fact_3", 5, Some("fact_3")),
+        ];
+        let mut told: Vec<String> = arrange(read).into_iter().map(|entry| entry.id).collect();
+        told.sort();
+        assert_eq!(told, ["fact_1", "fact_2", "fact_3"]);
     }
 
     #[test]

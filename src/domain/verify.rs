@@ -47,7 +47,7 @@ words! {
         EventStuck = "event_stuck",
         /// No event of the provider was given up.
         EventDead = "event_dead",
-        /// A final answer to a repeatable request has its status and its body.
+        /// A final answer to a repeatable request has its status and a body about what was asked for, which is there.
         StoredAnswer = "stored_answer",
         /// An answer whose outcome is known for long was asked for again.
         OpenAnswer = "open_answer",

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -65,6 +65,44 @@ pub(super) struct Connections {
     pub engine: Engine,
     pub writer: DatabaseConnection,
     pub reader: DatabaseConnection,
+    /// The file, when it is read without taking part in its locks.
+    pub unlocked: Option<Unlocked>,
+}
+
+/// A SQLite file nobody had open, read as if nobody ever would: that leaves no trace beside it, and sees what another
+/// process changes meanwhile half or not at all. So it is remembered how the file was before.
+pub(super) struct Unlocked {
+    path: PathBuf,
+    before: FileLook,
+}
+
+/// What of a SQLite file shows from outside that it was opened or changed.
+#[derive(PartialEq, Eq)]
+struct FileLook {
+    /// Whether somebody has it open: then there is a write-ahead log.
+    log: bool,
+    length: Option<u64>,
+    modified: Option<SystemTime>,
+}
+
+impl FileLook {
+    fn of(path: &Path) -> FileLook {
+        let mut write_ahead_log = path.as_os_str().to_owned();
+        write_ahead_log.push("-wal");
+        let file = std::fs::metadata(path).ok();
+        FileLook {
+            log: Path::new(&write_ahead_log).exists(),
+            length: file.as_ref().map(std::fs::Metadata::len),
+            modified: file.and_then(|file| file.modified().ok()),
+        }
+    }
+}
+
+impl Unlocked {
+    /// Whether nobody opened or changed the file since.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        FileLook::of(&self.path) == self.before
+    }
 }
 
 /// The file behind a SQLite URL.
@@ -151,6 +189,7 @@ async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connect
         engine: Engine::Sqlite,
         writer,
         reader,
+        unlocked: None,
     })
 }
 
@@ -179,6 +218,7 @@ async fn open_postgres(settings: &DatabaseSettings) -> Result<Connections, Store
         engine: Engine::Postgres,
         writer: pool.clone(),
         reader: pool,
+        unlocked: None,
     })
 }
 
@@ -208,12 +248,12 @@ async fn connect_to_postgres(
 /// Opens connections that can change nothing, and checks nothing: for looking at a database as it is.
 pub(super) async fn open_read_only(settings: &DatabaseSettings) -> Result<Connections, StoreError> {
     check_url(&settings.url)?;
+    let mut unlocked = None;
     let (engine, mut options) = match sqlite_path(&settings.url) {
         Some(path) => {
-            let mut write_ahead_log = path.as_os_str().to_owned();
-            write_ahead_log.push("-wal");
+            let before = FileLook::of(&path);
             // Nobody has the file open when there is no log, and opening it as usual would make one.
-            let alone = !Path::new(&write_ahead_log).exists();
+            let alone = !before.log;
             let url = format!("sqlite://{}?mode=ro", path.display());
             let mut options = ConnectOptions::new(url);
             options.map_sqlx_sqlite_opts(move |options| {
@@ -224,6 +264,7 @@ pub(super) async fn open_read_only(settings: &DatabaseSettings) -> Result<Connec
                     .foreign_keys(true)
                     .busy_timeout(Duration::from_secs(5))
             });
+            unlocked = alone.then_some(Unlocked { path, before });
             (Engine::Sqlite, options)
         }
         None => {
@@ -247,10 +288,20 @@ pub(super) async fn open_read_only(settings: &DatabaseSettings) -> Result<Connec
         engine,
         writer: pool.clone(),
         reader: pool,
+        unlocked,
     })
 }
 
 impl Store {
+    /// Whether what was read is of one piece: false when another process opened or changed a SQLite file that was read
+    /// as nobody's. What was found in it may then be half of a change; open it again and look anew.
+    #[must_use]
+    pub fn was_read_undisturbed(&self) -> bool {
+        self.unlocked
+            .as_ref()
+            .is_none_or(|unlocked| unlocked.is_undisturbed())
+    }
+
     /// The settings that money depends on, as they are.
     ///
     /// # Errors
@@ -385,6 +436,62 @@ mod tests {
             .expect("the writer writes");
         opened.reader.close().await.expect("closes");
         opened.writer.close().await.expect("closes");
+        std::fs::remove_dir_all(folder).expect("the folder goes");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_opened_while_it_is_read_as_nobodys_is_noticed() {
+        let name = format!("till-connect-{}", uuid::Uuid::new_v4().simple());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        let settings = DatabaseSettings {
+            url: format!("sqlite://{}", folder.join("till.db").display()),
+            max_connections: 1,
+            batch: 1,
+        };
+        let change = async |sql: &str| {
+            let server = open(&settings).await.expect("opens");
+            server.writer.execute_unprepared(sql).await.expect(sql);
+            server
+        };
+        let leave = async |server: Connections| {
+            server.reader.close().await.expect("closes");
+            server.writer.close().await.expect("closes");
+        };
+        leave(change("CREATE TABLE t (a INTEGER)").await).await;
+        let files = || std::fs::read_dir(&folder).expect("a folder").count();
+        assert_eq!(files(), 1);
+
+        let look = async || open_read_only(&settings).await.expect("opens");
+        let count = async |seen: &Connections| {
+            let sql = "SELECT COUNT(*) FROM t";
+            read_setting(&seen.reader, DbBackend::Sqlite, sql)
+                .await
+                .expect("a count")
+        };
+        let alone = look().await;
+        assert_eq!(count(&alone).await, "0");
+        let undisturbed = |seen: &Connections| seen.unlocked.as_ref().map(Unlocked::is_undisturbed);
+        assert_eq!(undisturbed(&alone), Some(true));
+        assert_eq!(files(), 1, "it leaves no trace");
+
+        let server = change("INSERT INTO t VALUES (1)").await;
+        assert_eq!(undisturbed(&alone), Some(false), "it is open");
+        let beside = look().await;
+        assert_eq!(
+            undisturbed(&beside),
+            None,
+            "beside a server the locks are kept"
+        );
+        assert_eq!(count(&beside).await, "1");
+        beside.reader.close().await.expect("closes");
+        leave(server).await;
+        assert_eq!(undisturbed(&alone), Some(false), "it was changed");
+        alone.reader.close().await.expect("closes");
+        let again = look().await;
+        assert_eq!(count(&again).await, "1");
+        assert_eq!(undisturbed(&again), Some(true));
+        again.reader.close().await.expect("closes");
         std::fs::remove_dir_all(folder).expect("the folder goes");
     }
 

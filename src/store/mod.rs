@@ -78,6 +78,7 @@ pub struct Store {
     orders: Arc<Batcher<PlaceOrder>>,
     batch_limit: usize,
     statements: Arc<AtomicU64>,
+    unlocked: Option<Arc<connect::Unlocked>>,
 }
 
 /// How many sets of orders PostgreSQL commits at once: while one waits for its disk, the next is made ready.
@@ -141,6 +142,7 @@ impl Store {
                 Engine::Postgres => POSTGRES_LANES,
             }),
             batch_limit: usize::try_from(batch.max(1)).unwrap_or(usize::MAX),
+            unlocked: connections.unlocked.map(Arc::new),
         }
     }
 

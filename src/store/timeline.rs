@@ -4,15 +4,17 @@ use std::collections::HashMap;
 
 use entity::{
     checkout_session, event, ledger_transaction, order, provider_attempt, provider_call,
-    provider_event, provider_fact, review,
+    provider_event, provider_fact, refund, review,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, Value,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Value,
 };
 
 use super::rows::{money, parse, sql};
 use super::{ShopStore, StoreError};
 use crate::domain::ids::OrderId;
+use crate::domain::refund::RefundOrigin;
 use crate::domain::time::Timestamp;
 use crate::domain::timeline::{TimelineDetails, TimelineEntry, TimelinePosting, arrange};
 
@@ -54,6 +56,7 @@ impl ShopStore<'_> {
             .filter(provider_call::Column::OrderId.eq(&id))
             .all(moment)
             .await?;
+        entries.extend(self.refunds_asked(moment, &id, &calls).await?);
         let attempts = provider_attempt::Entity::find()
             .filter(provider_attempt::Column::ProviderCallId.is_in(calls.iter().map(|row| &row.id)))
             .all(moment)
@@ -83,8 +86,48 @@ impl ShopStore<'_> {
             .await?;
         entries.extend(reviews.into_iter().map(asked));
         entries.extend(events(moment, &id).await?);
-        arrange(&mut entries);
-        Ok(Some(entries))
+        Ok(Some(arrange(entries)))
+    }
+
+    /// Refunds, each with what it came from: its request, what a policy learned, or the fact that told of it.
+    async fn refunds_asked(
+        &self,
+        moment: &DatabaseTransaction,
+        order: &str,
+        calls: &[provider_call::Model],
+    ) -> Result<Vec<TimelineEntry>, StoreError> {
+        let rows = refund::Entity::find()
+            .filter(refund::Column::OrderId.eq(order))
+            .all(moment)
+            .await?;
+        let seen = rows.iter().filter_map(|row| row.provider_refund_id.clone());
+        let facts: Vec<(String, String)> = provider_fact::Entity::find()
+            .filter(provider_fact::Column::OrderId.eq(order))
+            .filter(provider_fact::Column::ObjectId.is_in(seen))
+            .select_only()
+            .columns([provider_fact::Column::Id, provider_fact::Column::ObjectId])
+            .order_by_desc(provider_fact::Column::Id)
+            .into_tuple()
+            .all(moment)
+            .await?;
+        // The oldest is collected last, and stays.
+        let first: HashMap<String, String> =
+            facts.into_iter().map(|(id, object)| (object, id)).collect();
+        let entries = rows.into_iter().map(|row| {
+            let cause = match parse("refund.origin", &row.origin)? {
+                RefundOrigin::Request => row.request_id.clone(),
+                RefundOrigin::Policy => {
+                    let call = calls.iter().find(|call| call.subject_id == row.id);
+                    call.map(|call| call.cause.clone())
+                }
+                RefundOrigin::Provider => {
+                    let object = row.provider_refund_id.as_ref();
+                    object.and_then(|object| first.get(object)).cloned()
+                }
+            };
+            refund_asked(row, cause)
+        });
+        entries.collect()
     }
 
     async fn postings(
@@ -157,9 +200,38 @@ fn session(row: checkout_session::Model) -> Result<TimelineEntry, StoreError> {
     })
 }
 
+fn refund_asked(row: refund::Model, cause: Option<String>) -> Result<TimelineEntry, StoreError> {
+    let amount = money(row.amount_minor, &row.currency)?;
+    let kind = match parse("refund.origin", &row.origin)? {
+        RefundOrigin::Request | RefundOrigin::Policy => "requested",
+        RefundOrigin::Provider => "seen",
+    };
+    Ok(TimelineEntry {
+        cause,
+        request_id: row.request_id,
+        actor: Some(row.actor),
+        details: TimelineDetails {
+            status: Some(row.status),
+            subject_id: Some(row.payment_id),
+            provider_id: row.provider_refund_id,
+            reason: row.reason,
+            code: row.failure_reason,
+            currency: Some(amount.currency()),
+            amount: Some(amount),
+            ..TimelineDetails::default()
+        },
+        ..entry(row.id, "refund", kind.to_owned(), row.created_at)
+    })
+}
+
 fn call(row: provider_call::Model) -> TimelineEntry {
+    let cause = match row.cause.as_str() {
+        // Nobody asked: the order's own time was up.
+        "order_expiry" => row.order_id,
+        _ => row.cause,
+    };
     TimelineEntry {
-        cause: Some(row.cause),
+        cause: Some(cause),
         request_id: row.request_id,
         actor: Some(row.actor),
         details: TimelineDetails {

@@ -148,3 +148,134 @@ async fn a_timeline_shows_why_people_were_asked() {
     );
     app.finish().await;
 }
+
+/// Every entry whose cause is an entry stands behind it.
+fn causes_stand_first(timeline: &Value) {
+    let data = timeline["data"].as_array().expect("a list");
+    for (at, entry) in data.iter().enumerate() {
+        let cause = data.iter().position(|other| other["id"] == entry["cause"]);
+        assert!(
+            cause.is_none_or(|cause| cause < at),
+            "{entry} in {timeline}"
+        );
+    }
+}
+
+/// The entry with an id.
+fn by_id<'t>(timeline: &'t Value, id: &Value) -> &'t Value {
+    let data = timeline["data"].as_array().expect("a list");
+    let found = data.iter().find(|entry| entry["id"] == *id);
+    found.unwrap_or_else(|| panic!("no {id}: {timeline}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeline_tells_of_refunds_with_what_asked_for_them() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, payment) = shop.paid(&app).await;
+    let body = json!({"amount": "5.00", "reason": "requested_by_customer"});
+    let refunds = format!("/v1/orders/{}/refunds", paid.order);
+    let asked = shop.post(&refunds, &body).await.expect(201);
+    let path = format!("/v1/orders/{}/timeline", paid.order);
+    let timeline = shop.get(&path).await.expect(200).json;
+    causes_stand_first(&timeline);
+    assert_eq!(
+        told(&timeline)[told(&timeline).len() - 7..],
+        [
+            "refund requested",
+            "provider_call refund_create",
+            "provider_attempt succeeded",
+            "fact refund_succeeded",
+            "ledger_transaction posted",
+            "event refund.succeeded",
+            "event order.partially_refunded",
+        ]
+    );
+    let entry = by_id(&timeline, &asked.json["id"]);
+    assert_eq!(entry["cause"].as_str(), asked.header("request-id"));
+    assert_eq!(entry["request_id"].as_str(), asked.header("request-id"));
+    assert_eq!(entry["actor"], shop.key_id().to_string());
+    assert_eq!(
+        entry["details"],
+        json!({
+            "status": "succeeded", "subject_id": payment, "amount": "5.00", "currency": "EUR",
+            "provider_id": asked.json["provider_refund_id"], "reason": "requested_by_customer",
+        })
+    );
+
+    // It comes back, and somebody gives back another part at the provider.
+    let act = format!("refunds/{}/fail", asked.str("provider_refund_id"));
+    app.simulate(&act, &json!({})).await;
+    let failed = app.provider_events("refund.failed").await.pop();
+    app.deliver(&failed.expect("an event")).await.expect(200);
+    let intent = shop.payment_of(&paid.order).await["provider_payment_id"].clone();
+    let act = format!("payment_intents/{}/refund", intent.as_str().expect("an id"));
+    app.simulate(&act, &json!({"amount": 700})).await;
+    let made = app.provider_events("refund.created").await.pop();
+    app.deliver(&made.expect("an event")).await.expect(200);
+    let timeline = shop.get(&path).await.expect(200).json;
+    causes_stand_first(&timeline);
+    let entry = by_id(&timeline, &asked.json["id"]);
+    assert_eq!(entry["details"]["status"], "failed");
+    assert_eq!(entry["details"]["code"], "expired_or_canceled_card");
+    let seen = find(&timeline, "refund", "seen");
+    assert_eq!(seen["actor"], "provider");
+    assert_eq!(seen["details"]["amount"], "7.00");
+    let fact = by_id(&timeline, &seen["cause"]);
+    assert_eq!(fact["object"], "fact");
+    assert_eq!(
+        fact["details"]["provider_id"],
+        seen["details"]["provider_id"]
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeline_tells_why_a_policy_gave_money_back() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    let cancel = format!("/v1/orders/{}/cancel", payable.order);
+    shop.post(&cancel, &json!({})).await.expect(200);
+    // Paid all the same, as when the provider's answer crosses ours.
+    let twin = shop.payable().await;
+    app.pay(&twin).await;
+    let mut event = app.provider_event("payment_intent.succeeded", &twin).await;
+    event["id"] = json!("evt_late");
+    event["data"]["object"]["metadata"]["till_session"] = json!(payable.session);
+    event["data"]["object"]["metadata"]["till_order"] = json!(payable.order);
+    app.deliver(&event).await.expect(200);
+    app.work().await;
+    let path = format!("/v1/orders/{}/timeline", payable.order);
+    let timeline = shop.get(&path).await.expect(200).json;
+    causes_stand_first(&timeline);
+    let refund = find(&timeline, "refund", "requested");
+    assert_eq!(refund["actor"], "system");
+    assert_eq!(refund["details"]["amount"], "25.00");
+    assert_eq!(refund["details"]["status"], "succeeded");
+    let cause = by_id(&timeline, &refund["cause"]);
+    assert_eq!(cause["object"], "provider_event");
+    let call = find(&timeline, "provider_call", "refund_create");
+    assert_eq!(call["details"]["subject_id"], refund["id"]);
+    assert_eq!(call["cause"], refund["cause"]);
+    app.finish().await;
+}
+
+/// What ends an order that nobody asked to end is told as its own doing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeline_tells_how_an_order_ran_out_of_time() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    app.advance(25 * 3_600).await;
+    app.work().await;
+    app.advance(120).await;
+    app.work().await;
+    assert_eq!(shop.order(&payable.order).await["status"], "expired");
+    let path = format!("/v1/orders/{}/timeline", payable.order);
+    let timeline = shop.get(&path).await.expect(200).json;
+    causes_stand_first(&timeline);
+    let decided = find(&timeline, "fact", "order_expired");
+    assert_eq!(decided["details"]["source"], "decision");
+    app.finish().await;
+}

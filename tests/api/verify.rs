@@ -50,6 +50,7 @@ const PAYMENT: &str = "SELECT id FROM payment WHERE order_id = '$o'";
 const POSTED: &str = "SELECT id FROM ledger_transaction WHERE order_id = '$o'";
 const CALL: &str = "SELECT id FROM provider_call WHERE order_id = '$o'";
 const TOLD: &str = "SELECT id FROM provider_event WHERE order_id = '$o'";
+const KEY: &str = "SELECT id FROM idempotency_key WHERE resource_id = '$o'";
 const SHOP: &str = "SELECT shop_id FROM \"order\" WHERE id = '$o'";
 
 const fn fault(
@@ -246,9 +247,27 @@ const FAULTS: &[Fault] = &[
     ),
     fault(
         &["UPDATE idempotency_key SET answer_body = NULL WHERE resource_id = '$o'"],
+        &[("stored_answer idempotency_key", KEY)],
+    ),
+    fault(
+        &["UPDATE idempotency_key SET answer_body = '{' WHERE resource_id = '$o'"],
+        &[("stored_answer idempotency_key", KEY)],
+    ),
+    fault(
+        &[
+            "UPDATE idempotency_key SET answer_body = '{\"id\": \"ord_x\"}' WHERE resource_id = '$o'",
+        ],
+        &[("stored_answer idempotency_key", KEY)],
+    ),
+    fault(
+        &["UPDATE idempotency_key SET answer_status = 409 WHERE resource_id = '$o'"],
+        &[("stored_answer idempotency_key", KEY)],
+    ),
+    fault(
+        &["UPDATE idempotency_key SET resource_id = 'cs_gone' WHERE resource_id = '$s'"],
         &[(
             "stored_answer idempotency_key",
-            "SELECT id FROM idempotency_key WHERE resource_id = '$o'",
+            "SELECT id FROM idempotency_key WHERE resource_id = 'cs_gone'",
         )],
     ),
     fault(
@@ -321,6 +340,86 @@ async fn every_planted_fault_is_named_and_nothing_else_is() {
     let all = till::domain::verify::Check::ALL;
     let all: BTreeSet<&str> = all.iter().map(|check| check.as_str()).collect();
     assert_eq!(seen, all, "every check was seen to fail");
+    app.expect_broken();
+    app.finish().await;
+}
+
+/// Answers that were never stored although the outcome is known: of every kind of request that has one later.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_nobody_fetched_is_named_for_every_kind_of_request() {
+    let mut app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let post = |path: String, body| {
+        let shop = &shop;
+        async move { shop.post(&path, &body).await }
+    };
+    let (paid, _) = shop.paid(&app).await;
+    let refunds = format!("/v1/orders/{}/refunds", paid.order);
+    let part = json!({"amount": "5.00"});
+    post(refunds.clone(), part).await.expect(201);
+    // The rest goes back at the provider, whose webhook is lost: the next one is refused.
+    let intent = shop.payment_of(&paid.order).await["provider_payment_id"].clone();
+    let act = format!("payment_intents/{}/refund", intent.as_str().expect("an id"));
+    app.simulate(&act, &json!({"amount": 2000})).await;
+    let refused = post(refunds, json!({})).await;
+    refused.problem(502, "provider_rejected");
+    let (_, captured) = shop.reserved(&app).await;
+    let capture = post(format!("/v1/payments/{captured}/capture"), json!({})).await;
+    capture.expect(200);
+    let (_, voided) = shop.reserved(&app).await;
+    let void = post(format!("/v1/payments/{voided}/void"), json!({})).await;
+    void.expect(200);
+    let bare = shop.place_order().await.str("id").to_owned();
+    post(format!("/v1/orders/{bare}/cancel"), json!({}))
+        .await
+        .expect(200);
+    let ended = shop.payable().await.session;
+    post(format!("/v1/checkout_sessions/{ended}/expire"), json!({}))
+        .await
+        .expect(200);
+    app.work().await;
+    assert_eq!(found(&report_of(&app).await), BTreeSet::new());
+
+    let vandal = vandal(&app).await;
+    let bound =
+        "UPDATE idempotency_key SET status = 'bound', answer_status = NULL, answer_body = NULL";
+    let late = |routes: &str| format!("{bound}, created_at = 1 WHERE route LIKE '{routes}'");
+    for routes in ["%/refunds", "%/capture", "%/void", "%/cancel", "%/expire"] {
+        let deed = late(routes);
+        let done = vandal.execute_unprepared(&deed).await.expect(&deed);
+        assert!(done.rows_affected() > 0, "{deed}");
+    }
+    let open = "SELECT id FROM idempotency_key WHERE status = 'bound'";
+    let wanted: BTreeSet<String> = app.texts(open).await.into_iter().collect();
+    assert_eq!(wanted.len(), 6, "two refunds, and one of each other kind");
+    let report = report_of(&app).await;
+    let named: BTreeSet<String> = report.findings.iter().map(|f| f.id.clone()).collect();
+    assert_eq!(named, wanted, "{report:#?}");
+    assert_eq!((report.broken(), report.warnings()), (0, 6));
+
+    // What is still open, or was just asked for, is nobody's neglect.
+    for deed in [
+        "UPDATE provider_call SET status = 'unknown', next_at = 9000000000000, body = $bytes \
+         WHERE kind IN ('refund_create', 'payment_capture', 'payment_void')",
+        "UPDATE refund SET provider_refund_id = NULL",
+        "UPDATE payment SET status = 'authorized'",
+        "UPDATE \"order\" SET status = 'open', payment_status = 'unpaid'",
+        "UPDATE checkout_session SET status = 'open'",
+    ] {
+        let bytes = match vandal.get_database_backend() {
+            DatabaseBackend::Sqlite => "x'00'",
+            _ => "'\\x00'::bytea",
+        };
+        let deed = deed.replace("$bytes", bytes);
+        vandal.execute_unprepared(&deed).await.expect(&deed);
+    }
+    let report = report_of(&app).await;
+    let open = report
+        .findings
+        .iter()
+        .filter(|f| f.table == "idempotency_key");
+    assert_eq!(open.count(), 0, "{report:#?}");
+    vandal.close().await.expect("closes");
     app.expect_broken();
     app.finish().await;
 }

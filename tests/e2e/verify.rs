@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Client, Sandbox};
+use crate::harness::{Client, Sandbox, free_port};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn verify_says_all_is_well_beside_a_running_server() {
@@ -87,4 +87,66 @@ async fn verify_without_a_database_or_its_schema_says_what_to_do() {
     sandbox.run(&["migrate", "down"]).await.success();
     let refused = sandbox.run(&["verify"]).await.exit(1);
     refused.complains_of(&["till migrate up"]);
+}
+
+/// The files beside the database.
+fn files(sandbox: &Sandbox) -> Vec<String> {
+    let entries = std::fs::read_dir(&sandbox.folder).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_sees_one_moment_while_a_server_starts_and_leaves_no_trace_of_its_own() {
+    let sandbox = Sandbox::new().await;
+    let port = free_port();
+    let (_provider, simulator) = sandbox.simulator_for(port).await;
+    let server = sandbox.serve_for(&simulator, port, &[]).await;
+    let key = sandbox.secret_key().await;
+    let shop = server.client(&key);
+    for _ in 0..3 {
+        let order = shop.place_order().await;
+        let session = shop.check_out(&order).await;
+        Client::new(&simulator, None).pay(&session).await;
+    }
+    let stop = async |server: crate::harness::Server| {
+        server.process.terminate();
+        let ended = server.process.finish(Duration::from_secs(20)).await;
+        ended.success();
+    };
+    stop(server).await;
+    let before = files(&sandbox);
+    let verified = sandbox.run(&["verify"]).await.success();
+    assert!(
+        verified.stdout.ends_with("All is well.\n"),
+        "{}",
+        verified.stdout
+    );
+    assert_eq!(files(&sandbox), before);
+
+    for _ in 0..3 {
+        let starting = async {
+            let server = sandbox.serve_for(&simulator, port, &[]).await;
+            let shop = server.client(&key);
+            let order = shop.place_order().await;
+            shop.check_out(&order).await;
+            server
+        };
+        let looking = async {
+            for _ in 0..5 {
+                let verified = sandbox.run(&["verify"]).await.success();
+                assert!(
+                    verified.stdout.ends_with("All is well.\n"),
+                    "{}",
+                    verified.stdout
+                );
+            }
+        };
+        let (server, ()) = tokio::join!(starting, looking);
+        stop(server).await;
+    }
 }

@@ -3,45 +3,111 @@
 //! A payment is valid when its intent asks for exactly what its session was made to charge. Valid captured
 //! payments belong to the order while their sum stays within its total; the rest is in suspense until people or
 //! a policy decide. A cancelled or expired order has a total of nothing, unless staff accepted a payment.
+//!
+//! Where not all of them fit, those a decision names come first, by the age of their sessions. Of the others as
+//! much as can be belongs, and of two choices of one sum the one with the older session. Last come those a policy
+//! gives back: it did so because they were nobody's, and they must not push out what was kept instead.
+//!
+//! *As much as can be* is what keeps a paid order paid. Captures can arrive in any order and all orders must end in
+//! one state, so a late capture through an older session may take the place of money that had belonged: after a
+//! partial capture two more sessions can each charge the rest. If age alone decided, a late and small one would
+//! push out the one that made the order whole, and the order would owe again for goods that have left. By the
+//! sum, a late capture can only keep or raise what is paid; what it displaces was paid twice, and is asked about
+//! and given back like any other duplicate.
 
 use std::collections::BTreeSet;
 
 use super::facts::{Fact, FactKind};
 use super::fold::PaymentState;
 use super::{PaymentTerms, Terms};
+use crate::domain::ids::RefundId;
 use crate::domain::money::Money;
 
 /// Marks the payments whose captured money is the order's.
 pub(super) fn mark(terms: &Terms, facts: &[Fact], closed: bool, payments: &mut [PaymentState]) {
     let accepted = accepted(facts);
     let wanted_refund = wanted_by_refund(terms, facts);
+    let given_back = given_back_by_policy(terms, facts);
     let mut order: Vec<usize> = (0..payments.len()).collect();
     let rank = |at: &usize| {
         let payment = terms.payments.get(*at);
         let intent = payment.map_or("", |payment| payment.intent.as_str());
-        let named = accepted.contains(intent) || wanted_refund.contains(intent);
         let session = payment.and_then(|payment| payment.session);
         // The intent, not our id of it, which depends on which was seen first.
-        (!named, session.is_none(), session, intent)
+        (session.is_none(), session, intent)
     };
     order.sort_by_key(rank);
-    let total = if closed { 0 } else { terms.total.minor() };
     let mut sum: i64 = 0;
+    let total = if closed { 0 } else { terms.total.minor() };
+    let (mut others, mut last) = (Vec::new(), Vec::new());
     for at in order {
         let (Some(payment), Some(state)) = (terms.payments.get(at), payments.get_mut(at)) else {
             continue;
         };
-        state.accepted =
-            accepted.contains(payment.intent.as_str()) && same_currency(terms, payment);
+        let intent = payment.intent.as_str();
+        state.accepted = accepted.contains(intent) && same_currency(terms, payment);
         if state.captured_minor == 0 {
             continue;
         }
         let reached = sum.saturating_add(state.captured_minor);
-        state.belongs = state.accepted || (state.valid && reached <= total);
-        if state.belongs {
-            sum = reached;
+        if accepted.contains(intent) || wanted_refund.contains(intent) {
+            state.belongs = state.accepted || (state.valid && reached <= total);
+            if state.belongs {
+                sum = reached;
+            }
+        } else if state.valid {
+            let rest = if given_back.contains(intent) {
+                &mut last
+            } else {
+                &mut others
+            };
+            rest.push((at, state.captured_minor));
         }
     }
+    for rest in [others, last] {
+        for at in fullest(&rest, total.saturating_sub(sum)) {
+            if let Some(state) = payments.get_mut(at) {
+                state.belongs = true;
+                sum = sum.saturating_add(state.captured_minor);
+            }
+        }
+    }
+}
+
+/// How many payments are weighed against each other: the number of possible sums may double with each. An order
+/// takes a further session only while something is missing, so it has a few; beyond this only what still fits counts.
+const WEIGHED: usize = 16;
+
+/// Of amounts, oldest first, those whose sum comes closest to `room` without going beyond it; of two such choices
+/// the one that has the older.
+fn fullest(amounts: &[(usize, i64)], room: i64) -> Vec<usize> {
+    let (weighed, more) = amounts.split_at(amounts.len().min(WEIGHED));
+    // What each amount and those after it can sum to.
+    let mut sums = vec![BTreeSet::from([0])];
+    for (_, amount) in weighed.iter().rev() {
+        let without = sums.last().cloned().unwrap_or_default();
+        let with = without.iter().map(|sum: &i64| sum.saturating_add(*amount));
+        let with: Vec<i64> = with.filter(|sum| *sum <= room).collect();
+        sums.push(without.into_iter().chain(with).collect());
+    }
+    let best = sums.pop().and_then(|sums| sums.last().copied());
+    let mut missing = best.unwrap_or(0);
+    let mut left = room.saturating_sub(missing);
+    let mut chosen = Vec::new();
+    for (at, amount) in weighed {
+        let after = missing.saturating_sub(*amount);
+        if sums.pop().is_some_and(|sums| sums.contains(&after)) {
+            chosen.push(*at);
+            missing = after;
+        }
+    }
+    for (at, amount) in more {
+        if *amount <= left {
+            chosen.push(*at);
+            left = left.saturating_sub(*amount);
+        }
+    }
+    chosen
 }
 
 /// A wrong currency cannot be accepted, only refunded.
@@ -59,13 +125,20 @@ fn accepted(facts: &[Fact]) -> BTreeSet<&str> {
 
 /// Intents refunded through our API on somebody's wish: they took the payment for the order's.
 fn wanted_by_refund<'a>(terms: &Terms, facts: &'a [Fact]) -> BTreeSet<&'a str> {
+    refunded(facts, |refund| !terms.policy_refunds.contains(&refund))
+}
+
+/// Intents a policy gives back: they were nobody's.
+fn given_back_by_policy<'a>(terms: &Terms, facts: &'a [Fact]) -> BTreeSet<&'a str> {
+    refunded(facts, |refund| terms.policy_refunds.contains(&refund))
+}
+
+/// Intents with facts about chosen refunds of ours.
+fn refunded(facts: &[Fact], chosen: impl Fn(RefundId) -> bool) -> BTreeSet<&str> {
     facts
         .iter()
         .filter(|fact| fact.said.kind.refund_rank().is_some())
-        .filter(|fact| {
-            let ours = fact.said.refund;
-            ours.is_some_and(|refund| !terms.policy_refunds.contains(&refund))
-        })
+        .filter(|fact| fact.said.refund.is_some_and(&chosen))
         .filter_map(|fact| fact.said.intent.as_deref())
         .collect()
 }

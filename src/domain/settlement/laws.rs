@@ -20,10 +20,14 @@ use proptest::sample::Index;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use self::histories::{id, plausible, plausible_whole, wild, wild_and_one_more};
-use super::{Fact, FactKind, OrderState, PaymentState, fold};
+use self::histories::{
+    BY_POLICY, Object, id, numbered, plausible, plausible_whole, wild, wild_and_one_more,
+};
+use super::{Fact, FactKind, OrderState, PaymentState, RefundState, ReviewKey, fold};
 use crate::domain::checkout::SessionStatus;
+use crate::domain::ids::PaymentId;
 use crate::domain::order::{OrderStatus, PaymentStatus};
+use crate::domain::refund::RefundStatus;
 use crate::domain::settlement::Reason;
 
 /// The states after each fact, the one before any fact first.
@@ -116,7 +120,18 @@ proptest! {
         for (at, payment) in terms.payments.iter_mut().enumerate() {
             payment.id = id(at);
         }
+        let place = |payment: PaymentId| {
+            let mut old = order.iter().map(|at| history.terms.payments[*at].id);
+            old.position(|old| old == payment).expect("a payment of the order")
+        };
+        for refund in &mut terms.refunds {
+            refund.payment = id(place(refund.payment));
+        }
         let after = fold(&terms, &history.facts);
+        for (refund, was) in after.refunds.iter().zip(&before.refunds) {
+            let renamed = RefundState { payment: was.payment, ..refund.clone() };
+            prop_assert_eq!(&renamed, was);
+        }
         for (at, state) in order.into_iter().zip(&after.payments) {
             let renamed = PaymentState { id: before.payments[at].id, ..state.clone() };
             prop_assert_eq!(&renamed, &before.payments[at]);
@@ -133,6 +148,11 @@ proptest! {
         for (at, payment) in history.terms.payments.iter().enumerate() {
             if more.said.intent.as_ref() != Some(&payment.intent) {
                 prop_assert_eq!(proved(&after.payments[at]), proved(&before.payments[at]));
+            }
+        }
+        for (at, refund) in history.terms.refunds.iter().enumerate() {
+            if more.said.refund != Some(refund.id) && refund.object.as_ref() != Some(&more.said.object) {
+                prop_assert_eq!(&after.refunds[at], &before.refunds[at]);
             }
         }
         for (session, status) in &after.sessions {
@@ -188,6 +208,48 @@ proptest! {
         }
     }
 
+    /// Whatever comes, late or through whichever session: it never makes less of the order paid.
+    #[test]
+    fn a_capture_never_lowers_what_is_paid(mut history in plausible()) {
+        history.facts.retain(|fact| !moves_money_back_or_decides(fact.said.kind));
+        let states = path(&history);
+        for (before, after) in states.iter().zip(&states[1..]) {
+            prop_assert!(after.paid.minor() >= before.paid.minor());
+            prop_assert!(after.counts_as_paid || !before.counts_as_paid);
+            for (payment, was) in after.payments.iter().zip(&before.payments) {
+                // What had belonged and does no longer is not lost from sight.
+                let displaced = was.belongs && !payment.belongs;
+                let asked = ReviewKey {
+                    reason: Reason::DuplicatePayment,
+                    subject: payment.id.to_string(),
+                };
+                prop_assert!(!displaced || after.reviews.contains(&asked));
+            }
+        }
+    }
+
+    /// That a policy gives something back does not change whose anything is.
+    #[test]
+    fn giving_back_what_is_nobodys_moves_nothing_else(
+        history in plausible(),
+        at in any::<Index>(),
+    ) {
+        let state = fold(&history.terms, &history.facts);
+        let suspense = state.payments.iter().enumerate();
+        let suspense = suspense.filter(|(_, p)| !p.belongs && p.captured_minor > 0);
+        let suspense: Vec<usize> = suspense.map(|(at, _)| at).collect();
+        if !suspense.is_empty() {
+            let given_back = Object::Refund(*at.get(&suspense), BY_POLICY)
+                .said(&history.terms, FactKind::RefundPending);
+            let facts = [history.facts, numbered(9_000, [given_back])].concat();
+            let after = fold(&history.terms, &facts);
+            prop_assert_eq!(after.paid, state.paid);
+            for (payment, was) in after.payments.iter().zip(&state.payments) {
+                prop_assert_eq!(payment.belongs, was.belongs);
+            }
+        }
+    }
+
     #[test]
     fn only_captures_refunds_disputes_and_decisions_move_the_money_of_an_order(history in plausible()) {
         let states = path(&history);
@@ -231,6 +293,58 @@ proptest! {
         }
     }
 
+    /// The rows and the payment tell one story: what went back, what may still go, and never more than came.
+    #[test]
+    fn the_refunds_of_a_payment_add_up(history in plausible()) {
+        for state in path(&history) {
+            for payment in &state.payments {
+                let rows = || state.refunds.iter().filter(|refund| refund.payment == payment.id);
+                let taken_at = |status| {
+                    let rows = rows().filter(|refund| refund.status == status);
+                    rows.map(|refund| refund.taken_minor).sum::<i64>()
+                };
+                prop_assert_eq!(taken_at(RefundStatus::Succeeded), payment.refunded_minor);
+                prop_assert!(taken_at(RefundStatus::Pending) >= payment.refund_pending_minor);
+                prop_assert_eq!(taken_at(RefundStatus::Failed), 0);
+                let reserved: i64 = rows().map(|refund| refund.taken_minor).sum();
+                let seen = payment.captured_minor > 0;
+                prop_assert!(!seen || reserved <= payment.captured_minor, "{:?}", payment);
+            }
+        }
+    }
+
+    /// Only a failure takes back what went out, and only the provider's word takes back a failure we believed in.
+    #[test]
+    fn a_refund_steps_back_only_for_a_reason(history in plausible()) {
+        let states = path(&history);
+        for (at, (before, after)) in states.iter().zip(&states[1..]).enumerate() {
+            for (refund, was) in after.refunds.iter().zip(&before.refunds) {
+                let kind = history.facts[at].said.kind;
+                let by_provider = history.facts[at].said.object != refund.id.to_string();
+                let allowed = match (was.status, refund.status) {
+                    (RefundStatus::Pending, RefundStatus::Succeeded) => {
+                        by_provider && kind == FactKind::RefundSucceeded
+                    }
+                    (RefundStatus::Pending | RefundStatus::Succeeded, RefundStatus::Failed) => {
+                        matches!(kind, FactKind::RefundFailed | FactKind::RefundCancelled)
+                    }
+                    (RefundStatus::Succeeded, RefundStatus::Pending) => false,
+                    (RefundStatus::Failed, RefundStatus::Pending | RefundStatus::Succeeded) => {
+                        let known = history.facts[..at].iter();
+                        let failed = known.filter(|fact| fact.said.intent == history.facts[at].said.intent)
+                            .filter(|fact| fact.said.object == history.facts[at].said.object)
+                            .any(|fact| matches!(fact.said.kind, FactKind::RefundFailed | FactKind::RefundCancelled));
+                        by_provider && !failed
+                    }
+                    (RefundStatus::Pending, RefundStatus::Pending)
+                    | (RefundStatus::Succeeded, RefundStatus::Succeeded)
+                    | (RefundStatus::Failed, RefundStatus::Failed) => true,
+                };
+                prop_assert!(allowed, "{:?} to {:?} by {:?}", was.status, refund.status, history.facts[at]);
+            }
+        }
+    }
+
     #[test]
     fn the_fold_agrees_with_a_plain_model(history in wild()) {
         let state = fold(&history.terms, &history.facts);
@@ -245,6 +359,13 @@ proptest! {
             payment_status: state.payment_status,
             status: state.status,
             counts_as_paid: state.counts_as_paid,
+            refunds: state.refunds.iter().map(|refund| (refund.status, refund.taken_minor)).collect(),
+            unreturned: state
+                .reviews
+                .iter()
+                .filter(|asked| asked.reason == Reason::ProviderDeclinedRefund)
+                .map(|asked| asked.subject.clone())
+                .collect(),
         };
         prop_assert_eq!(said, model::expected(&history.terms, &history.facts));
     }
@@ -266,6 +387,8 @@ fn the_histories_reach_every_state() {
     let mut session: BTreeSet<SessionStatus> = BTreeSet::new();
     let mut reasons: BTreeSet<Reason> = BTreeSet::new();
     let mut ranks: BTreeSet<Option<FactKind>> = BTreeSet::new();
+    let mut refunds: BTreeMap<(bool, RefundStatus), u32> = BTreeMap::new();
+    let (mut reversed, mut believed) = (0, 0);
     for _ in 0..1_000 {
         let history = plausible()
             .new_tree(&mut runner)
@@ -275,6 +398,18 @@ fn the_histories_reach_every_state() {
         order.insert(state.status);
         session.extend(state.sessions.values());
         reasons.extend(state.reviews.iter().map(|key| key.reason));
+        for refund in &state.refunds {
+            *refunds.entry((refund.ours, refund.status)).or_default() += 1;
+            let said = |kind| {
+                let facts = history.current().facts.into_iter();
+                let about = facts.filter(|fact| fact.said.refund == Some(refund.id));
+                about.filter(|fact| fact.said.kind == kind).count()
+            };
+            let succeeded = said(FactKind::RefundSucceeded) > 0;
+            reversed += u32::from(succeeded && refund.status == RefundStatus::Failed);
+            let failed = said(FactKind::RefundFailed) > 0;
+            believed += u32::from(failed && refund.status == RefundStatus::Succeeded);
+        }
         ranks.extend(state.payments.iter().map(|payment| payment.rank));
     }
     for status in PaymentStatus::ALL {
@@ -284,9 +419,19 @@ fn the_histories_reach_every_state() {
     assert_eq!(order, OrderStatus::ALL.iter().copied().collect());
     assert_eq!(session, SessionStatus::ALL.iter().copied().collect());
     assert_eq!(ranks.len(), 8, "nothing, and each of the seven ranks");
-    let asked_elsewhere = [Reason::UnmatchedPayment, Reason::ProviderDeclinedRefund];
+    for status in RefundStatus::ALL {
+        for ours in [true, false] {
+            let seen = refunds.get(&(ours, *status)).copied().unwrap_or(0);
+            assert!(seen >= 8, "{status}, ours {ours}, was reached {seen} times");
+        }
+    }
+    assert!(reversed >= 8, "failed after success {reversed} times");
+    assert!(
+        believed >= 8,
+        "believed to have failed, and succeeded {believed} times"
+    );
     let askable = Reason::ALL
         .iter()
-        .filter(|reason| !asked_elsewhere.contains(reason));
+        .filter(|reason| **reason != Reason::UnmatchedPayment);
     assert_eq!(reasons, askable.copied().collect());
 }

@@ -10,9 +10,6 @@ use crate::domain::verify::{Check, Report};
 /// How many rows are read at once.
 const ROWS_AT_ONCE: u32 = 2_000;
 
-/// Words of a checkout session whose creation is decided.
-const DECIDED: [&str; 5] = ["open", "processing", "complete", "expired", "failed"];
-
 impl Store {
     /// Calls that are due for long, or that nobody will ever send again.
     pub(super) async fn check_calls(&self, report: &mut Report) -> Result<(), StoreError> {
@@ -75,27 +72,35 @@ impl Store {
         Ok(())
     }
 
-    /// Answers to repeatable requests that are not what they say.
+    /// Answers to repeatable requests that are not what they say, or were never given.
     pub(super) async fn check_answers(&self, report: &mut Report) -> Result<(), StoreError> {
         let old = self.clock.now().plus_ms(-DAY_MS).ms();
-        let text = "SELECT k.id, k.status, k.answer_status, k.answer_body IS NULL, k.created_at, s.status \
+        // One call at most can carry out a refund, a capture or a void of one object.
+        let text = "SELECT k.id, k.status, k.answer_status, k.answer_body, k.created_at, k.resource_id, k.route, \
+                    s.status, r.status, r.provider_refund_id, p.status, o.status, o.payment_status, \
+                    (SELECT MAX(c.status) FROM provider_call c WHERE c.subject_id = k.resource_id \
+                    AND c.kind IN ('refund_create', 'payment_capture', 'payment_void')) \
                     FROM idempotency_key k LEFT JOIN checkout_session s ON s.id = k.resource_id \
-                    WHERE k.id > ? ORDER BY k.id LIMIT";
+                    LEFT JOIN refund r ON r.id = k.resource_id LEFT JOIN payment p ON p.id = k.resource_id \
+                    LEFT JOIN \"order\" o ON o.id = k.resource_id WHERE k.id > ? ORDER BY k.id LIMIT";
         let mut after = String::new();
         while let Some(rows) = self.next_rows(text, &mut after).await? {
             report.looked_at("idempotency_key", rows.len());
             for row in &rows {
                 let (id, status): (String, String) =
                     (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-                let answer: Option<i64> = row.try_get_by_index(2)?;
-                if status == "final" && (answer.is_none() || flag(row, 3)?) {
-                    let what = "it is final without its status or its body";
-                    report.found(Check::StoredAnswer, "idempotency_key", &id, what);
-                }
                 let created: i64 = row.try_get_by_index(4)?;
-                let session: Option<String> = row.try_get_by_index(5)?;
-                let decided = session.is_some_and(|word| DECIDED.contains(&word.as_str()));
-                if status == "bound" && created < old && decided {
+                let subject = Subject::read(row)?;
+                if subject.known_by.is_none() {
+                    let what = format!("{} is not there", subject.id);
+                    report.found(Check::StoredAnswer, "idempotency_key", &id, what);
+                } else if status == "final" {
+                    let answer = row.try_get_by_index(2)?;
+                    let body: Option<String> = row.try_get_by_index(3)?;
+                    if let Some(what) = incomplete(answer, body.as_deref(), &subject.id) {
+                        report.found(Check::StoredAnswer, "idempotency_key", &id, what);
+                    }
+                } else if created < old && subject.is_decided(row)? {
                     let what = "its outcome is known for long, and nobody asked for it again";
                     report.found(Check::OpenAnswer, "idempotency_key", &id, what);
                 }
@@ -139,6 +144,71 @@ impl Store {
         };
         *after = last.try_get_by_index(0)?;
         Ok(Some(rows))
+    }
+}
+
+/// What a repeatable request was about.
+struct Subject {
+    id: String,
+    route: String,
+    /// The status of its row; none when there is no such row.
+    known_by: Option<String>,
+}
+
+impl Subject {
+    /// From a row of [`Store::check_answers`].
+    fn read(row: &QueryResult) -> Result<Subject, StoreError> {
+        let mut known_by = None;
+        for at in [7, 8, 10, 11] {
+            known_by = known_by.or(row.try_get_by_index::<Option<String>>(at)?);
+        }
+        Ok(Subject {
+            id: row.try_get_by_index(5)?,
+            route: row.try_get_by_index(6)?,
+            known_by,
+        })
+    }
+
+    /// Whether the outcome is known, so that a repeated request would be told it.
+    fn is_decided(&self, row: &QueryResult) -> Result<bool, StoreError> {
+        let status = self.known_by.as_deref().unwrap_or_default();
+        let call: Option<String> = row.try_get_by_index(13)?;
+        let answered = matches!(call.as_deref(), Some("succeeded" | "declined"));
+        let (_, wanted) = self.route.rsplit_once('/').unwrap_or_default();
+        Ok(match wanted {
+            "checkout_sessions" => status != "creating",
+            "expire" => !matches!(status, "creating" | "open"),
+            "refunds" => {
+                let seen: Option<String> = row.try_get_by_index(9)?;
+                answered || seen.is_some()
+            }
+            "capture" => answered || status == "captured",
+            "void" => answered || status == "voided",
+            "cancel" => {
+                let payment: Option<String> = row.try_get_by_index(12)?;
+                let open = matches!(payment.as_deref(), Some("unpaid" | "authorized"));
+                !open || matches!(status, "cancelled" | "expired")
+            }
+            // What is answered in the transaction that makes it is never open.
+            _ => true,
+        })
+    }
+}
+
+/// What a final answer lacks: a repeated request would get less than the first one.
+fn incomplete(status: Option<i64>, body: Option<&str>, subject: &str) -> Option<&'static str> {
+    let (Some(status), Some(body)) = (status, body) else {
+        return Some("it is final without its status or its body");
+    };
+    let Ok(said) = serde_json::from_str::<serde_json::Value>(body) else {
+        return Some("its body cannot be read");
+    };
+    let about = said.get("id").and_then(serde_json::Value::as_str);
+    match status {
+        200..=299 if about == Some(subject) => None,
+        200..=299 => Some("its body is not about what was asked for"),
+        400..=599 if said.get("refusal").is_some() => None,
+        _ => Some("it refuses, and does not say why"),
     }
 }
 

@@ -7,7 +7,7 @@ use super::model;
 use crate::domain::checkout::{Capture, SessionStatus};
 use crate::domain::order::{FulfilmentStatus, OrderStatus, PaymentStatus};
 use crate::domain::settlement::fold::{DisputeState, session_status};
-use crate::domain::settlement::{FactDraft, FactKind, OrderState, Terms, fold, labels};
+use crate::domain::settlement::{FactDraft, FactKind, OrderState, Reason, Terms, fold, labels};
 
 const PAYMENT_RANKS: [FactKind; 7] = [
     FactKind::Declined,
@@ -341,6 +341,92 @@ fn two_parts_belong_together_when_they_make_the_whole() {
         (PaymentStatus::Paid, true)
     );
     assert_eq!(state.paid, eur(100));
+}
+
+/// Part of a reservation was taken, and two more sessions can each charge the rest; the older of them is captured
+/// last, and less than whole.
+#[test]
+fn a_late_and_small_capture_does_not_push_out_what_made_the_order_whole() {
+    let manual = Capture::Manual;
+    let terms = order_of(
+        100,
+        &[(100, manual), (40, manual), (40, Capture::Automatic)],
+    );
+    let facts = |late: i64| {
+        [
+            captured(&terms, 0, 60),
+            captured(&terms, 2, 40),
+            captured(&terms, 1, late),
+        ]
+    };
+    let belong = |state: &OrderState| {
+        let belong = state.payments.iter().map(|payment| payment.belongs);
+        belong.collect::<Vec<bool>>()
+    };
+    for (late, belonging) in [
+        (1, [true, false, true]),
+        (39, [true, false, true]),
+        (40, [true, true, false]),
+    ] {
+        for turn in 0..3 {
+            let mut facts = facts(late);
+            facts.rotate_left(turn);
+            let state = after(&terms, facts);
+            assert_eq!(belong(&state), belonging, "{late}, turned by {turn}");
+            assert_eq!(state.paid, eur(100));
+            assert!(state.counts_as_paid);
+            let extra = belonging.iter().position(|belongs| !belongs).expect("one");
+            let reviews: Vec<_> = state
+                .reviews
+                .iter()
+                .map(|r| (r.reason, r.subject.clone()))
+                .collect();
+            let subject = terms.payments[extra].id.to_string();
+            assert_eq!(reviews, [(Reason::DuplicatePayment, subject)]);
+        }
+    }
+}
+
+#[test]
+fn what_a_policy_gave_back_is_not_taken_in_again() {
+    let terms = order_of(
+        100,
+        &[
+            (50, Capture::Automatic),
+            (60, Capture::Automatic),
+            (50, Capture::Automatic),
+        ],
+    );
+    let back = Object::Refund(0, BY_POLICY).said(&terms, FactKind::RefundSucceeded);
+    let facts = vec![
+        captured(&terms, 0, 50),
+        captured(&terms, 1, 60),
+        back.of(eur(50)),
+    ];
+    let state = after(&terms, facts.clone());
+    assert_eq!((state.paid, state.refunded), (eur(60), eur(0)));
+    let more = [facts, vec![captured(&terms, 2, 50)]].concat();
+    let state = after(&terms, more);
+    assert_eq!(
+        (state.paid, state.refunded),
+        (eur(60), eur(0)),
+        "with it, all of 100 would seem paid"
+    );
+}
+
+/// However many there are, it is decided at once, and never beyond the total.
+#[test]
+fn many_captures_are_weighed_within_bounds() {
+    let sessions: Vec<(i64, Capture)> = (0..40)
+        .map(|at| (1_000 + at * at, Capture::Automatic))
+        .collect();
+    let terms = order_of(30_000, &sessions);
+    let drafts: Vec<FactDraft> = (0..40)
+        .map(|at| captured(&terms, at, sessions[at].0))
+        .collect();
+    let state = after(&terms, drafts);
+    assert!(state.paid.minor() <= 30_000);
+    assert!(state.paid.minor() >= 28_000, "{:?}", state.paid);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Random orders and what can become known of them, for every law about the fold, the ledger and the events.
 //!
 //! A *plausible* history is a random part of what a provider and a shop can truly say: amounts agree, nothing
-//! more goes back than was captured. A *wild* one has statements beside it that make no sense: any kind about
+//! more goes back than was captured, and every refund has its row. A *wild* one has statements beside it that make no sense: any kind about
 //! any object, of any amount. An object decides the intent, session and refund its facts carry, as in life.
 
 use proptest::prelude::*;
@@ -13,7 +13,9 @@ use crate::domain::currency::Currency;
 use crate::domain::ids::{FactId, Id, OrderId, PaymentId, RefundId};
 use crate::domain::money::Money;
 use crate::domain::order::FulfilmentStatus;
-use crate::domain::settlement::{Fact, FactDraft, FactKind, PaymentTerms, SessionTerms, Terms};
+use crate::domain::settlement::{
+    Fact, FactDraft, FactKind, PaymentTerms, RefundTerms, SessionTerms, Terms,
+};
 
 /// An order and what is known of it.
 #[derive(Debug, Clone)]
@@ -45,6 +47,11 @@ fn refund_id(payment: usize, which: usize) -> RefundId {
     id(payment.saturating_mul(10).saturating_add(which))
 }
 
+/// The provider's id of a refund.
+fn refund_object(payment: usize, which: usize) -> String {
+    format!("re_{payment}_{which}")
+}
+
 /// What a fact can be about.
 #[derive(Debug, Clone, Copy)]
 pub enum Object {
@@ -53,6 +60,8 @@ pub enum Object {
     Intent(usize),
     Charge(usize, usize),
     Refund(usize, usize),
+    /// A refund of ours the provider never made, as far as we believe.
+    Unmade(usize, usize),
     Dispute(usize, usize),
     /// An intent that has no payment.
     Stranger,
@@ -70,7 +79,8 @@ impl Object {
             }
             Object::Intent(at) => (format!("pi_{at}"), Some(at), None),
             Object::Charge(at, which) => (format!("ch_{at}_{which}"), Some(at), None),
-            Object::Refund(at, which) => (format!("re_{at}_{which}"), Some(at), None),
+            Object::Refund(at, which) => (refund_object(at, which), Some(at), None),
+            Object::Unmade(at, which) => (refund_id(at, which).to_string(), Some(at), None),
             Object::Dispute(at, which) => (format!("dp_{at}_{which}"), Some(at), None),
             Object::Stranger => ("pi_stranger".to_owned(), None, None),
         };
@@ -86,7 +96,9 @@ impl Object {
             intent,
             session: session.or(about.and_then(payment).and_then(|payment| payment.session)),
             refund: match self {
-                Object::Refund(at, which) if which != OUTSIDE => Some(refund_id(at, which)),
+                Object::Refund(at, which) | Object::Unmade(at, which) if which != OUTSIDE => {
+                    Some(refund_id(at, which))
+                }
                 _ => None,
             },
             amount: None,
@@ -101,6 +113,8 @@ fn with_code(object: Object, mut draft: FactDraft) -> FactDraft {
         (FactKind::Declined, Object::Charge(_, 0)) => Some("card_declined"),
         (FactKind::Declined, _) => Some("an_earlier_code"),
         (FactKind::Failed, _) => Some("bank_refused"),
+        (FactKind::RefundFailed, Object::Unmade(..)) => Some("not_executed"),
+        (FactKind::RefundFailed, _) => Some("lost_or_stolen_card"),
         (FactKind::Rejected, Object::Session(at)) => {
             let code = Disagreement::ALL.get(at);
             Some(code.map_or("declined", |code| code.as_str()))
@@ -168,6 +182,8 @@ struct PaymentPlan {
     /// What becomes of the captured money: three refunds, two disputes, the rest.
     split: Vec<u64>,
     reinstated_percent: i64,
+    /// Whether the rows of our two refunds know the provider's id.
+    known_refunds: [bool; 2],
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -196,13 +212,15 @@ fn payment_plan() -> impl Strategy<Value = PaymentPlan> {
     });
     let split = prop_oneof![all_to_one, proptest::collection::vec(0_u64..4, 6)];
     let percent = || prop_oneof![Just(100_i64), 1_i64..=100];
-    (session, asks, percent(), split, percent()).prop_map(
-        |(session, asks, captured_percent, split, reinstated_percent)| PaymentPlan {
+    let known = any::<[bool; 2]>();
+    (session, asks, percent(), split, percent(), known).prop_map(
+        |(session, asks, captured_percent, split, reinstated_percent, known_refunds)| PaymentPlan {
             session,
             asks,
             captured_percent,
             split,
             reinstated_percent,
+            known_refunds,
         },
     )
 }
@@ -238,8 +256,8 @@ fn likelihood(kind: FactKind) -> u8 {
     }
 }
 
-/// Everything that could be said truly about one payment.
-fn sayable(terms: &Terms, at: usize, plan: &PaymentPlan) -> Vec<FactDraft> {
+/// What is taken of a payment, if it is captured.
+fn captured_of(terms: &Terms, at: usize, plan: &PaymentPlan) -> Money {
     let payment = &terms.payments[at];
     let asked = payment.requested;
     let manual = terms
@@ -249,7 +267,33 @@ fn sayable(terms: &Terms, at: usize, plan: &PaymentPlan) -> Vec<FactDraft> {
         true => part(asked.minor(), plan.captured_percent),
         false => asked.minor(),
     };
-    let captured = Money::new(captured, asked.currency());
+    Money::new(captured, asked.currency())
+}
+
+/// The rows of a payment's refunds. Ours are there before the provider hears of them, and learn its id later; the
+/// row of another is made when it is seen.
+fn refund_rows(terms: &Terms, at: usize, plan: &PaymentPlan) -> Vec<RefundTerms> {
+    let shares = captured_of(terms, at, plan).allocate(&plan.split);
+    let rows = [BY_STAFF, BY_POLICY, OUTSIDE].into_iter();
+    let rows = rows.filter(|which| !shares[*which].is_zero());
+    let rows = rows.map(|which| {
+        let known = plan.known_refunds.get(which).copied().unwrap_or(true);
+        RefundTerms {
+            id: refund_id(at, which),
+            object: known.then(|| refund_object(at, which)),
+            payment: terms.payments[at].id,
+            amount: shares[which],
+            ours: which != OUTSIDE,
+        }
+    });
+    rows.collect()
+}
+
+/// Everything that could be said truly about one payment.
+fn sayable(terms: &Terms, at: usize, plan: &PaymentPlan) -> Vec<FactDraft> {
+    let payment = &terms.payments[at];
+    let asked = payment.requested;
+    let captured = captured_of(terms, at, plan);
     let about = |object: Object, kind| with_code(object, object.said(terms, kind));
     let intent = |kind| about(Object::Intent(at), kind);
     let mut drafts = vec![
@@ -272,6 +316,9 @@ fn sayable(terms: &Terms, at: usize, plan: &PaymentPlan) -> Vec<FactDraft> {
             .filter(|kind| kind.refund_rank().is_some())
         {
             drafts.push(about(Object::Refund(at, which), *kind).of(shares[which]));
+        }
+        if which != OUTSIDE {
+            drafts.push(about(Object::Unmade(at, which), FactKind::RefundFailed).of(shares[which]));
         }
     }
     for which in 0..2 {
@@ -348,6 +395,9 @@ fn orders(whole: bool) -> impl Strategy<Value = (Terms, Vec<PaymentPlan>)> {
             }
         });
         terms.payments = payments.collect();
+        let refunds = plans.iter().enumerate();
+        let refunds = refunds.flat_map(|(at, plan)| refund_rows(&terms, at, plan));
+        terms.refunds = refunds.collect();
         (terms, plans)
     })
 }
@@ -394,7 +444,7 @@ type Noise = (usize, usize, usize, FactKind, Option<(i64, bool)>);
 fn noise() -> impl Strategy<Value = Noise> {
     let amount = proptest::option::of((0_i64..500, proptest::bool::weighted(0.1)));
     let kind = proptest::sample::select(FactKind::ALL);
-    (0_usize..7, 0_usize..4, 0_usize..3, kind, amount)
+    (0_usize..8, 0_usize..4, 0_usize..3, kind, amount)
 }
 
 fn senseless(terms: &Terms, (object, at, which, kind, amount): Noise) -> FactDraft {
@@ -405,6 +455,7 @@ fn senseless(terms: &Terms, (object, at, which, kind, amount): Noise) -> FactDra
         3 => Object::Charge(at, which),
         4 => Object::Refund(at, which),
         5 => Object::Dispute(at, which),
+        6 => Object::Unmade(at, which),
         _ => Object::Stranger,
     };
     let mut draft = object.said(terms, kind);

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use crate::domain::checkout::Capture;
 use crate::domain::money::Money;
 use crate::domain::order::{FulfilmentStatus, OrderStatus, PaymentStatus};
-use crate::domain::settlement::{Fact, FactKind, PaymentTerms, Terms};
+use crate::domain::refund::RefundStatus;
+use crate::domain::settlement::{Fact, FactKind, PaymentTerms, RefundTerms, Terms};
 
 /// What follows for an order.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +19,10 @@ pub struct Expected {
     pub payment_status: PaymentStatus,
     pub status: OrderStatus,
     pub counts_as_paid: bool,
+    /// The status of every refund with a row, and what it takes.
+    pub refunds: Vec<(RefundStatus, i64)>,
+    /// Refunds of ours that people are asked about.
+    pub unreturned: BTreeSet<String>,
 }
 
 /// The facts about one intent, with a look-up of amounts in the intent's currency.
@@ -174,7 +179,17 @@ pub fn expected(terms: &Terms, facts: &[Fact]) -> Expected {
         OrderStatus::Open
     };
     let free = total == 0 && !closed;
+    let refunds: Vec<(RefundStatus, i64)> = terms
+        .refunds
+        .iter()
+        .map(|refund| match refund_status(refund, facts) {
+            RefundStatus::Failed => (RefundStatus::Failed, 0),
+            status => (status, refund.amount.minor()),
+        })
+        .collect();
     Expected {
+        unreturned: unreturned(terms, &refunds),
+        refunds,
         belonging,
         captured,
         refunded,
@@ -183,6 +198,46 @@ pub fn expected(terms: &Terms, facts: &[Fact]) -> Expected {
         status,
         counts_as_paid: free || (captured >= total && refunded + lost < captured),
     }
+}
+
+/// The provider's last word on a refund; ours where it said none.
+fn refund_status(refund: &RefundTerms, facts: &[Fact]) -> RefundStatus {
+    for by_provider in [true, false] {
+        let said = |kind| {
+            facts.iter().any(|fact| {
+                let named = fact.said.refund == Some(refund.id)
+                    || Some(&fact.said.object) == refund.object.as_ref();
+                let ours = fact.said.object == refund.id.to_string();
+                named && ours != by_provider && fact.said.kind == kind
+            })
+        };
+        if said(FactKind::RefundFailed) || said(FactKind::RefundCancelled) {
+            return RefundStatus::Failed;
+        }
+        if said(FactKind::RefundSucceeded) {
+            return RefundStatus::Succeeded;
+        }
+        if said(FactKind::RefundPending) {
+            return RefundStatus::Pending;
+        }
+    }
+    RefundStatus::Pending
+}
+
+/// Refunds of ours that failed, with no later one of ours in their place.
+fn unreturned(terms: &Terms, refunds: &[(RefundStatus, i64)]) -> BTreeSet<String> {
+    let mut asked = BTreeSet::new();
+    for (refund, (status, _)) in terms.refunds.iter().zip(refunds) {
+        let mut replaced = false;
+        for (other, (status, _)) in terms.refunds.iter().zip(refunds) {
+            let later = other.payment == refund.payment && other.id > refund.id;
+            replaced |= later && other.ours && *status != RefundStatus::Failed;
+        }
+        if refund.ours && *status == RefundStatus::Failed && !replaced {
+            asked.insert(refund.id.to_string());
+        }
+    }
+    asked
 }
 
 fn is_valid(terms: &Terms, payment: &PaymentTerms) -> bool {
@@ -216,7 +271,7 @@ fn belonging(
     accepted: &BTreeSet<String>,
     abouts: &[About],
 ) -> BTreeSet<String> {
-    let wished_back = |intent: &str| {
+    let given_back = |intent: &str, by_policy: bool| {
         facts.iter().any(|fact| {
             let refund = matches!(
                 fact.said.kind,
@@ -225,18 +280,26 @@ fn belonging(
                     | FactKind::RefundFailed
                     | FactKind::RefundCancelled
             );
-            let by_people = fact
+            let wanted = fact
                 .said
                 .refund
-                .is_some_and(|id| !terms.policy_refunds.contains(&id));
-            refund && by_people && fact.said.intent.as_deref() == Some(intent)
+                .is_some_and(|id| terms.policy_refunds.contains(&id) == by_policy);
+            refund && wanted && fact.said.intent.as_deref() == Some(intent)
         })
     };
-    let is_named = |intent: &str| accepted.contains(intent) || wished_back(intent);
-    let by_age = |named: bool| {
+    let place = |intent: &str| {
+        if accepted.contains(intent) || given_back(intent, false) {
+            0
+        } else if given_back(intent, true) {
+            2
+        } else {
+            1
+        }
+    };
+    let by_age = |wanted: u8| {
         let chosen = abouts
             .iter()
-            .filter(|about| is_named(&about.payment.intent) == named);
+            .filter(|about| place(&about.payment.intent) == wanted);
         let mut chosen: Vec<&About> = chosen.filter(|about| about.captured() > 0).collect();
         chosen.sort_by_key(|about| {
             let session = about.payment.session;
@@ -247,12 +310,29 @@ fn belonging(
     let total = if closed { 0 } else { terms.total.minor() };
     let mut sum = 0;
     let mut belonging = BTreeSet::new();
-    for about in by_age(true).into_iter().chain(by_age(false)) {
+    for about in by_age(0) {
         let fits = is_valid(terms, about.payment) && sum + about.captured() <= total;
         if fits || accepted.contains(&about.payment.intent) {
             sum += about.captured();
             belonging.insert(about.payment.intent.clone());
         }
+    }
+    for wanted in [1, 2] {
+        let mut rest = by_age(wanted);
+        rest.retain(|about| is_valid(terms, about.payment));
+        // Every choice there is, each a row of yes and no; the largest is compared by its sum, then its oldest.
+        let mut best: (i64, Vec<bool>) = (0, vec![false; rest.len()]);
+        for choice in 0..1_usize << rest.len() {
+            let taken: Vec<bool> = (0..rest.len()).map(|at| choice >> at & 1 == 1).collect();
+            let chosen = rest.iter().zip(&taken).filter(|(_, taken)| **taken);
+            let reached: i64 = chosen.map(|(about, _)| about.captured()).sum();
+            if sum + reached <= total {
+                best = best.max((reached, taken));
+            }
+        }
+        sum += best.0;
+        let chosen = rest.iter().zip(best.1).filter(|(_, taken)| *taken);
+        belonging.extend(chosen.map(|(about, _)| about.payment.intent.clone()));
     }
     belonging
 }
