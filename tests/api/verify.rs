@@ -380,7 +380,7 @@ async fn an_answer_nobody_fetched_is_named_for_every_kind_of_request() {
     app.work().await;
     assert_eq!(found(&report_of(&app).await), BTreeSet::new());
 
-    let vandal = vandal(&app).await;
+    let vandal = app.vandal().await;
     let bound =
         "UPDATE idempotency_key SET status = 'bound', answer_status = NULL, answer_body = NULL";
     let late = |routes: &str| format!("{bound}, created_at = 1 WHERE route LIKE '{routes}'");
