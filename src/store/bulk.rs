@@ -3,11 +3,12 @@
 //!
 //! PostgreSQL takes one array per column and makes rows of them with `unnest`. The arrays travel as text, in the
 //! server's own notation: the driver's arrays cannot hold a NULL. SQLite takes rows as `VALUES`, in groups whose
-//! sizes are powers of two, so that each table has a handful of texts.
+//! sizes are powers of two until a few are left, so that each table has a handful of texts.
 
 use sea_orm::sea_query::{ColumnType, Value};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, QueryResult,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel,
+    Iterable, ModelTrait, QueryResult, TryIntoModel,
 };
 
 use super::rows::{sql, to_json};
@@ -15,6 +16,8 @@ use super::{Engine, StoreError, Tx};
 
 /// The most rows one SQLite statement takes; a power of two.
 const ROWS_AT_ONCE: usize = 64;
+/// Up to so many rows one SQLite statement takes as they come; a power of two.
+const EXACT: usize = 8;
 
 /// Inserts rows.
 pub(super) async fn insert<E>(tx: &Tx, rows: &[E::Model]) -> Result<(), StoreError>
@@ -73,6 +76,183 @@ where
     Ok(answered)
 }
 
+/// Sets some columns of rows that are there, found by their ids. `columns` must not name the id.
+pub(super) async fn update<E>(
+    tx: &Tx,
+    rows: &[E::Model],
+    id: E::Column,
+    columns: &[E::Column],
+) -> Result<(), StoreError>
+where
+    E: EntityTrait,
+    E::Model: ModelTrait<Entity = E>,
+    E::Column: Copy,
+{
+    let table = E::default().table_name();
+    let all: Vec<E::Column> = std::iter::once(id).chain(columns.iter().copied()).collect();
+    let id = quoted(&id);
+    for group in groups(tx.engine, rows) {
+        let (source, values) = source::<E>(tx.engine, group, &all);
+        let text = match tx.engine {
+            Engine::Sqlite => {
+                let sets = columns.iter().zip(2_usize..);
+                let sets: Vec<String> = sets
+                    .map(|(column, at)| format!("{} = u.column{at}", quoted(column)))
+                    .collect();
+                let sets = sets.join(", ");
+                format!(
+                    "UPDATE \"{table}\" SET {sets} FROM ({source}) AS u WHERE \"{table}\".{id} = u.column1"
+                )
+            }
+            Engine::Postgres => {
+                let names: Vec<String> = all.iter().map(quoted).collect();
+                let sets: Vec<String> = columns
+                    .iter()
+                    .map(|column| format!("{0} = u.{0}", quoted(column)))
+                    .collect();
+                let (sets, names) = (sets.join(", "), names.join(", "));
+                format!(
+                    "UPDATE \"{table}\" AS t SET {sets} FROM {source} AS u({names}) WHERE t.{id} = u.{id}"
+                )
+            }
+        };
+        tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+    }
+    Ok(())
+}
+
+/// A part of a [`read`]: which rows of a table are wanted.
+pub(super) struct Wanted {
+    columns: Vec<String>,
+    table: String,
+    condition: String,
+    values: Vec<Value>,
+}
+
+impl Wanted {
+    /// The rows of a table that meet a condition with `?` placeholders.
+    pub fn rows<E: EntityTrait>(condition: String, values: Vec<Value>) -> Wanted {
+        Wanted {
+            columns: E::Column::iter().map(|column| quoted(&column)).collect(),
+            table: format!("\"{}\"", E::default().table_name()),
+            condition,
+            values,
+        }
+    }
+
+    /// Columns of other making, from any source.
+    pub fn columns(
+        columns: &[&str],
+        source: &str,
+        condition: String,
+        values: Vec<Value>,
+    ) -> Wanted {
+        Wanted {
+            columns: columns.iter().map(|&column| column.to_owned()).collect(),
+            table: source.to_owned(),
+            condition,
+            values,
+        }
+    }
+}
+
+/// Reads rows of several tables in one statement; the answer has a list for each part.
+///
+/// Every column travels as text, so that rows of any table stand below each other.
+pub(super) async fn read(tx: &Tx, parts: Vec<Wanted>) -> Result<Vec<Vec<Cells>>, StoreError> {
+    let width = parts
+        .iter()
+        .map(|part| part.columns.len())
+        .max()
+        .unwrap_or(0);
+    let mut texts = Vec::with_capacity(parts.len());
+    let mut values = Vec::new();
+    let count = parts.len();
+    for (part, at) in parts.into_iter().zip(0_u32..) {
+        let columns = part
+            .columns
+            .iter()
+            .map(|column| format!("CAST({column} AS TEXT)"));
+        let padding =
+            std::iter::repeat_n("NULL".to_owned(), width.saturating_sub(part.columns.len()));
+        let columns: Vec<String> = columns.chain(padding).collect();
+        texts.push(format!(
+            "SELECT {at}, {} FROM {} WHERE {}",
+            columns.join(", "),
+            part.table,
+            part.condition
+        ));
+        values.extend(part.values);
+    }
+    let text = texts.join(" UNION ALL ");
+    let mut lists: Vec<Vec<Cells>> = (0..count).map(|_| Vec::new()).collect();
+    for row in tx
+        .conn()
+        .query_all_raw(sql(tx.engine, &text, values))
+        .await?
+    {
+        let part = match tx.engine {
+            Engine::Sqlite => row.try_get_by_index::<i64>(0)?,
+            Engine::Postgres => i64::from(row.try_get_by_index::<i32>(0)?),
+        };
+        let cells = (1..=width).map(|at| Ok(row.try_get_by_index(at)?));
+        let cells: Vec<Option<String>> = cells.collect::<Result<_, StoreError>>()?;
+        let list = usize::try_from(part)
+            .ok()
+            .and_then(|part| lists.get_mut(part));
+        if let Some(list) = list {
+            list.push(Cells(cells));
+        }
+    }
+    Ok(lists)
+}
+
+/// A row as texts.
+pub(super) struct Cells(Vec<Option<String>>);
+
+impl Cells {
+    /// A column's text.
+    pub fn text(&self, at: usize) -> Result<&str, StoreError> {
+        let cell = self.0.get(at).and_then(Option::as_deref);
+        cell.ok_or_else(|| StoreError::Corrupt("a row with too few columns".to_owned()))
+    }
+
+    /// A column's text, if it has one.
+    pub fn text_or_null(&self, at: usize) -> Option<&str> {
+        self.0.get(at).and_then(Option::as_deref)
+    }
+
+    /// The row as its table's.
+    pub fn model<E>(self) -> Result<E::Model, StoreError>
+    where
+        E: EntityTrait,
+        E::Model: IntoActiveModel<E::ActiveModel>,
+        E::ActiveModel: TryIntoModel<E::Model>,
+    {
+        let mut row = <E::ActiveModel as ActiveModelTrait>::default();
+        for (column, cell) in E::Column::iter().zip(self.0) {
+            let value = value_of(&column, cell)?;
+            row.set(column, value);
+        }
+        Ok(row.try_into_model()?)
+    }
+}
+
+/// A column's value from its text.
+fn value_of<C: ColumnTrait>(column: &C, cell: Option<String>) -> Result<Value, StoreError> {
+    let wrong =
+        || StoreError::Corrupt(format!("column {} holds an unknown value", column.as_str()));
+    Ok(match column.def().get_column_type() {
+        ColumnType::BigInteger | ColumnType::Integer => {
+            let number = cell.map(|cell| cell.parse().map_err(|_| wrong()));
+            Value::BigInt(number.transpose()?)
+        }
+        ColumnType::Boolean => Value::Bool(cell.map(|cell| matches!(cell.as_str(), "1" | "true"))),
+        ColumnType::Binary(_) | ColumnType::VarBinary(_) | ColumnType::Blob => return Err(wrong()),
+        _ => Value::String(cell),
+    })
+}
+
 /// A condition that a column holds one of the texts of a [`list`].
 pub(super) fn among(engine: Engine, column: &str) -> String {
     match engine {
@@ -93,7 +273,7 @@ fn quoted<C: IdenStatic>(column: &C) -> String {
     format!("\"{}\"", column.as_str())
 }
 
-/// What goes into one statement: everything on PostgreSQL, powers of two on SQLite.
+/// What goes into one statement: everything on PostgreSQL, powers of two and the rest on SQLite.
 fn groups<M>(engine: Engine, rows: &[M]) -> Vec<&[M]> {
     if engine == Engine::Postgres {
         return if rows.is_empty() {
@@ -111,7 +291,8 @@ fn groups<M>(engine: Engine, rows: &[M]) -> Vec<&[M]> {
                 groups.push(group);
                 left = rest;
             }
-            None => size = size.div_euclid(2).max(1),
+            None if size <= EXACT => size = left.len(),
+            None => size = size.div_euclid(2),
         }
     }
     groups
@@ -209,20 +390,24 @@ mod tests {
     }
 
     #[test]
-    fn sqlite_takes_powers_of_two_and_postgresql_everything() {
+    fn sqlite_takes_rows_in_few_sizes_and_postgresql_all_at_once() {
         let rows: Vec<u32> = (0..203).collect();
         for count in 0..rows.len() {
             let some = &rows[..count];
             let all: Vec<u32> = groups(Engine::Sqlite, some).concat();
             assert_eq!(all, some);
             let mut sizes = groups(Engine::Sqlite, some).into_iter().map(<[u32]>::len);
-            assert!(sizes.all(|size| size.is_power_of_two() && size <= ROWS_AT_ONCE));
+            assert!(
+                sizes.all(|size| {
+                    size <= EXACT || (size.is_power_of_two() && size <= ROWS_AT_ONCE)
+                })
+            );
             assert_eq!(groups(Engine::Postgres, some).len(), usize::from(count > 0));
         }
         assert_eq!(
             groups(Engine::Sqlite, &rows[..203]).len(),
-            3 + 3,
-            "64 three times, 8, 2, 1"
+            3 + 2,
+            "64 three times, 8, 3"
         );
     }
 }

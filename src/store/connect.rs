@@ -45,6 +45,9 @@ pub struct Setting {
     pub good: bool,
 }
 
+/// The most prepared statements SQLite's writer keeps: a table has one for each number of rows.
+const STATEMENTS: usize = 512;
+
 /// How long finding out why there is no connection may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -164,6 +167,7 @@ async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connect
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(STATEMENTS)
             .pragma("wal_autocheckpoint", "1000")
             .pragma("journal_size_limit", "67108864")
             .pragma("temp_store", "MEMORY")

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, Value};
 use super::failpoint::Step;
 use super::orders::public;
 use super::rows::{parse, sql, to_json};
-use super::{Engine, StoreError, Tx, bulk};
+use super::{Engine, StoreError, Tx};
 use crate::domain::access::{Mode, Trace};
 use crate::domain::event::EventType;
 use crate::domain::ids::{EventId, ShopId};
@@ -63,19 +63,6 @@ pub(super) fn rows(
         created_at: now,
     });
     rows.collect()
-}
-
-/// Writes events of one order.
-pub(super) async fn insert(
-    tx: &Tx,
-    shop: &str,
-    order: &str,
-    cause: &str,
-    trace: &Trace,
-    events: Vec<NewEvent>,
-) -> Result<(), StoreError> {
-    let rows = rows(tx, shop, order, cause, trace, events);
-    bulk::insert::<event::Entity>(tx, &rows).await
 }
 
 /// How many events one transaction places.

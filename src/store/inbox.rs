@@ -2,13 +2,13 @@
 
 use entity::provider_event as row;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::failpoint::Step;
 use super::lease::{Leased, token};
 use super::rows::{parse, parse_opt};
 use super::settle::Match;
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, Tx, bulk};
 use crate::domain::call::{PENDING_LIMIT_MS, inbox_delay_ms};
 use crate::domain::ids::{AccountId, CheckoutSessionId, ProviderEventId};
 use crate::domain::settlement::Reason;
@@ -139,58 +139,46 @@ impl Verdict {
     }
 }
 
-/// Whether an event was stored before.
-pub(super) async fn is_known(tx: &Tx, event: &InboxEvent) -> Result<bool, StoreError> {
-    let known: Option<String> = row::Entity::find()
-        .filter(row::Column::ProviderAccountId.eq(event.account.to_string()))
-        .filter(row::Column::EventId.eq(&event.event_id))
-        .select_only()
-        .column(row::Column::Id)
-        .into_tuple()
-        .one(tx.conn())
-        .await?;
-    Ok(known.is_some())
-}
-
-/// Stores an event with its verdict. A rival that stored it first makes this a conflict.
-pub(super) async fn insert(
+/// An event's row with its verdict.
+pub(super) fn arrived(
     tx: &Tx,
     event: &InboxEvent,
     found: Option<&Match>,
-    verdict: &Verdict,
-) -> Result<(), StoreError> {
-    let new = row::ActiveModel {
-        id: Set(event.id.to_string()),
-        provider_account_id: Set(event.account.to_string()),
-        event_id: Set(event.event_id.clone()),
-        shop_id: Set(found.map(|found| found.shop.to_string())),
-        order_id: Set(found.map(|found| found.order.to_string())),
-        checkout_session_id: Set(found
+    verdict: Verdict,
+) -> row::Model {
+    row::Model {
+        id: event.id.to_string(),
+        provider_account_id: event.account.to_string(),
+        event_id: event.event_id.clone(),
+        shop_id: found.map(|found| found.shop.to_string()),
+        order_id: found.map(|found| found.order.to_string()),
+        checkout_session_id: found
             .and_then(|found| found.session)
-            .map(|session| session.to_string())),
-        kind: Set(event.kind.clone()),
-        raw: Set(Some(event.raw.clone())),
-        signature: Set(Some(event.signature.clone())),
-        secret_index: Set(event.secret_index),
-        api_version: Set(event.api_version.clone()),
-        livemode: Set(event.live),
-        object_id: Set(event.object_id.clone()),
-        intent_id: Set(event.intent_id.clone()),
-        charge_id: Set(event.charge_id.clone()),
-        verdict: Set(verdict.word.to_owned()),
-        reason: Set(verdict.reason.clone()),
-        attempt_count: Set(1),
-        next_at: Set(verdict.next_at),
-        lease_until: Set(None),
-        lease_token: Set(None),
-        request_id: Set(event.request_id.clone()),
-        received_at: Set(tx.clock.now().ms()),
-        settled_at: Set(verdict.settled_at),
-    };
-    row::Entity::insert(new)
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(())
+            .map(|session| session.to_string()),
+        kind: event.kind.clone(),
+        raw: Some(event.raw.clone()),
+        signature: Some(event.signature.clone()),
+        secret_index: event.secret_index,
+        api_version: event.api_version.clone(),
+        livemode: event.live,
+        object_id: event.object_id.clone(),
+        intent_id: event.intent_id.clone(),
+        charge_id: event.charge_id.clone(),
+        verdict: verdict.word.to_owned(),
+        reason: verdict.reason,
+        attempt_count: 1,
+        next_at: verdict.next_at,
+        lease_until: None,
+        lease_token: None,
+        request_id: event.request_id.clone(),
+        received_at: tx.clock.now().ms(),
+        settled_at: verdict.settled_at,
+    }
+}
+
+/// Stores events that were not stored before; returns the ids of those.
+pub(super) async fn insert_new(tx: &Tx, rows: &[row::Model]) -> Result<Vec<String>, StoreError> {
+    bulk::insert_new::<row::Entity>(tx, rows, row::Column::Id).await
 }
 
 /// Writes what became of a claimed event, if its lease is still ours.
@@ -270,23 +258,15 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn keep_event(&self, event: &InboxEvent, reason: &str) -> Result<bool, StoreError> {
-        let kept = self
-            .write_at(Step::KeepEvent, |tx| async move {
-                if is_known(&tx, event).await? {
-                    return Ok(false);
-                }
-                let verdict = Verdict {
-                    reason: Some(reason.to_owned()),
-                    ..Verdict::pending(&tx, inbox_delay_ms(1))
-                };
-                insert(&tx, event, None, &verdict).await?;
-                Ok::<_, StoreError>(true)
-            })
-            .await;
-        match kept {
-            Err(StoreError::Conflict(super::Constraint::ProviderEvent)) => Ok(false),
-            other => other,
-        }
+        self.write_at(Step::KeepEvent, |tx| async move {
+            let verdict = Verdict {
+                reason: Some(reason.to_owned()),
+                ..Verdict::pending(&tx, inbox_delay_ms(1))
+            };
+            let stored = insert_new(&tx, &[arrived(&tx, event, None, verdict)]).await?;
+            Ok(!stored.is_empty())
+        })
+        .await
     }
 
     /// Claims up to `limit` events that are due.

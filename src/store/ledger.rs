@@ -5,11 +5,12 @@ use std::sync::Mutex;
 
 use entity::{ledger_account, ledger_entry, ledger_transaction};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, Value};
 
+use super::bulk::{Cells, Wanted};
 use super::failpoint::Step;
-use super::rows::{parse, sql};
-use super::{Store, StoreError, Tx, bulk};
+use super::rows::parse;
+use super::{Engine, Store, StoreError, Tx, bulk};
 use crate::domain::currency::Currency;
 use crate::domain::ids::{
     FactId, LedgerAccountId, LedgerEntryId, LedgerTransactionId, OrderId, ShopId,
@@ -72,51 +73,56 @@ impl Store {
     }
 }
 
-/// What the ledger shows for an order, by payment and account.
-pub(super) async fn posted(tx: &Tx, order_id: &str) -> Result<Balances, StoreError> {
-    let text = "SELECT e.payment_id, a.name, a.currency, \
-                CAST(SUM(e.debit_minor) - SUM(e.credit_minor) AS BIGINT) \
-                FROM ledger_entry e JOIN ledger_account a ON a.id = e.ledger_account_id \
-                WHERE e.order_id = ? GROUP BY e.payment_id, a.name, a.currency";
-    let values: [Value; 1] = [order_id.into()];
-    let rows = tx
-        .conn()
-        .query_all_raw(sql(tx.engine, text, values))
-        .await?;
-    let mut balances = Balances::new();
-    for row in rows {
-        let slot = (
-            parse("payment_id", &row.try_get_by_index::<String>(0)?)?,
-            parse("name", &row.try_get_by_index::<String>(1)?)?,
-            parse("currency", &row.try_get_by_index::<String>(2)?)?,
-        );
-        let balance: i64 = row.try_get_by_index(3)?;
-        if balance != 0 {
-            balances.insert(slot, balance);
-        }
-    }
-    Ok(balances)
+/// What the ledger shows for orders, by payment and account: the order, then the parts of a [`balance`].
+pub(super) fn posted(engine: Engine, orders: &Value) -> Wanted {
+    let columns = [
+        "e.order_id",
+        "e.payment_id",
+        "a.name",
+        "a.currency",
+        "CAST(SUM(e.debit_minor) - SUM(e.credit_minor) AS BIGINT)",
+    ];
+    let condition = format!(
+        "{} GROUP BY e.order_id, e.payment_id, a.name, a.currency",
+        bulk::among(engine, "e.order_id")
+    );
+    let source = "ledger_entry e JOIN ledger_account a ON a.id = e.ledger_account_id";
+    Wanted::columns(&columns, source, condition, vec![orders.clone()])
 }
 
-/// Posts one transaction for a fact.
-pub(super) async fn post(
+/// Adds a row of [`posted`] to an order's balances.
+pub(super) fn add_balance(balances: &mut Balances, row: &Cells) -> Result<(), StoreError> {
+    let slot = (
+        parse("payment_id", row.text(1)?)?,
+        parse("name", row.text(2)?)?,
+        parse("currency", row.text(3)?)?,
+    );
+    let balance: i64 = parse("balance", row.text(4)?)?;
+    if balance != 0 {
+        balances.insert(slot, balance);
+    }
+    Ok(())
+}
+
+/// The rows of one transaction for a fact.
+pub(super) fn rows(
     store: &Store,
     tx: &Tx,
     shop: ShopId,
     order: OrderId,
     fact: FactId,
     postings: &[Posting],
-) -> Result<(), StoreError> {
+) -> Result<(ledger_transaction::Model, Vec<ledger_entry::Model>), StoreError> {
     let now = tx.clock.now().ms();
     let id: LedgerTransactionId = tx.clock.id();
-    let mut rows = Vec::with_capacity(postings.len());
+    let mut entries = Vec::with_capacity(postings.len());
     for posting in postings {
         let book = store.book(shop, posting.currency)?;
         let account = book
             .get(&posting.account)
             .ok_or(StoreError::MissingLedgerAccounts(shop, posting.currency))?;
         let entry: LedgerEntryId = tx.clock.id();
-        rows.push(ledger_entry::Model {
+        entries.push(ledger_entry::Model {
             id: entry.to_string(),
             shop_id: shop.to_string(),
             ledger_transaction_id: id.to_string(),
@@ -135,6 +141,5 @@ pub(super) async fn post(
         fact_id: fact.to_string(),
         created_at: now,
     };
-    bulk::insert::<ledger_transaction::Entity>(tx, &[transaction]).await?;
-    bulk::insert::<ledger_entry::Entity>(tx, &rows).await
+    Ok((transaction, entries))
 }

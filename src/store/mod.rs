@@ -76,12 +76,13 @@ pub struct Store {
     known_books: Arc<ledger::KnownBooks>,
     known_keys: Arc<keys::KnownKeys>,
     orders: Arc<Batcher<PlaceOrder>>,
+    settlements: Arc<Batcher<Settle>>,
     batch_limit: usize,
     statements: Arc<AtomicU64>,
     unlocked: Option<Arc<connect::Unlocked>>,
 }
 
-/// How many sets of orders PostgreSQL commits at once: while one waits for its disk, the next is made ready.
+/// How many sets of one kind PostgreSQL commits at once: while one waits for its disk, the next is made ready.
 const POSTGRES_LANES: usize = 2;
 
 /// Reads of one shop.
@@ -120,6 +121,10 @@ impl Store {
     }
 
     fn over(connections: connect::Connections, clock: Clock, batch: u32) -> Store {
+        let lanes = match connections.engine {
+            Engine::Sqlite => 1,
+            Engine::Postgres => POSTGRES_LANES,
+        };
         let statements = Arc::new(AtomicU64::new(0));
         let (mut writer, mut reader) = (connections.writer, connections.reader);
         for connection in [&mut writer, &mut reader] {
@@ -137,10 +142,8 @@ impl Store {
             numbers: Arc::default(),
             known_books: Arc::default(),
             known_keys: Arc::default(),
-            orders: Batcher::new(match connections.engine {
-                Engine::Sqlite => 1,
-                Engine::Postgres => POSTGRES_LANES,
-            }),
+            orders: Batcher::new(lanes),
+            settlements: Batcher::new(lanes),
             batch_limit: usize::try_from(batch.max(1)).unwrap_or(usize::MAX),
             unlocked: connections.unlocked.map(Arc::new),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use till::domain::access::{KeyKind, Mode, Trace};
 use till::domain::currency::Currency;
 use till::domain::money::Money;
@@ -15,11 +15,14 @@ use till::store::{PlaceOrder, Placed, StoreError};
 use tokio::sync::Barrier;
 
 use crate::harness::actor::{fresh_key, two_mugs};
-use crate::harness::{Setup, TestApp};
+use crate::harness::{Payable, Setup, TestApp};
 
 /// The most statements one order may take, with the beginning and the end of its transaction.
 const ALONE: u64 = 8;
 const MEMBERS: u64 = 64;
+/// The most statements one webhook may take, the beginning and the end of its transaction aside.
+const WEBHOOK_ALONE: u64 = 10;
+const COMPLETED: &str = "checkout.session.completed";
 
 /// An order as the service hands it to the store.
 fn command(app: &TestApp, key: &str, reference: Option<&str>, sku: &str) -> PlaceOrder {
@@ -273,6 +276,103 @@ async fn a_caller_that_goes_away_takes_nobody_with_it() {
     );
     assert_eq!(app.orders_stored().await, 32);
     app.finish().await;
+}
+
+/// Orders that are paid at the provider, with the webhooks that tell of it.
+async fn paid_at_provider(app: &TestApp, orders: usize) -> (Vec<Payable>, Vec<Value>) {
+    let shop = app.merchant().await;
+    let (mut payables, mut events) = (Vec::new(), Vec::new());
+    for _ in 0..orders {
+        let payable = shop.payable().await;
+        app.pay(&payable).await;
+        events.push(app.provider_event(COMPLETED, &payable).await);
+        payables.push(payable);
+    }
+    (payables, events)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_alone_takes_few_statements() {
+    let app = TestApp::quiet().await;
+    let (payables, events) = paid_at_provider(&app, 2).await;
+    // The first of a currency makes its accounts.
+    app.deliver(&events[0]).await.expect(200);
+    let before = app.services.store.statements();
+    app.deliver(&events[1]).await.expect(200);
+    let taken = app.services.store.statements() - before;
+    println!("a webhook alone: {taken} statements");
+    assert!(taken <= WEBHOOK_ALONE, "{taken} statements");
+    let shop = app.merchant().await;
+    for payable in &payables {
+        assert_eq!(shop.order(&payable.order).await["payment_status"], "paid");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_that_wait_share_their_statements() {
+    let app = TestApp::quiet().await;
+    let (payables, events) = paid_at_provider(&app, 67).await;
+    app.deliver(&events[0]).await.expect(200);
+    let before = app.services.store.statements();
+    let answers = join_all(events[1..].iter().map(|event| app.deliver(event))).await;
+    let taken = app.services.store.statements() - before;
+    for answer in answers {
+        answer.expect(200);
+    }
+    println!("66 webhooks at once: {taken} statements");
+    assert!(taken < 66 * 3, "{taken} statements for 66 webhooks");
+    let shop = app.merchant().await;
+    for payable in &payables {
+        assert_eq!(shop.order(&payable.order).await["payment_status"], "paid");
+    }
+    app.finish().await;
+}
+
+/// Good webhooks beside repeated ones, lies, and others' objects, all at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_webhook_of_a_set_gets_its_own_verdict() {
+    let app = TestApp::quiet().await;
+    let (payables, events) = paid_at_provider(&app, 24).await;
+    app.deliver(&events[0]).await.expect(200);
+    let mut sent = Vec::new();
+    for (event, at) in events[1..].iter().zip(0..) {
+        sent.push(match at % 4 {
+            // Less money than was asked for: not believed, and fetched.
+            0 => altered(event, "amount_total", json!(1)),
+            // Somebody else's session.
+            1 => altered(event, "metadata", json!({})),
+            _ => event.clone(),
+        });
+        // Twice at once.
+        sent.push(sent[sent.len() - 1].clone());
+    }
+    sent.push(events[0].clone());
+    for answer in join_all(sent.iter().map(|event| app.deliver(event))).await {
+        answer.expect(200);
+    }
+    let shop = app.merchant().await;
+    let mut verdicts = Vec::new();
+    for (payable, at) in payables[1..].iter().zip(0..) {
+        let order = shop.order(&payable.order).await;
+        let wanted = match at % 4 {
+            0 => "unpaid",
+            // The provider's own id of it is known all the same.
+            _ => "paid",
+        };
+        assert_eq!(order["payment_status"], wanted, "{at}");
+        verdicts.push(order["review"].as_str().map(str::to_owned));
+    }
+    assert_eq!(verdicts.iter().flatten().count(), 6, "{verdicts:?}");
+    let stored = app.count("SELECT COUNT(*) FROM provider_event").await;
+    assert_eq!(stored, 24, "each is kept once");
+    app.finish().await;
+}
+
+fn altered(event: &Value, field: &str, value: Value) -> Value {
+    let mut event = event.clone();
+    event["data"]["object"][field] = value;
+    event
 }
 
 /// Over HTTP, with sets of every size allowed: the same answers.

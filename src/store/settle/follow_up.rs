@@ -6,6 +6,7 @@ use super::super::refunds::{NewRefundRow, insert as insert_refund};
 use super::super::rows::parse;
 use super::super::{StoreError, Tx};
 use super::apply::Changes;
+use super::later::Later;
 use super::load::Books;
 use super::write::Rows;
 use super::{Match, Settle};
@@ -21,6 +22,7 @@ use crate::domain::settlement::{FactKind, PaymentState, Reason};
 /// Writes the calls that follow.
 pub(super) async fn all(
     tx: &Tx,
+    later: &mut Later,
     command: &Settle,
     found: &Match,
     books: &Books,
@@ -39,7 +41,7 @@ pub(super) async fn all(
             void(tx, command, found, rows, payment).await?;
         }
         if command.auto_refund {
-            give_back(tx, command, found, changes, rows, payment).await?;
+            give_back(tx, later, command, found, changes, rows, payment).await?;
         }
     }
     Ok(())
@@ -108,6 +110,7 @@ async fn void(
 /// Gives back money that came too late or twice, once: if that fails, people decide.
 async fn give_back(
     tx: &Tx,
+    later: &mut Later,
     command: &Settle,
     found: &Match,
     changes: &Changes,
@@ -157,6 +160,8 @@ async fn give_back(
         origin: RefundOrigin::Policy,
         trace: Trace::system(),
     };
+    // The refund refers to the payment, and reserves from what it is now.
+    later.flush(tx).await?;
     insert_refund(tx, &new).await?;
     super::super::refunds::reserve(tx, &id, amount.minor()).await?;
     let subject = refund.to_string();

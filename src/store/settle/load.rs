@@ -1,15 +1,15 @@
 //! Everything the fold needs of one order, read under its lock.
 
-use entity::{
-    checkout_session, order, payment, provider_call, provider_event, provider_fact, refund, shop,
-};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use std::collections::{BTreeSet, HashMap};
 
+use entity::{checkout_session, line_item, order, payment, provider_fact, refund};
+use sea_orm::{EntityTrait, IntoActiveModel, QuerySelect, TryIntoModel};
+
+use super::super::bulk::{self, Cells, Wanted};
 use super::super::inbox::ClaimedEvent;
 use super::super::ledger;
 use super::super::rows::{money, parse, parse_opt};
 use super::super::{Engine, StoreError, Tx};
-use super::Match;
 use crate::domain::access::Mode;
 use crate::domain::ids::{CallId, CheckoutSessionId, RefundId};
 use crate::domain::ledger::Balances;
@@ -33,6 +33,9 @@ pub(super) struct Books {
     pub old_flags: Vec<ReviewKey>,
     /// What the ledger shows.
     pub posted: Balances,
+    pub lines: Vec<line_item::Model>,
+    /// Intents among those observed that events which could not be applied wait for.
+    pub waiting: BTreeSet<String>,
     /// Events that are not believed yet and calls without an outcome, with the flag each raises.
     quarantined: Vec<(String, ReviewKey)>,
 }
@@ -87,62 +90,179 @@ impl Books {
     }
 }
 
-/// Locks the order and reads its books.
-pub(super) async fn lock(tx: &Tx, found: &Match) -> Result<Books, StoreError> {
-    let query = order::Entity::find_by_id(found.order.to_string());
+/// An order that is locked, and the intents whose payments may be new to it.
+pub(super) struct Locked {
+    pub order: order::Model,
+    pub account: String,
+    pub intents: Vec<String>,
+}
+
+/// Locks one order.
+pub(super) async fn lock(tx: &Tx, id: &str) -> Result<order::Model, StoreError> {
+    let query = order::Entity::find_by_id(id);
     let query = match tx.engine {
         Engine::Sqlite => query,
         Engine::Postgres => query.lock_exclusive(),
     };
-    let gone = || StoreError::Corrupt("an order whose session exists is gone".to_owned());
-    let order = query.one(tx.conn()).await?.ok_or_else(gone)?;
-    let mode: String = shop::Entity::find_by_id(&order.shop_id)
-        .select_only()
-        .column(shop::Column::Mode)
-        .into_tuple()
-        .one(tx.conn())
-        .await?
-        .ok_or_else(gone)?;
-    let sessions = checkout_session::Entity::find()
-        .filter(checkout_session::Column::OrderId.eq(&order.id))
-        .order_by_asc(checkout_session::Column::Id)
-        .all(tx.conn())
-        .await?;
-    let payments = payment::Entity::find()
-        .filter(payment::Column::OrderId.eq(&order.id))
-        .order_by_asc(payment::Column::Id)
-        .all(tx.conn())
-        .await?;
-    let refunds = match payments.is_empty() {
-        true => Vec::new(),
-        false => refunds_of(tx, &order.id).await?,
-    };
-    let facts = provider_fact::Entity::find()
-        .filter(provider_fact::Column::OrderId.eq(&order.id))
-        .order_by_asc(provider_fact::Column::Id)
-        .all(tx.conn())
-        .await?;
-    let quarantined = match order.review {
-        Some(_) => flags(tx, &order.id).await?,
-        None => Vec::new(),
-    };
-    let posted = match payments.is_empty() {
-        true => Balances::new(),
-        false => ledger::posted(tx, &order.id).await?,
-    };
-    let old_flags: Vec<ReviewKey> = quarantined.iter().map(|(_, key)| key.clone()).collect();
-    Ok(Books {
-        mode: parse("shop.mode", &mode)?,
-        terms: terms(&order, &sessions, &payments, &refunds, old_flags.clone())?,
-        facts: facts.into_iter().map(fact).collect::<Result<_, _>>()?,
-        old_flags,
-        quarantined,
-        posted,
-        order,
-        sessions,
-        payments,
-        refunds,
-    })
+    let order = query.one(tx.conn()).await?;
+    order.ok_or_else(gone)
+}
+
+fn gone() -> StoreError {
+    StoreError::Corrupt("an order whose session exists is gone".to_owned())
+}
+
+/// Reads the books of locked orders, of all of them in one statement. It must come after the locks: what another
+/// transaction did while they were waited for is seen only by a statement that begins afterwards.
+pub(super) async fn books(tx: &Tx, locked: Vec<Locked>) -> Result<Vec<Books>, StoreError> {
+    if locked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut parts = read(tx, &locked).await?.into_iter();
+    let mut next = || parts.next().unwrap_or_default();
+    let mut sessions = by_order::<checkout_session::Entity>(next(), |row| &row.order_id)?;
+    let mut payments = by_order::<payment::Entity>(next(), |row| &row.order_id)?;
+    let mut refunds = by_order::<refund::Entity>(next(), |row| &row.order_id)?;
+    let mut facts = by_order::<provider_fact::Entity>(next(), |row| &row.order_id)?;
+    let mut lines = by_order::<line_item::Entity>(next(), |row| &row.order_id)?;
+    let mut raised: HashMap<String, Vec<(String, ReviewKey)>> = HashMap::new();
+    for row in next() {
+        let order = row.text(1)?.to_owned();
+        let text = |at| row.text_or_null(at).map(str::to_owned);
+        let event = (row.text(0)?.to_owned(), None, text(2), text(3));
+        raised.entry(order).or_default().extend(flag_of(event));
+    }
+    for row in next() {
+        let call = row.text(0)?.to_owned();
+        let flag = (call.clone(), doubt_of(call));
+        raised
+            .entry(row.text(1)?.to_owned())
+            .or_default()
+            .push(flag);
+    }
+    let mut posted: HashMap<String, Balances> = HashMap::new();
+    for row in next() {
+        let balances = posted.entry(row.text(0)?.to_owned()).or_default();
+        ledger::add_balance(balances, &row)?;
+    }
+    let mut waiting = Vec::new();
+    for row in next() {
+        waiting.push((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
+    }
+    let mut modes: HashMap<String, Mode> = HashMap::new();
+    for row in next() {
+        modes.insert(row.text(0)?.to_owned(), parse("shop.mode", row.text(1)?)?);
+    }
+    let mut all = Vec::with_capacity(locked.len());
+    for Locked { order, account, .. } in locked {
+        let id = order.id.as_str();
+        let mut sessions = sessions.remove(id).unwrap_or_default();
+        let mut payments = payments.remove(id).unwrap_or_default();
+        let mut refunds = refunds.remove(id).unwrap_or_default();
+        let mut facts = facts.remove(id).unwrap_or_default();
+        let mut lines = lines.remove(id).unwrap_or_default();
+        sessions.sort_by(|a, b| a.id.cmp(&b.id));
+        payments.sort_by(|a, b| a.id.cmp(&b.id));
+        refunds.sort_by(|a, b| a.id.cmp(&b.id));
+        facts.sort_by(|a, b| a.id.cmp(&b.id));
+        lines.sort_by_key(|line| line.position);
+        let quarantined = raised.remove(id).unwrap_or_default();
+        let old_flags: Vec<ReviewKey> = quarantined.iter().map(|(_, key)| key.clone()).collect();
+        let waiting = waiting.iter().filter(|(of, _)| *of == account);
+        all.push(Books {
+            mode: *modes.get(&order.shop_id).ok_or_else(gone)?,
+            terms: terms(&order, &sessions, &payments, &refunds, old_flags.clone())?,
+            facts: facts.into_iter().map(fact).collect::<Result<_, _>>()?,
+            old_flags,
+            quarantined,
+            posted: posted.remove(id).unwrap_or_default(),
+            waiting: waiting.map(|(_, intent)| intent.clone()).collect(),
+            order,
+            sessions,
+            payments,
+            refunds,
+            lines,
+        });
+    }
+    Ok(all)
+}
+
+/// Everything that belongs to some orders, in the order [`books`] takes it.
+async fn read(tx: &Tx, locked: &[Locked]) -> Result<Vec<Vec<Cells>>, StoreError> {
+    let engine = tx.engine;
+    let list = |texts: BTreeSet<&str>| bulk::list(engine, texts.into_iter());
+    let orders = list(locked.iter().map(|one| one.order.id.as_str()).collect());
+    let shops = list(
+        locked
+            .iter()
+            .map(|one| one.order.shop_id.as_str())
+            .collect(),
+    );
+    let accounts = list(locked.iter().map(|one| one.account.as_str()).collect());
+    let intents = locked.iter().flat_map(|one| one.intents.iter());
+    let intents = list(intents.map(String::as_str).collect());
+    let of_orders = || (bulk::among(engine, "order_id"), vec![orders.clone()]);
+    macro_rules! children {
+        ($table:ident) => {{
+            let (condition, values) = of_orders();
+            Wanted::rows::<$table::Entity>(condition, values)
+        }};
+    }
+    let and = |more: &str| format!("{} AND {more}", bulk::among(engine, "order_id"));
+    let parts = vec![
+        children!(checkout_session),
+        children!(payment),
+        children!(refund),
+        children!(provider_fact),
+        children!(line_item),
+        Wanted::columns(
+            &["id", "order_id", "reason", "checkout_session_id"],
+            "provider_event",
+            and("verdict IN ('quarantined', 'dead')"),
+            vec![orders.clone()],
+        ),
+        Wanted::columns(
+            &["id", "order_id"],
+            "provider_call",
+            and("review_at IS NOT NULL"),
+            vec![orders.clone()],
+        ),
+        ledger::posted(engine, &orders),
+        Wanted::columns(
+            &["provider_account_id", "intent_id"],
+            "provider_event",
+            format!(
+                "{} AND {} AND verdict IN ('pending', 'foreign')",
+                bulk::among(engine, "provider_account_id"),
+                bulk::among(engine, "intent_id")
+            ),
+            vec![accounts, intents],
+        ),
+        Wanted::columns(
+            &["id", "mode"],
+            "shop",
+            bulk::among(engine, "id"),
+            vec![shops],
+        ),
+    ];
+    bulk::read(tx, parts).await
+}
+
+fn by_order<E>(
+    rows: Vec<Cells>,
+    order: impl Fn(&E::Model) -> &String,
+) -> Result<HashMap<String, Vec<E::Model>>, StoreError>
+where
+    E: EntityTrait,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+    E::ActiveModel: TryIntoModel<E::Model>,
+{
+    let mut grouped: HashMap<String, Vec<E::Model>> = HashMap::new();
+    for row in rows {
+        let row = row.model::<E>()?;
+        grouped.entry(order(&row).clone()).or_default().push(row);
+    }
+    Ok(grouped)
 }
 
 /// What the fold needs beside the facts, as the rows say.
@@ -171,14 +291,6 @@ pub(in crate::store) fn terms(
         policy_refunds: policy_refunds(refunds)?,
         flags,
     })
-}
-
-async fn refunds_of(tx: &Tx, order_id: &str) -> Result<Vec<refund::Model>, StoreError> {
-    Ok(refund::Entity::find()
-        .filter(refund::Column::OrderId.eq(order_id))
-        .order_by_asc(refund::Column::Id)
-        .all(tx.conn())
-        .await?)
 }
 
 fn refund_terms(row: &refund::Model) -> Result<RefundTerms, StoreError> {
@@ -225,30 +337,6 @@ pub(in crate::store) fn fact(row: provider_fact::Model) -> Result<Fact, StoreErr
             code: row.code,
         },
     })
-}
-
-/// Questions raised by events that were not believed, and by calls nobody knows the outcome of. An event that was
-/// given up before its object could be fetched is still a question.
-async fn flags(tx: &Tx, order_id: &str) -> Result<Vec<(String, ReviewKey)>, StoreError> {
-    use provider_event::Column as C;
-    let rows: Vec<Flagging> = provider_event::Entity::find()
-        .filter(C::OrderId.eq(order_id))
-        .filter(C::Verdict.is_in(["quarantined", "dead"]))
-        .select_only()
-        .columns([C::Id, C::OrderId, C::Reason, C::CheckoutSessionId])
-        .into_tuple()
-        .all(tx.conn())
-        .await?;
-    let calls: Vec<String> = provider_call::Entity::find()
-        .filter(provider_call::Column::OrderId.eq(order_id))
-        .filter(provider_call::Column::ReviewAt.is_not_null())
-        .select_only()
-        .column(provider_call::Column::Id)
-        .into_tuple()
-        .all(tx.conn())
-        .await?;
-    let calls = calls.into_iter().map(|call| (call.clone(), doubt_of(call)));
-    Ok(rows.into_iter().filter_map(flag_of).chain(calls).collect())
 }
 
 /// The question that a call nobody knows the outcome of raises.

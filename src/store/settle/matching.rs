@@ -1,11 +1,13 @@
-//! Finding the session of ours that a provider's object belongs to.
+//! Finding the session of ours that a provider's object belongs to, and locking its order.
 
-use entity::{payment, refund};
-use sea_orm::{ConnectionTrait, EntityTrait, Value};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use entity::{order, payment, refund};
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult};
 
 use super::super::rows::{parse, parse_opt, sql};
-use super::super::{StoreError, Tx, checkouts};
-use super::{Settle, Source};
+use super::super::{Engine, StoreError, Tx, bulk, checkouts};
+use super::{Settle, Source, load};
 use crate::domain::call::CallKind;
 use crate::domain::ids::{CheckoutSessionId, OrderId, ShopId};
 use crate::domain::observed::Observed;
@@ -19,33 +21,187 @@ pub(in crate::store) struct Match {
     pub session: Option<CheckoutSessionId>,
 }
 
-/// The session of ours that what was observed belongs to.
-pub(super) async fn find(tx: &Tx, command: &Settle) -> Result<Option<Match>, StoreError> {
-    match &command.source {
-        Source::Poll(claimed) => return by_session(tx, &claimed.session.id.to_string()).await,
-        Source::Refresh(session) => return by_session(tx, &session.to_string()).await,
-        Source::PollPayment(claimed) => {
-            return by_payment(tx, &claimed.payment.id.to_string()).await;
-        }
-        Source::RefreshPayment(payment) => return by_payment(tx, &payment.to_string()).await,
+/// What was observed, and the order of ours it belongs to, locked.
+pub(super) struct Matched {
+    pub found: Match,
+    pub order: order::Model,
+}
+
+/// Finds and locks what one command is about.
+pub(super) async fn lock_one(tx: &Tx, command: &Settle) -> Result<Option<Matched>, StoreError> {
+    let found = match &command.source {
+        Source::Poll(claimed) => by_session(tx, &claimed.session.id.to_string()).await?,
+        Source::Refresh(session) => by_session(tx, &session.to_string()).await?,
+        Source::PollPayment(claimed) => by_payment(tx, &claimed.payment.id.to_string()).await?,
+        Source::RefreshPayment(payment) => by_payment(tx, &payment.to_string()).await?,
         Source::Call { call, .. } | Source::Doubt { call, .. } => {
-            return by_subject(tx, call.kind, &call.subject_id).await;
+            by_subject(tx, call.kind, &call.subject_id).await?
         }
-        Source::Closing { shop, order } => {
-            return Ok(Some(Match {
-                shop: *shop,
-                order: *order,
-                session: None,
-            }));
+        Source::Closing { shop, order } => Some(Match {
+            shop: *shop,
+            order: *order,
+            session: None,
+        }),
+        Source::Webhook(_) | Source::Retry(_) | Source::Refetch(_) => {
+            return Ok(lock_all(tx, &[command]).await?.pop().flatten());
         }
-        Source::Webhook(_) | Source::Retry(_) | Source::Refetch(_) => {}
+    };
+    let Some(found) = found else { return Ok(None) };
+    let order = load::lock(tx, &found.order.to_string()).await?;
+    Ok(Some(Matched { found, order }))
+}
+
+/// Where a provider's object may be known from, the surer first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Way {
+    /// The provider's id of a session.
+    Session,
+    /// Our id of a session, in the object's metadata.
+    Mark,
+    /// The provider's id of an intent.
+    Intent,
+    /// The provider's id of a charge.
+    Charge,
+}
+
+const WAYS: [Way; 4] = [Way::Session, Way::Mark, Way::Intent, Way::Charge];
+
+/// Finds and locks the orders that what was observed belongs to, those of a whole set in one statement; in the
+/// order of the commands.
+pub(super) async fn lock_all(tx: &Tx, set: &[&Settle]) -> Result<Vec<Option<Matched>>, StoreError> {
+    let mut asked: BTreeMap<Way, BTreeSet<String>> = BTreeMap::new();
+    let mut accounts: BTreeSet<String> = BTreeSet::new();
+    for command in set {
+        accounts.insert(command.account.id.to_string());
+        for (way, name) in command
+            .observed
+            .iter()
+            .flat_map(|object| names(command, object))
+        {
+            asked.entry(way).or_default().insert(name);
+        }
     }
+    if asked.is_empty() {
+        return Ok(set.iter().map(|_| None).collect());
+    }
+    let known = ask(tx, &accounts, &asked).await?;
+    let matched = set.iter().map(|command| {
+        let account = command.account.id.to_string();
+        let mut names = command
+            .observed
+            .iter()
+            .flat_map(|object| names(command, object));
+        names.find_map(|(way, name)| known.get(&(way, account.clone(), name)).cloned())
+    });
+    let matched = matched.map(|known| {
+        known
+            .map(|(session, order)| {
+                Ok(Matched {
+                    found: Match {
+                        shop: parse("order.shop_id", &order.shop_id)?,
+                        order: parse("order.id", &order.id)?,
+                        session: Some(session),
+                    },
+                    order,
+                })
+            })
+            .transpose()
+    });
+    matched.collect()
+}
+
+/// The names by which an object may be known, the surer first.
+fn names(command: &Settle, object: &Observed) -> Vec<(Way, String)> {
+    let marks = object.marks();
+    let ours = marks.deployment.as_deref() == Some(command.deployment.as_str());
+    let marked = marks.session.clone().filter(|_| ours);
+    let marked = marked.map(|id| (Way::Mark, id));
+    let intent = object.intent_id().map(|id| (Way::Intent, id.to_owned()));
+    match object {
+        Observed::Session(session) => {
+            let own = (Way::Session, session.provider_id.clone());
+            std::iter::once(own).chain(marked).collect()
+        }
+        Observed::Intent(intent) => {
+            let own = (Way::Intent, intent.provider_id.clone());
+            std::iter::once(own).chain(marked).collect()
+        }
+        Observed::Refund(_) | Observed::Dispute(_) | Observed::Lapsed(_) => {
+            let charge = object.charge_id().map(|id| (Way::Charge, id.to_owned()));
+            intent.into_iter().chain(charge).collect()
+        }
+    }
+}
+
+/// The names a command's objects may be known by, as one text each.
+pub(super) fn names_of(command: &Settle) -> Vec<String> {
+    let mut all = BTreeSet::new();
     for object in &command.observed {
-        if let Some(found) = by_object(tx, command, object).await? {
-            return Ok(Some(found));
-        }
+        all.extend(object.intent_id().map(|id| format!("Intent {id}")));
+        let names = names(command, object).into_iter();
+        all.extend(names.map(|(way, name)| format!("{way:?} {name}")));
     }
-    Ok(None)
+    all.into_iter().collect()
+}
+
+type Known = HashMap<(Way, String, String), (CheckoutSessionId, order::Model)>;
+
+async fn ask(
+    tx: &Tx,
+    accounts: &BTreeSet<String>,
+    asked: &BTreeMap<Way, BTreeSet<String>>,
+) -> Result<Known, StoreError> {
+    let account = bulk::among(tx.engine, "provider_account_id");
+    let accounts = bulk::list(tx.engine, accounts.iter().map(String::as_str));
+    let mut parts = Vec::with_capacity(WAYS.len());
+    let mut values = Vec::new();
+    // Always all of them: the statement stays the same.
+    for (way, at) in WAYS.into_iter().zip(0_u32..) {
+        let (table, name, session) = match way {
+            Way::Session => ("checkout_session", "provider_session_id", "id"),
+            Way::Mark => ("checkout_session", "id", "id"),
+            Way::Intent => ("payment", "provider_payment_id", "checkout_session_id"),
+            Way::Charge => ("payment", "provider_charge_id", "checkout_session_id"),
+        };
+        let names = asked.get(&way).into_iter().flatten().map(String::as_str);
+        parts.push(format!(
+            "SELECT {at} AS m_way, provider_account_id AS m_account, {name} AS m_name, \
+             {session} AS m_session, order_id AS m_order FROM {table} \
+             WHERE {account} AND {} AND {session} IS NOT NULL",
+            bulk::among(tx.engine, name)
+        ));
+        values.extend([accounts.clone(), bulk::list(tx.engine, names)]);
+    }
+    // Sorted, so that two sets wait for each other instead of colliding.
+    let lock = match tx.engine {
+        Engine::Sqlite => "",
+        Engine::Postgres => " FOR UPDATE OF o",
+    };
+    let text = format!(
+        "SELECT m.m_way, m.m_account, m.m_name, m.m_session, o.* FROM ({}) AS m \
+         JOIN \"order\" AS o ON o.id = m.m_order ORDER BY o.id{lock}",
+        parts.join(" UNION ALL ")
+    );
+    let mut known = Known::new();
+    for row in tx
+        .conn()
+        .query_all_raw(sql(tx.engine, &text, values))
+        .await?
+    {
+        let way = match tx.engine {
+            Engine::Sqlite => row.try_get_by_index::<i64>(0)?,
+            Engine::Postgres => i64::from(row.try_get_by_index::<i32>(0)?),
+        };
+        let way = usize::try_from(way)
+            .ok()
+            .and_then(|at| WAYS.get(at).copied());
+        let Some(way) = way else { continue };
+        let session: String = row.try_get_by_index(3)?;
+        let name = (way, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        let order = order::Model::from_query_result(&row, "")?;
+        known.insert(name, (parse("checkout_session.id", &session)?, order));
+    }
+    Ok(known)
 }
 
 async fn by_session(tx: &Tx, id: &str) -> Result<Option<Match>, StoreError> {
@@ -79,73 +235,4 @@ async fn by_subject(tx: &Tx, kind: CallKind, id: &str) -> Result<Option<Match>, 
             }
         }
     }
-}
-
-async fn by_object(
-    tx: &Tx,
-    command: &Settle,
-    object: &Observed,
-) -> Result<Option<Match>, StoreError> {
-    let account = command.account.id.to_string();
-    let marks = object.marks();
-    let ours = marks.deployment.as_deref() == Some(command.deployment.as_str());
-    let marked = marks.session.clone().filter(|_| ours).unwrap_or_default();
-    let (text, values): (&str, [Value; 4]) = match object {
-        Observed::Session(session) => (
-            "SELECT id, order_id, shop_id, 0 FROM checkout_session \
-             WHERE provider_account_id = ? AND provider_session_id = ? \
-             UNION ALL SELECT id, order_id, shop_id, 1 FROM checkout_session \
-             WHERE provider_account_id = ? AND id = ? ORDER BY 4 LIMIT 1",
-            [
-                account.clone().into(),
-                session.provider_id.clone().into(),
-                account.into(),
-                marked.into(),
-            ],
-        ),
-        Observed::Refund(_) | Observed::Dispute(_) | Observed::Lapsed(_) => {
-            let intent = object.intent_id().unwrap_or_default().to_owned();
-            let charge = object.charge_id().unwrap_or_default().to_owned();
-            (
-                "SELECT checkout_session_id, order_id, shop_id, 0 FROM payment \
-                 WHERE provider_account_id = ? AND provider_payment_id = ? \
-                 AND checkout_session_id IS NOT NULL \
-                 UNION ALL SELECT checkout_session_id, order_id, shop_id, 1 FROM payment \
-                 WHERE provider_account_id = ? AND provider_charge_id = ? \
-                 AND checkout_session_id IS NOT NULL ORDER BY 4 LIMIT 1",
-                [
-                    account.clone().into(),
-                    intent.into(),
-                    account.into(),
-                    charge.into(),
-                ],
-            )
-        }
-        Observed::Intent(intent) => (
-            "SELECT checkout_session_id, order_id, shop_id, 0 FROM payment \
-             WHERE provider_account_id = ? AND provider_payment_id = ? \
-             AND checkout_session_id IS NOT NULL \
-             UNION ALL SELECT id, order_id, shop_id, 1 FROM checkout_session \
-             WHERE provider_account_id = ? AND id = ? ORDER BY 4 LIMIT 1",
-            [
-                account.clone().into(),
-                intent.provider_id.clone().into(),
-                account.into(),
-                marked.into(),
-            ],
-        ),
-    };
-    let row = tx
-        .conn()
-        .query_one_raw(sql(tx.engine, text, values))
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Match {
-        session: Some(parse(
-            "checkout_session.id",
-            &row.try_get_by_index::<String>(0)?,
-        )?),
-        order: parse("order.id", &row.try_get_by_index::<String>(1)?)?,
-        shop: parse("shop.id", &row.try_get_by_index::<String>(2)?)?,
-    }))
 }

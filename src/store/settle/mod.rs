@@ -3,9 +3,13 @@
 //! The order is found and locked, its whole fact set read, the new facts added one by one and folded; what
 //! follows (labels, sessions, payments, reviews, ledger, events) is written with them, or nothing is. A
 //! webhook's own row is part of it, so an event is stored and applied, or not acknowledged.
+//!
+//! Webhooks that wait are settled together, each for an order of its own: what they are about is looked up, read
+//! and written set by set, so a set takes about as many statements as one.
 
 mod apply;
 mod follow_up;
+mod later;
 mod load;
 mod matching;
 mod preview;
@@ -13,9 +17,13 @@ mod refunds;
 mod reviews;
 mod write;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use entity::provider_event;
+
 use super::accounts::AccountRecord;
+use super::batch::Member;
 use super::calls::{self, AttemptNote, ClaimedCall};
 use super::failpoint::Step;
 use super::inbox::{self, ClaimedEvent, InboxEvent};
@@ -27,7 +35,8 @@ use crate::domain::ids::{CheckoutSessionId, OrderId, PaymentId, RefundId, ShopId
 use crate::domain::money::Money;
 use crate::domain::observed::Observed;
 use crate::domain::settlement::FactDraft;
-use load::Books;
+use later::Later;
+use load::{Books, Locked};
 pub(in crate::store) use load::{Flagging, doubt_of, fact as fact_of, flag_of, terms as terms_of};
 pub(in crate::store) use matching::Match;
 pub use preview::{Effect, Labels, Preview};
@@ -186,75 +195,253 @@ pub enum Settled {
     Quarantined,
 }
 
-/// Why a transaction was given up without a trace.
-#[derive(Debug)]
-enum GiveUp {
-    Duplicate,
-    Store(StoreError),
-}
-
-impl From<StoreError> for GiveUp {
-    fn from(error: StoreError) -> Self {
-        GiveUp::Store(error)
-    }
-}
-
-impl super::Failure for GiveUp {
-    fn as_store(&self) -> Option<&StoreError> {
-        match self {
-            GiveUp::Duplicate => None,
-            GiveUp::Store(error) => Some(error),
-        }
-    }
-}
-
 impl Store {
-    /// Records and applies what has been learned.
+    /// Records and applies what has been learned; webhooks together with those that arrive at the moment.
     ///
     /// # Errors
-    /// The database's; [`StoreError::LeaseLost`] when somebody else does this work now.
+    /// The database's; [`StoreError::LeaseLost`] when somebody else does this work now; [`StoreError::Full`] when
+    /// too many webhooks wait.
     pub async fn settle(&self, command: &Settle) -> Result<Settled, StoreError> {
         loop {
-            let outcome = self
-                .write_at(command.source.step(), |tx| async move {
-                    settle(self, &tx, command).await
-                })
-                .await;
-            match outcome {
-                Err(GiveUp::Store(StoreError::MissingLedgerAccounts(shop, currency))) => {
+            let verdict = match &command.source {
+                Source::Webhook(_) => self.settlements.submit(self, command.clone()).await,
+                _ => self
+                    .write_at(command.source.step(), |tx| async move {
+                        one(self, &tx, command).await
+                    })
+                    .await
+                    .map(Verdict::Settled),
+            };
+            match verdict {
+                Err(StoreError::MissingLedgerAccounts(shop, currency)) => {
                     self.make_books(shop, currency).await?;
                 }
-                Ok(settled) => return Ok(settled),
-                // A rival stored the same event first.
-                Err(
-                    GiveUp::Duplicate
-                    | GiveUp::Store(StoreError::Conflict(super::Constraint::ProviderEvent)),
-                ) => return Ok(Settled::Duplicate),
-                Err(GiveUp::Store(error)) => return Err(error),
+                Ok(Verdict::Again) => {}
+                Ok(Verdict::Settled(settled)) => return Ok(settled),
+                Err(error) => return Err(error),
             }
         }
     }
 }
 
-async fn settle(store: &Store, tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
-    if let Source::Webhook(event) = &command.source {
-        if inbox::is_known(tx, event).await? {
-            return Err(GiveUp::Duplicate);
-        }
-        if let Some(reason) = wrong_account(command, event) {
-            inbox::insert(tx, event, None, &inbox::Verdict::quarantined(reason)).await?;
-            return Ok(Settled::Quarantined);
-        }
-        if command.observed.is_empty() {
-            inbox::insert(tx, event, None, &inbox::Verdict::ignored()).await?;
-            return Ok(Settled::Ignored);
+/// What a set's transaction says of one of its members.
+pub(super) enum Verdict {
+    Settled(Settled),
+    /// Another member is about the same order; this one belongs into a set of its own.
+    Again,
+}
+
+impl Member for Settle {
+    type Outcome = Verdict;
+
+    fn claims(&self) -> Vec<String> {
+        let own = match &self.source {
+            Source::Webhook(event) => Some(format!("event {} {}", event.account, event.event_id)),
+            _ => None,
+        };
+        // Two names of one order may still meet in a set: the order itself decides then.
+        let names = matching::names_of(self);
+        own.into_iter().chain(names).collect()
+    }
+
+    async fn run(store: &Store, set: &[Arc<Self>]) -> Result<Vec<Verdict>, StoreError> {
+        store
+            .write_at(Step::SettleWebhook, |tx| async move {
+                webhooks(store, &tx, set).await
+            })
+            .await
+    }
+}
+
+/// One webhook of a set on its way through the transaction.
+struct Arrival<'a> {
+    /// Its place in the set.
+    at: usize,
+    command: &'a Settle,
+    event: &'a InboxEvent,
+    row: provider_event::Model,
+    settled: Settled,
+    /// What is to be applied.
+    work: Option<Work>,
+}
+
+/// An order's books, and what is done with them.
+struct Work {
+    found: Match,
+    books: Books,
+    /// Why what was said is not believed, if it is not.
+    doubt: Option<&'static str>,
+}
+
+/// Settles webhooks of different orders. An event that was stored before changes nothing.
+async fn webhooks(store: &Store, tx: &Tx, set: &[Arc<Settle>]) -> Result<Vec<Verdict>, StoreError> {
+    let mut verdicts: Vec<Verdict> = set.iter().map(|_| Verdict::Again).collect();
+    let mut arrivals = arrive(tx, set).await?;
+    // Two processes that are sent the same events in one order wait for each other instead of colliding.
+    arrivals.sort_by(|a, b| a.event.event_id.cmp(&b.event.event_id));
+    let rows: Vec<_> = arrivals.iter().map(|arrival| arrival.row.clone()).collect();
+    let stored = inbox::insert_new(tx, &rows).await?;
+    let mut later = Later::default();
+    for arrival in arrivals {
+        let settled = if stored.contains(&arrival.row.id) {
+            apply(store, tx, &mut later, arrival.command, arrival.work).await?;
+            arrival.settled
+        } else {
+            Settled::Duplicate
+        };
+        if let Some(verdict) = verdicts.get_mut(arrival.at) {
+            *verdict = Verdict::Settled(settled);
         }
     }
-    let Some(found) = matching::find(tx, command).await? else {
+    later.flush(tx).await?;
+    Ok(verdicts)
+}
+
+async fn apply(
+    store: &Store,
+    tx: &Tx,
+    later: &mut Later,
+    command: &Settle,
+    work: Option<Work>,
+) -> Result<(), StoreError> {
+    let Some(Work {
+        found,
+        mut books,
+        doubt,
+    }) = work
+    else {
+        return Ok(());
+    };
+    let changes = match doubt {
+        Some(reason) => {
+            books.flag(reason, found.session);
+            apply::nothing_new(&mut books)
+        }
+        None => apply::add_facts(tx, command, &found, &mut books),
+    };
+    write::all(store, tx, later, command, &found, &books, changes).await
+}
+
+/// Locks the orders of a set's webhooks and says what becomes of each. Of two about one order the second is left
+/// out.
+async fn arrive<'a>(tx: &Tx, set: &'a [Arc<Settle>]) -> Result<Vec<Arrival<'a>>, StoreError> {
+    let mut arrivals = Vec::with_capacity(set.len());
+    let mut looked_for: Vec<(usize, &Settle, &InboxEvent)> = Vec::with_capacity(set.len());
+    for (at, command) in set.iter().enumerate() {
+        let Source::Webhook(event) = &command.source else {
+            return Err(StoreError::Corrupt("a set holds webhooks only".to_owned()));
+        };
+        let kept = match wrong_account(command, event) {
+            Some(reason) => (inbox::Verdict::quarantined(reason), Settled::Quarantined),
+            None if command.observed.is_empty() => (inbox::Verdict::ignored(), Settled::Ignored),
+            None => {
+                looked_for.push((at, command, event));
+                continue;
+            }
+        };
+        arrivals.push(Arrival {
+            at,
+            command,
+            event,
+            row: inbox::arrived(tx, event, None, kept.0),
+            settled: kept.1,
+            work: None,
+        });
+    }
+    let commands: Vec<&Settle> = looked_for.iter().map(|(_, command, _)| *command).collect();
+    let matched = matching::lock_all(tx, &commands).await?;
+    let mut orders = HashSet::new();
+    let mut known = Vec::new();
+    for ((at, command, event), matched) in looked_for.into_iter().zip(matched) {
+        match matched {
+            Some(matched) => {
+                if orders.insert(matched.found.order) {
+                    known.push((at, command, event, matched));
+                }
+            }
+            None => {
+                let (verdict, settled) = match is_ours(command) {
+                    true => (
+                        inbox::Verdict::pending(tx, inbox_delay_ms(1)),
+                        Settled::Pending,
+                    ),
+                    false => (inbox::Verdict::foreign(), Settled::Foreign),
+                };
+                arrivals.push(Arrival {
+                    at,
+                    command,
+                    event,
+                    row: inbox::arrived(tx, event, None, verdict),
+                    settled,
+                    work: None,
+                });
+            }
+        }
+    }
+    let (members, matched): (Vec<_>, Vec<_>) = known
+        .into_iter()
+        .map(|(at, command, event, matched)| {
+            let found = matched.found;
+            ((at, command, event, found), (command, matched))
+        })
+        .unzip();
+    let books = books_of(tx, matched).await?;
+    for ((at, command, event, found), books) in members.into_iter().zip(books) {
+        let doubt = doubt(&books, &found, command);
+        let (verdict, settled) = match doubt {
+            Some(reason) => (inbox::Verdict::refetch(tx, reason), Settled::Quarantined),
+            None => {
+                let applied = Settled::Applied {
+                    shop: found.shop,
+                    order: found.order,
+                };
+                (inbox::Verdict::applied(tx), applied)
+            }
+        };
+        arrivals.push(Arrival {
+            at,
+            command,
+            event,
+            row: inbox::arrived(tx, event, Some(&found), verdict),
+            settled,
+            work: Some(Work {
+                found,
+                books,
+                doubt,
+            }),
+        });
+    }
+    Ok(arrivals)
+}
+
+/// The books of locked orders.
+async fn books_of(
+    tx: &Tx,
+    matched: Vec<(&Settle, matching::Matched)>,
+) -> Result<Vec<Books>, StoreError> {
+    let locked = matched.into_iter().map(|(command, matched)| Locked {
+        order: matched.order,
+        account: command.account.id.to_string(),
+        intents: command
+            .observed
+            .iter()
+            .filter_map(|object| object.intent_id().map(str::to_owned))
+            .collect(),
+    });
+    load::books(tx, locked.collect()).await
+}
+
+/// Settles what was learned otherwise than by a webhook.
+async fn one(store: &Store, tx: &Tx, command: &Settle) -> Result<Settled, StoreError> {
+    let Some(matched) = matching::lock_one(tx, command).await? else {
         return unmatched(tx, command).await;
     };
-    let mut books = load::lock(tx, &found).await?;
-    if let Source::Doubt {
+    let found = matched.found;
+    let books = books_of(tx, vec![(command, matched)]).await?.pop();
+    let mut books =
+        books.ok_or_else(|| StoreError::Corrupt("an order without books".to_owned()))?;
+    let mut later = Later::default();
+    let settled = if let Source::Doubt {
         call,
         note,
         retry_in_ms,
@@ -263,35 +450,28 @@ async fn settle(store: &Store, tx: &Tx, command: &Settle) -> Result<Settled, Giv
         calls::doubt(tx, call, *retry_in_ms, note).await?;
         books.flag_call(call.id);
         let changes = apply::nothing_new(&mut books);
-        write::all(store, tx, command, &found, &books, changes).await?;
-        return Ok(Settled::Pending);
-    }
-    if let Some(reason) = doubt(&books, &found, command) {
-        let verdict = inbox::Verdict::refetch(tx, reason);
-        match &command.source {
-            Source::Webhook(event) => inbox::insert(tx, event, Some(&found), &verdict).await?,
-            Source::Retry(event) => inbox::decide(tx, event, Some(&found), &verdict).await?,
-            Source::Refetch(_)
-            | Source::Poll(_)
-            | Source::PollPayment(_)
-            | Source::Refresh(_)
-            | Source::RefreshPayment(_)
-            | Source::Closing { .. }
-            | Source::Doubt { .. }
-            | Source::Call { .. } => {}
+        write::all(store, tx, &mut later, command, &found, &books, changes).await?;
+        Settled::Pending
+    } else if let Some(reason) = doubt(&books, &found, command) {
+        if let Source::Retry(event) = &command.source {
+            let verdict = inbox::Verdict::refetch(tx, reason);
+            inbox::decide(tx, event, Some(&found), &verdict).await?;
         }
         books.flag(reason, found.session);
         let changes = apply::nothing_new(&mut books);
-        write::all(store, tx, command, &found, &books, changes).await?;
-        return Ok(Settled::Quarantined);
-    }
-    finish_source(tx, command, &found, &mut books).await?;
-    let changes = apply::add_facts(tx, command, &found, &mut books);
-    write::all(store, tx, command, &found, &books, changes).await?;
-    Ok(Settled::Applied {
-        shop: found.shop,
-        order: found.order,
-    })
+        write::all(store, tx, &mut later, command, &found, &books, changes).await?;
+        Settled::Quarantined
+    } else {
+        finish_source(tx, command, &found, &mut books).await?;
+        let changes = apply::add_facts(tx, command, &found, &mut books);
+        write::all(store, tx, &mut later, command, &found, &books, changes).await?;
+        Settled::Applied {
+            shop: found.shop,
+            order: found.order,
+        }
+    };
+    later.flush(tx).await?;
+    Ok(settled)
 }
 
 /// Closes what the command was: the event's row, the call, the poll's lease.
@@ -302,9 +482,6 @@ async fn finish_source(
     books: &mut Books,
 ) -> Result<(), StoreError> {
     match &command.source {
-        Source::Webhook(event) => {
-            inbox::insert(tx, event, Some(found), &inbox::Verdict::applied(tx)).await
-        }
         Source::Retry(event) => {
             inbox::decide(tx, event, Some(found), &inbox::Verdict::applied(tx)).await
         }
@@ -328,7 +505,8 @@ async fn finish_source(
             books.answered(&call.id.to_string());
             calls::finish(tx, call, *status, note).await
         }
-        Source::Poll(_)
+        Source::Webhook(_)
+        | Source::Poll(_)
         | Source::PollPayment(_)
         | Source::Refresh(_)
         | Source::RefreshPayment(_)
@@ -357,7 +535,8 @@ fn wrong_account(command: &Settle, event: &InboxEvent) -> Option<&'static str> {
     }
 }
 
-async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
+/// Whether an object no order of ours is known for is ours all the same.
+fn is_ours(command: &Settle) -> bool {
     let ours = command
         .observed
         .iter()
@@ -368,17 +547,12 @@ async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
         .observed
         .iter()
         .any(|object| !object.needs_payment());
-    let ours = ours || (!asked && command.observed.iter().any(judged));
+    ours || (!asked && command.observed.iter().any(judged))
+}
+
+async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, StoreError> {
+    let ours = is_ours(command);
     match &command.source {
-        Source::Webhook(event) if ours => {
-            let verdict = inbox::Verdict::pending(tx, inbox_delay_ms(1));
-            inbox::insert(tx, event, None, &verdict).await?;
-            Ok(Settled::Pending)
-        }
-        Source::Webhook(event) => {
-            inbox::insert(tx, event, None, &inbox::Verdict::foreign()).await?;
-            Ok(Settled::Foreign)
-        }
         // An object of nobody's answers no question about a session of ours.
         Source::Refetch(event) if event.session.is_some() => {
             inbox::keep_doubting(tx, event).await?;
@@ -397,15 +571,16 @@ async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, GiveUp> {
                 Settled::Foreign
             })
         }
-        Source::Poll(_)
+        Source::Webhook(_)
+        | Source::Poll(_)
         | Source::PollPayment(_)
         | Source::Refresh(_)
         | Source::RefreshPayment(_)
         | Source::Closing { .. }
         | Source::Doubt { .. }
-        | Source::Call { .. } => Err(GiveUp::Store(StoreError::Corrupt(
+        | Source::Call { .. } => Err(StoreError::Corrupt(
             "what was asked about is gone".to_owned(),
-        ))),
+        )),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a settlement would change, found out without changing it: the same pure part under the same lock.
 
 use super::apply::{Changes, add_facts};
-use super::load::{Books, lock};
-use super::{Settle, Source, Store, StoreError, Tx, disagreement, doubt, matching};
+use super::load::Books;
+use super::{Settle, Source, Store, StoreError, Tx, books_of, disagreement, doubt, matching};
 use crate::domain::ids::OrderId;
 use crate::domain::settlement::FactDraft;
 
@@ -60,10 +60,13 @@ impl Store {
 }
 
 async fn preview(tx: &Tx, command: &Settle) -> Result<Preview, StoreError> {
-    let Some(found) = matching::find(tx, command).await? else {
+    let Some(matched) = matching::lock_one(tx, command).await? else {
         return Ok(Preview::Unmatched);
     };
-    let mut books = lock(tx, &found).await?;
+    let found = matched.found;
+    let Some(mut books) = books_of(tx, vec![(command, matched)]).await?.pop() else {
+        return Ok(Preview::Unmatched);
+    };
     if let Some(reason) = doubt(&books, &found, command) {
         return Ok(Preview::Doubted {
             order: found.order,

@@ -7,6 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use super::super::refunds::{NewRefundRow, insert};
 use super::super::{StoreError, Tx};
 use super::apply::Changes;
+use super::later::Later;
 use super::load::Books;
 use super::{Match, Settle};
 use crate::domain::access::Trace;
@@ -15,12 +16,17 @@ use crate::domain::refund::{RefundOrigin, RefundStatus};
 /// Brings the stored refunds to those of the fold; returns all as they are now.
 pub(super) async fn follow(
     tx: &Tx,
+    later: &mut Later,
     command: &Settle,
     found: &Match,
     books: &Books,
     changes: &Changes,
 ) -> Result<Vec<row::Model>, StoreError> {
     let mut rows = books.refunds.clone();
+    if !changes.new_refunds.is_empty() {
+        // They refer to payments that may be new themselves.
+        later.flush(tx).await?;
+    }
     for (terms, seen) in &changes.new_refunds {
         let new = NewRefundRow {
             id: terms.id,

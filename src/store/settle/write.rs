@@ -2,12 +2,13 @@
 
 use entity::{checkout_session, order, payment, provider_event, provider_fact, refund};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::super::events::{NewEvent, insert as insert_events, order_data};
+use super::super::events::{NewEvent, order_data, rows as event_rows};
 use super::super::rows::{parse, to_json};
-use super::super::{Store, StoreError, Tx, ledger, orders, payments};
+use super::super::{Store, StoreError, Tx, ledger, payments};
 use super::apply::{Changes, stored_amount};
+use super::later::Later;
 use super::load::Books;
 use super::{Match, Settle, Source, follow_up, refunds, reviews};
 use crate::domain::call::payment_poll_gap_ms;
@@ -28,21 +29,24 @@ pub(super) struct Rows<'a> {
     pub refunds: &'a [refund::Model],
 }
 
-/// Writes facts, payments, sessions, reviews, the order, the ledger and the events.
+/// Writes facts, payments, sessions, reviews, the order, the ledger and the events, most of it later.
 pub(super) async fn all(
     store: &Store,
     tx: &Tx,
+    later: &mut Later,
     command: &Settle,
     found: &Match,
     books: &Books,
     changes: Changes,
 ) -> Result<(), StoreError> {
-    let payments = write_payments(tx, command, found, books, &changes).await?;
-    let refunds = refunds::follow(tx, command, found, books, &changes).await?;
-    insert_facts(tx, command, found, &changes).await?;
-    let sessions = write_sessions(tx, command, found, books, &changes).await?;
+    let payments = write_payments(tx, later, command, found, books, &changes).await?;
+    later.facts.extend(facts(tx, command, found, &changes));
+    let refunds = refunds::follow(tx, later, command, found, books, &changes).await?;
+    let sessions = write_sessions(tx, later, command, found, books, &changes)?;
     for (fact, postings) in &changes.postings {
-        ledger::post(store, tx, found.shop, found.order, *fact, postings).await?;
+        let posted = ledger::rows(store, tx, found.shop, found.order, *fact, postings)?;
+        later.transactions.push(posted.0);
+        later.entries.extend(posted.1);
     }
     let review = reviews::follow(tx, found, books, &changes).await?;
     let shown = Rows {
@@ -50,52 +54,46 @@ pub(super) async fn all(
         sessions: &sessions,
         refunds: &refunds,
     };
-    write_order(tx, command, books, &changes, review, &shown).await?;
-    follow_up::all(tx, command, found, books, &changes, &shown).await
+    write_order(tx, later, command, books, &changes, review, &shown).await?;
+    follow_up::all(tx, later, command, found, books, &changes, &shown).await
 }
 
-async fn insert_facts(
+fn facts<'c>(
     tx: &Tx,
-    command: &Settle,
-    found: &Match,
-    changes: &Changes,
-) -> Result<(), StoreError> {
-    if changes.new_facts.is_empty() {
-        return Ok(());
-    }
+    command: &'c Settle,
+    found: &'c Match,
+    changes: &'c Changes,
+) -> impl Iterator<Item = provider_fact::Model> + 'c {
     let now = tx.clock.now().ms();
-    let rows = changes.new_facts.iter().map(|fact| {
+    changes.new_facts.iter().map(move |fact| {
         let (amount_minor, currency) = stored_amount(fact.said.amount);
-        provider_fact::ActiveModel {
-            id: Set(fact.id.to_string()),
-            shop_id: Set(found.shop.to_string()),
-            order_id: Set(found.order.to_string()),
-            provider_account_id: Set(command.account.id.to_string()),
-            object_id: Set(fact.said.object.clone()),
-            kind: Set(fact.said.kind.to_string()),
-            amount_minor: Set(amount_minor),
-            currency: Set(currency),
-            intent_id: Set(fact.said.intent.clone()),
-            checkout_session_id: Set(fact.said.session.map(|session| session.to_string())),
-            refund_id: Set(fact.said.refund.map(|refund| refund.to_string())),
-            code: Set(fact.said.code.clone()),
-            source_kind: Set(match fact.said.kind.is_decision() {
+        provider_fact::Model {
+            id: fact.id.to_string(),
+            shop_id: found.shop.to_string(),
+            order_id: found.order.to_string(),
+            provider_account_id: command.account.id.to_string(),
+            object_id: fact.said.object.clone(),
+            kind: fact.said.kind.to_string(),
+            amount_minor,
+            currency,
+            intent_id: fact.said.intent.clone(),
+            checkout_session_id: fact.said.session.map(|session| session.to_string()),
+            refund_id: fact.said.refund.map(|refund| refund.to_string()),
+            code: fact.said.code.clone(),
+            source_kind: match fact.said.kind.is_decision() {
                 true => "decision".to_owned(),
                 false => command.source.kind().to_owned(),
-            }),
-            source_id: Set(command.source.id()),
-            created_at: Set(now),
+            },
+            source_id: command.source.id(),
+            created_at: now,
         }
-    });
-    provider_fact::Entity::insert_many(rows)
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(())
+    })
 }
 
 /// Inserts new payments and updates changed ones; returns all as they are now.
 async fn write_payments(
     tx: &Tx,
+    later: &mut Later,
     command: &Settle,
     found: &Match,
     books: &Books,
@@ -133,24 +131,25 @@ async fn write_payments(
             created_at: now,
             updated_at: now,
         };
-        payment::Entity::insert(payment::ActiveModel::from(row.clone()))
-            .exec_without_returning(tx.conn())
-            .await?;
-        wake_events(tx, &row, now).await?;
+        if books.waiting.contains(&row.provider_payment_id) {
+            wake_events(tx, &row, now).await?;
+        }
+        later.new_payments.push(row.clone());
         rows.push(row);
     }
     for row in rows.iter_mut().take(books.payments.len()) {
         let id: PaymentId = parse("payment.id", &row.id)?;
         let state = changes.after.payments.iter().find(|p| p.id == id);
         if let Some(state) = state {
-            update_payment(tx, command, changes, row, state).await?;
+            update_payment(tx, later, command, changes, row, state)?;
         }
     }
     Ok(rows)
 }
 
-async fn update_payment(
+fn update_payment(
     tx: &Tx,
+    later: &mut Later,
     command: &Settle,
     changes: &Changes,
     row: &mut payment::Model,
@@ -177,51 +176,7 @@ async fn update_payment(
     }
     *row = wanted;
     row.updated_at = now.ms();
-    payment::Entity::update_many()
-        .col_expr(payment::Column::Status, Expr::value(row.status.clone()))
-        .col_expr(
-            payment::Column::CapturedMinor,
-            Expr::value(row.captured_minor),
-        )
-        .col_expr(
-            payment::Column::RefundedMinor,
-            Expr::value(row.refunded_minor),
-        )
-        .col_expr(payment::Column::Belongs, Expr::value(row.belongs))
-        .col_expr(
-            payment::Column::FailureCode,
-            Expr::value(row.failure_code.clone()),
-        )
-        .col_expr(
-            payment::Column::ProviderChargeId,
-            Expr::value(row.provider_charge_id.clone()),
-        )
-        .col_expr(
-            payment::Column::RefundReservedMinor,
-            Expr::value(row.refund_reserved_minor),
-        )
-        .col_expr(
-            payment::Column::RefundedExternalMinor,
-            Expr::value(row.refunded_external_minor),
-        )
-        .col_expr(
-            payment::Column::DisputeWithdrawnMinor,
-            Expr::value(row.dispute_withdrawn_minor),
-        )
-        .col_expr(
-            payment::Column::DisputeReinstatedMinor,
-            Expr::value(row.dispute_reinstated_minor),
-        )
-        .col_expr(payment::Column::NextPollAt, Expr::value(row.next_poll_at))
-        .col_expr(payment::Column::LeaseUntil, Expr::value(row.lease_until))
-        .col_expr(
-            payment::Column::LeaseToken,
-            Expr::value(row.lease_token.clone()),
-        )
-        .col_expr(payment::Column::UpdatedAt, Expr::value(row.updated_at))
-        .filter(payment::Column::Id.eq(&row.id))
-        .exec(tx.conn())
-        .await?;
+    later.payments.push(row.clone());
     Ok(())
 }
 
@@ -313,8 +268,9 @@ async fn wake_events(tx: &Tx, row: &payment::Model, now: i64) -> Result<(), Stor
 }
 
 /// Updates the sessions whose state or knowledge changed; returns all as they are now.
-async fn write_sessions(
+fn write_sessions(
     tx: &Tx,
+    later: &mut Later,
     command: &Settle,
     found: &Match,
     books: &Books,
@@ -356,7 +312,7 @@ async fn write_sessions(
         }
         if *row != old {
             row.updated_at = now.ms();
-            update_session(tx, row).await?;
+            later.sessions.push(row.clone());
         }
     }
     Ok(rows)
@@ -383,28 +339,9 @@ fn learn(row: &mut checkout_session::Model, command: &Settle) {
     }
 }
 
-async fn update_session(tx: &Tx, row: &checkout_session::Model) -> Result<(), StoreError> {
-    use checkout_session::Column as C;
-    checkout_session::Entity::update_many()
-        .col_expr(C::Status, Expr::value(row.status.clone()))
-        .col_expr(
-            C::ProviderSessionId,
-            Expr::value(row.provider_session_id.clone()),
-        )
-        .col_expr(C::Url, Expr::value(row.url.clone()))
-        .col_expr(C::ExpiresAt, Expr::value(row.expires_at))
-        .col_expr(C::NextPollAt, Expr::value(row.next_poll_at))
-        .col_expr(C::LeaseUntil, Expr::value(row.lease_until))
-        .col_expr(C::LeaseToken, Expr::value(row.lease_token.clone()))
-        .col_expr(C::UpdatedAt, Expr::value(row.updated_at))
-        .filter(C::Id.eq(&row.id))
-        .exec(tx.conn())
-        .await?;
-    Ok(())
-}
-
 async fn write_order(
     tx: &Tx,
+    later: &mut Later,
     command: &Settle,
     books: &Books,
     changes: &Changes,
@@ -435,15 +372,10 @@ async fn write_order(
     if row == books.order {
         return Ok(());
     }
-    update_order(tx, &row, now).await?;
-    if changes.events.is_empty() {
-        return Ok(());
-    }
-    let lines = orders::lines_of(tx.conn(), &row.id).await?;
     let mut events = Vec::with_capacity(changes.events.len());
     for ((kind, object), sequence) in changes.events.iter().zip(first_sequence..) {
         let data = match object {
-            Shown::Order => order_data(&row, &lines, books.mode)?,
+            Shown::Order => order_data(&row, &books.lines, books.mode)?,
             Shown::Session(id) => session_data(shown.sessions, *id)?,
             Shown::Payment(id) => payment_data(shown.payments, *id)?,
             Shown::Refund(id) => refund_data(tx, shown.refunds, *id).await?,
@@ -455,27 +387,12 @@ async fn write_order(
         });
     }
     let cause = command.source.id();
-    insert_events(tx, &row.shop_id, &row.id, &cause, &command.trace, events).await
-}
-
-async fn update_order(tx: &Tx, row: &order::Model, now: i64) -> Result<(), StoreError> {
-    use order::Column as C;
-    order::Entity::update_many()
-        .col_expr(C::Status, Expr::value(row.status.clone()))
-        .col_expr(C::PaymentStatus, Expr::value(row.payment_status.clone()))
-        .col_expr(C::AuthorizedMinor, Expr::value(row.authorized_minor))
-        .col_expr(C::PaidMinor, Expr::value(row.paid_minor))
-        .col_expr(C::RefundedMinor, Expr::value(row.refunded_minor))
-        .col_expr(C::DisputedMinor, Expr::value(row.disputed_minor))
-        .col_expr(C::Review, Expr::value(row.review.clone()))
-        .col_expr(C::EventSeq, Expr::value(row.event_seq))
-        .col_expr(C::PaidAt, Expr::value(row.paid_at))
-        .col_expr(C::CancelRequestedAt, Expr::value(row.cancel_requested_at))
-        .col_expr(C::CloseNextAt, Expr::value(row.close_next_at))
-        .col_expr(C::UpdatedAt, Expr::value(now))
-        .filter(C::Id.eq(&row.id))
-        .exec(tx.conn())
-        .await?;
+    let events = event_rows(tx, &row.shop_id, &row.id, &cause, &command.trace, events);
+    later.events.extend(events);
+    later.orders.push(order::Model {
+        updated_at: now,
+        ..row
+    });
     Ok(())
 }
 
