@@ -44,6 +44,7 @@ impl<'r> FromRequest<'r> for Headers<'r> {
     ),
     extensions(("x-problems" = json!([
         "not_found", "invalid_signature", "malformed_event", "rate_limited", "database_unavailable",
+        "overloaded",
     ]))),
     security(()),
 )]
@@ -80,6 +81,7 @@ pub async fn receive(
     ),
     extensions(("x-problems" = json!([
         "not_found", "invalid_signature", "malformed_event", "rate_limited", "database_unavailable",
+        "overloaded",
     ]))),
     security(()),
 )]

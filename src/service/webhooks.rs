@@ -91,7 +91,10 @@ impl Services {
         command.observed.extend(notice.observed);
         let settled = match self.store.settle(&command).await {
             Ok(settled) => settled,
-            Err(error @ StoreError::Unavailable(_)) => return Err(error.into()),
+            // Nothing can be kept either; the provider sends it again.
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Full)) => {
+                return Err(error.into());
+            }
             // Whatever went wrong with applying it, the event itself is not lost.
             Err(error) => {
                 tracing::error!(

@@ -146,12 +146,15 @@ impl ShopStore<'_> {
     /// # Errors
     /// The database's.
     pub async fn order(&self, id: OrderId, mode: Mode) -> Result<Option<Order>, StoreError> {
-        let row = order::Entity::find_by_id(id.to_string())
+        let found = order::Entity::find_by_id(id.to_string())
             .filter(order::Column::ShopId.eq(self.shop.to_string()))
-            .one(&self.store.reader)
+            .find_with_related(line_item::Entity)
+            .order_by_asc(line_item::Column::Position)
+            .all(&self.store.reader)
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        let lines = lines_of(&self.store.reader, &row.id).await?;
+        let Some((row, lines)) = found.into_iter().next() else {
+            return Ok(None);
+        };
         public(&row, &lines, mode).map(Some)
     }
 

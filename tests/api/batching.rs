@@ -122,6 +122,20 @@ async fn an_order_alone_takes_few_statements() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_read_with_its_lines_in_one_statement() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let order = shop.place_order().await.str("id").to_owned();
+    let before = app.services.store.statements();
+    assert_eq!(shop.order(&order).await["line_items"][0]["quantity"], 2);
+    // Whether the key was still known from a moment ago is not what is counted here.
+    assert!(app.services.store.statements() - before <= 2);
+    assert_eq!(shop.order(&order).await["id"], order.as_str());
+    assert!(app.services.store.statements() - before <= 3);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn orders_that_wait_share_their_statements() {
     let app = TestApp::quiet().await;
     let commands = (0..MEMBERS).map(|_| command(&app, &fresh_key(), None, "mug"));

@@ -66,6 +66,9 @@ async fn nothing_is_lost_or_done_twice_however_often_the_server_is_killed() {
         quiet.elapsed(),
         promised.answered(500),
     );
+    // Each order was checked out under one key.
+    let made = phoenix.provider.effects("checkout.session.created").await;
+    assert_eq!(made, orders, "sessions at the provider");
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     assert!(apart.none(), "{apart}");
     assert_eq!(unbalanced, 0, "samples in which debits were not credits");
