@@ -24,6 +24,15 @@ const MEMBERS: u64 = 64;
 const WEBHOOK_ALONE: u64 = 10;
 const COMPLETED: &str = "checkout.session.completed";
 
+/// A silent Till in which so many commands may share a transaction.
+async fn in_sets(batch: u32) -> TestApp {
+    TestApp::with(Setup {
+        settings: vec![("database.batch", batch.into())],
+        ..Setup::default()
+    })
+    .await
+}
+
 /// An order as the service hands it to the store.
 fn command(app: &TestApp, key: &str, reference: Option<&str>, sku: &str) -> PlaceOrder {
     PlaceOrder {
@@ -110,7 +119,7 @@ async fn together(app: &TestApp, commands: Vec<PlaceOrder>) -> Vec<Result<Placed
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_alone_takes_few_statements() {
-    let app = TestApp::quiet().await;
+    let app = in_sets(64).await;
     let shop = app.merchant().await;
     shop.place_order().await;
     let before = app.services.store.statements();
@@ -123,7 +132,7 @@ async fn an_order_alone_takes_few_statements() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_read_with_its_lines_in_one_statement() {
-    let app = TestApp::quiet().await;
+    let app = in_sets(64).await;
     let shop = app.merchant().await;
     let order = shop.place_order().await.str("id").to_owned();
     let before = app.services.store.statements();
@@ -137,7 +146,7 @@ async fn an_order_is_read_with_its_lines_in_one_statement() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_that_wait_share_their_statements() {
-    let app = TestApp::quiet().await;
+    let app = in_sets(64).await;
     let commands = (0..MEMBERS).map(|_| command(&app, &fresh_key(), None, "mug"));
     let commands: Vec<_> = commands.collect();
     let before = app.services.store.statements();
@@ -164,7 +173,7 @@ async fn orders_that_wait_share_their_statements() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_member_of_a_set_gets_its_own_answer() {
-    let app = TestApp::quiet().await;
+    let app = in_sets(64).await;
     let store = &app.services.store;
     let used = command(&app, "used", Some("taken"), "mug");
     let first = store.place_order(used.clone()).await.expect("placed");
@@ -244,7 +253,7 @@ fn said(outcome: &Result<Placed, StoreError>, first: &till::domain::order::Place
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_would_wait_too_long_is_turned_away_at_once() {
-    let app = TestApp::quiet().await;
+    let app = in_sets(64).await;
     let commands = (0..2_100).map(|_| command(&app, &fresh_key(), None, "mug"));
     let outcomes = together(&app, commands.collect()).await;
     let placed = outcomes
@@ -259,7 +268,7 @@ async fn what_would_wait_too_long_is_turned_away_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_goes_away_takes_nobody_with_it() {
-    let app = TestApp::quiet().await;
+    let app = in_sets(64).await;
     let commands: Vec<_> = (0..16)
         .map(|_| command(&app, &fresh_key(), None, "mug"))
         .collect();
@@ -307,7 +316,7 @@ async fn paid_at_provider(app: &TestApp, orders: usize) -> (Vec<Payable>, Vec<Va
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_alone_takes_few_statements() {
-    let app = TestApp::quiet().await;
+    let app = in_sets(64).await;
     let (payables, events) = paid_at_provider(&app, 2).await;
     // The first of a currency makes its accounts.
     app.deliver(&events[0]).await.expect(200);
@@ -325,7 +334,7 @@ async fn a_webhook_alone_takes_few_statements() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_that_wait_share_their_statements() {
-    let app = TestApp::quiet().await;
+    let app = in_sets(64).await;
     let (payables, events) = paid_at_provider(&app, 67).await;
     app.deliver(&events[0]).await.expect(200);
     let before = app.services.store.statements();
@@ -346,7 +355,7 @@ async fn webhooks_that_wait_share_their_statements() {
 /// Good webhooks beside repeated ones, lies, and others' objects, all at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_webhook_of_a_set_gets_its_own_verdict() {
-    let app = TestApp::quiet().await;
+    let app = in_sets(64).await;
     let (payables, events) = paid_at_provider(&app, 24).await;
     app.deliver(&events[0]).await.expect(200);
     let mut sent = Vec::new();
@@ -393,11 +402,7 @@ fn altered(event: &Value, field: &str, value: Value) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_size_of_sets_changes_no_answer() {
     for batch in [1, 2, 7, 64] {
-        let app = TestApp::with(Setup {
-            settings: vec![("database.batch", batch.into())],
-            ..Setup::default()
-        })
-        .await;
+        let app = in_sets(batch).await;
         let shop = app.merchant().await;
         let mut body = two_mugs();
         body["reference"] = json!("only one");
