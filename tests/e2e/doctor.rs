@@ -1,7 +1,7 @@
 //! Goal: whoever mistypes, forgets or breaks something is told what and how to mend it, and nothing is changed or
 //! given away in the telling. Method: the real binary in an empty folder, judged by its words and exit code.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -371,6 +371,45 @@ fn a_provider_that_is_away_or_refuses_the_key_fails() {
         "{told:?}"
     );
     assert!(!told.output.contains("canary"), "{told:?}");
+}
+
+/// A provider whose answers are dated otherwise than by our clock, however it is asked.
+fn dated(date: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request);
+            let body = "{}";
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Type: application/json\r\n\
+                 Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn a_clock_that_is_far_from_the_providers_fails() {
+    let folder = Folder::new();
+    for date in [
+        "Wed, 21 Oct 2015 07:28:00 GMT",
+        "Fri, 01 Jan 2100 00:00:00 GMT",
+    ] {
+        let url = dated(date);
+        let told = folder.doctor(&[
+            (KEY_NAME, "sk_test_a"),
+            (SECRETS_NAME, "whsec_a"),
+            (URL_NAME, &url),
+        ]);
+        assert_eq!(told.code, 1);
+        assert!(told.check("failed", "clock").contains("NTP"), "{told:?}");
+    }
 }
 
 #[test]
