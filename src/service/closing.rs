@@ -170,7 +170,9 @@ impl Services {
         id: OrderId,
         replayed: bool,
     ) -> Result<Answer, ServiceError> {
-        let order = self.order(caller, id).await?;
+        let shop = self.store.shop(caller.shop);
+        let found = shop.order_being_closed(id, caller.mode).await?;
+        let (order, under_way) = found.ok_or(ServiceError::NotFound)?;
         let stored = match order.status {
             OrderStatus::Cancelled => StoredAnswer {
                 status: 200,
@@ -181,7 +183,7 @@ impl Services {
                 "The order has expired in the meantime.",
             ),
             OrderStatus::Open | OrderStatus::Completed => match order.payment_status {
-                PaymentStatus::Unpaid | PaymentStatus::Authorized => {
+                PaymentStatus::Unpaid | PaymentStatus::Authorized if under_way => {
                     return Ok(Answer {
                         status: 202,
                         body: body_of(&order),
@@ -190,7 +192,10 @@ impl Services {
                         retry_after_s: Some(ASK_AGAIN_S),
                     });
                 }
-                PaymentStatus::Pending => stored_refusal(Refusal::PaymentProcessing, PROCESSING),
+                // A session can be known to be processing before its payment is: the wish has ended with it.
+                PaymentStatus::Unpaid | PaymentStatus::Authorized | PaymentStatus::Pending => {
+                    stored_refusal(Refusal::PaymentProcessing, PROCESSING)
+                }
                 _ => stored_refusal(Refusal::AlreadyPaid, PAID),
             },
         };

@@ -146,13 +146,27 @@ impl ShopStore<'_> {
     /// # Errors
     /// The database's.
     pub async fn order(&self, id: OrderId, mode: Mode) -> Result<Option<Order>, StoreError> {
+        let found = self.order_being_closed(id, mode).await?;
+        Ok(found.map(|(order, _)| order))
+    }
+
+    /// An order as callers see it, and whether a cancellation of it is under way, both of one moment.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn order_being_closed(
+        &self,
+        id: OrderId,
+        mode: Mode,
+    ) -> Result<Option<(Order, bool)>, StoreError> {
         let row = order::Entity::find_by_id(id.to_string())
             .filter(order::Column::ShopId.eq(self.shop.to_string()))
             .one(&self.store.reader)
             .await?;
         let Some(row) = row else { return Ok(None) };
         let lines = lines_of(&self.store.reader, &row.id).await?;
-        public(&row, &lines, mode).map(Some)
+        let order = public(&row, &lines, mode)?;
+        Ok(Some((order, row.cancel_requested_at.is_some())))
     }
 
     /// The key a client token of this order was derived with.

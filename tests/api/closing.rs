@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::actor::fresh_key;
-use crate::harness::{Actor, Answer, Setup, TestApp};
+use crate::harness::{Actor, Answer, Payable, Setup, TestApp};
 
 async fn cancel(shop: &Actor, order: &str) -> Answer {
     shop.post(&format!("/v1/orders/{order}/cancel"), &json!({}))
@@ -83,6 +83,34 @@ async fn a_payment_under_way_cannot_be_called_back() {
     cancel(&shop, &payable.order)
         .await
         .problem(409, "payment_processing");
+    app.finish().await;
+}
+
+/// The customer pays slowly, and only the session's own webhook arrives: it names the payment, which nobody has
+/// seen yet.
+async fn session_completed_alone(app: &TestApp, payable: &Payable) {
+    app.at_session(payable, "pay", json!({"method": "delayed"}))
+        .await;
+    let event = app.provider_event("checkout.session.completed", payable);
+    app.deliver(&event.await).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_under_way_whose_payment_nobody_knows_yet_refuses_the_cancellation() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    session_completed_alone(&app, &payable).await;
+    assert_eq!(shop.session(&payable.session).await["status"], "processing");
+    assert_eq!(shop.order(&payable.order).await["payment_status"], "unpaid");
+    let key = fresh_key();
+    let path = format!("/v1/orders/{}/cancel", payable.order);
+    for _ in 0..2 {
+        let refused = shop.post_with_key(&path, &key, &json!({})).await;
+        refused.problem(409, "payment_processing");
+    }
+    let bare = cancel(&shop, &payable.order).await;
+    bare.problem(409, "payment_processing");
     app.finish().await;
 }
 
@@ -179,7 +207,7 @@ async fn money_that_comes_late_is_held_when_the_policy_says_so() {
 }
 
 /// A payment that the provider took although the session was ended: as when its answer crossed ours.
-async fn late_money(app: &TestApp, shop: &Actor, payable: &crate::harness::Payable) {
+async fn late_money(app: &TestApp, shop: &Actor, payable: &Payable) {
     let twin = shop.payable().await;
     app.pay(&twin).await;
     let mut event = app.provider_event("payment_intent.succeeded", &twin).await;
