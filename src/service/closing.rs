@@ -15,7 +15,7 @@ use crate::domain::checkout::SessionStatus;
 use crate::domain::ids::{AccountId, CallId, CheckoutSessionId, OrderId, ShopId};
 use crate::domain::order::{OrderStatus, PaymentStatus};
 use crate::domain::payment::PaymentWord;
-use crate::domain::time::MINUTE_MS;
+use crate::domain::time::{HOUR_MS, MINUTE_MS};
 use crate::store::calls::{ClaimedCall, NewCall};
 use crate::store::checkouts::SessionRecord;
 use crate::store::failpoint::Step;
@@ -348,7 +348,12 @@ impl Services {
             .write_at(Step::OrderExpiryBegin, |tx| async move {
                 let shop = tx.shop(shop);
                 shop.lock_order(order).await?;
-                if !shop.begin_expiry(order, MINUTE_MS).await? {
+                let live = shop.live_session(order).await?;
+                let under_way =
+                    live.is_some_and(|live| live.status == SessionStatus::Processing);
+                // The outcome of a payment under way closes the order when it comes; it can take days.
+                let look_in_ms = if under_way { HOUR_MS } else { MINUTE_MS };
+                if !shop.begin_expiry(order, look_in_ms).await? {
                     return Ok(false);
                 }
                 let trace = Trace::system();

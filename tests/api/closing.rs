@@ -246,6 +246,28 @@ async fn unpaid_orders_expire_once_the_provider_says_they_cannot_be_paid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_overdue_order_with_a_session_under_way_waits_for_its_outcome() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    session_completed_alone(&app, &payable).await;
+    app.advance(25 * 3_600).await;
+    let mut looked_at = Vec::new();
+    for minutes in [0, 0, 30, 45, 0] {
+        app.advance(minutes * 60).await;
+        looked_at.push(app.services.expire_orders().await.expect("a round"));
+    }
+    assert_eq!(looked_at, [1, 0, 0, 1, 0], "once an hour");
+    assert_eq!(shop.order(&payable.order).await["status"], "open");
+    app.at_session(&payable, "settle", json!({"outcome": "failed"}))
+        .await;
+    let event = app.provider_event("checkout.session.async_payment_failed", &payable);
+    app.deliver(&event.await).await.expect(200);
+    assert_eq!(shop.order(&payable.order).await["status"], "expired");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_ended_on_request_and_another_capture_begun() {
     let app = TestApp::quiet().await;
     let shop = app.merchant().await;

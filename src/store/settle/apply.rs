@@ -26,15 +26,24 @@ pub(super) struct Changes {
     pub new_refunds: Vec<(RefundTerms, ObservedRefund)>,
     pub postings: Vec<(FactId, Vec<Posting>)>,
     pub events: Vec<(EventType, Shown)>,
-    /// Whether the closing of the order has ended, either way.
-    pub closing_over: bool,
+    /// What has ended of the order's closing.
+    pub over: Over,
+}
+
+/// What has ended of the closing of an order, either way.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Over {
+    /// Somebody's wish to cancel it.
+    pub cancel: bool,
+    /// Its end by time.
+    pub expiry: bool,
 }
 
 /// What follows when nothing was learned but a question was raised or taken back.
 pub(super) fn nothing_new(books: &mut Books) -> Changes {
     let mut adding = Adding::begin(books);
     adding.add(books, Vec::new());
-    adding.end(books, Vec::new(), Vec::new(), false)
+    adding.end(books, Vec::new(), Vec::new(), Over::default())
 }
 
 /// Adds what was observed to what was known.
@@ -72,19 +81,34 @@ pub(super) fn add_facts(tx: &Tx, command: &Settle, found: &Match, books: &mut Bo
     let facts = new_facts(tx, books, drafts);
     adding.add(books, facts);
     let over = match wanted_end(tx, books) {
-        None => false,
-        Some(end) => match closing(&adding.state) {
-            Closing::Wait => false,
-            Closing::Paid | Closing::Processing | Closing::Closed => true,
-            Closing::Clear => {
+        None => Over::default(),
+        Some(end) => {
+            let far = closing(&adding.state);
+            if far == Closing::Clear {
                 let decision = FactDraft::decision(end, found.order);
                 let facts = new_facts(tx, books, vec![decision]);
                 adding.add(books, facts);
-                true
             }
-        },
+            over_by(far)
+        }
     };
     adding.end(books, new_payments, new_refunds, over)
+}
+
+/// What a closing that is this far has ended. A payment under way refuses a cancellation; an expiry waits for its
+/// outcome, or its order would be found overdue again at once.
+fn over_by(far: Closing) -> Over {
+    match far {
+        Closing::Wait => Over::default(),
+        Closing::Processing => Over {
+            cancel: true,
+            expiry: false,
+        },
+        Closing::Clear | Closing::Paid | Closing::Closed => Over {
+            cancel: true,
+            expiry: true,
+        },
+    }
 }
 
 /// The decision that is to end the order, once nothing can bring it money any more.
@@ -259,7 +283,7 @@ impl Adding {
         books: &Books,
         new_payments: Vec<PaymentTerms>,
         new_refunds: Vec<(RefundTerms, ObservedRefund)>,
-        closing_over: bool,
+        over: Over,
     ) -> Changes {
         // A new row that nothing is known of yet is no payment for anybody.
         let events = happened(&self.before, &self.state, books.order.paid_at.is_some());
@@ -270,7 +294,7 @@ impl Adding {
             new_refunds,
             postings: self.postings,
             events,
-            closing_over,
+            over,
         }
     }
 }

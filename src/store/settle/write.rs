@@ -365,8 +365,8 @@ async fn write_order(
         cancel_requested_at: books
             .order
             .cancel_requested_at
-            .filter(|_| !changes.closing_over),
-        close_next_at: books.order.close_next_at.filter(|_| !changes.closing_over),
+            .filter(|_| !changes.over.cancel),
+        close_next_at: books.order.close_next_at.filter(|_| !changes.over.expiry),
         ..books.order.clone()
     };
     if row == books.order {
