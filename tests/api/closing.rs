@@ -187,6 +187,43 @@ async fn money_that_comes_after_the_cancellation_goes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_the_provider_refuses_for_a_moment_ends_no_call_that_nobody_repeats() {
+    for status in ["status:401", "status:403"] {
+        let app = TestApp::quiet().await;
+        let shop = app.merchant().await;
+        let refuse = async |on: &str| app.fault(json!({"on": on, "do": status})).await;
+
+        let open = shop.payable().await;
+        refuse("checkout.session.expire").await;
+        cancel(&shop, &open.order).await.expect(202);
+        let (reserved, _) = shop.reserved(&app).await;
+        refuse("payment_intent.cancel").await;
+        cancel(&shop, &reserved.order).await.expect(202);
+        let late = shop.payable().await;
+        cancel(&shop, &late.order).await.expect(200);
+        late_money(&app, &shop, &late).await;
+        refuse("refund.create").await;
+        app.services.send_due_calls().await.expect("a round");
+        assert_eq!(shop.refunds_of(&late.order).await[0]["status"], "pending");
+
+        app.advance(10).await;
+        app.work().await;
+        assert_eq!(shop.order(&open.order).await["status"], "cancelled");
+        assert_eq!(shop.order(&reserved.order).await["status"], "cancelled");
+        assert_eq!(shop.payment_of(&reserved.order).await["status"], "voided");
+        assert_eq!(shop.refunds_of(&late.order).await[0]["status"], "succeeded");
+        // A checkout's caller is told: nothing was made, and they can ask again.
+        let order = shop.place_order().await.str("id").to_owned();
+        refuse("checkout.session.create").await;
+        shop.check_out(&order)
+            .await
+            .problem(502, "provider_rejected");
+        shop.check_out(&order).await.expect(201);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn money_that_comes_late_is_held_when_the_policy_says_so() {
     let app = TestApp::with(Setup {
         workers: false,
