@@ -349,8 +349,7 @@ impl Services {
                 let shop = tx.shop(shop);
                 shop.lock_order(order).await?;
                 let live = shop.live_session(order).await?;
-                let under_way =
-                    live.is_some_and(|live| live.status == SessionStatus::Processing);
+                let under_way = live.is_some_and(|live| live.status == SessionStatus::Processing);
                 // The outcome of a payment under way closes the order when it comes; it can take days.
                 let look_in_ms = if under_way { HOUR_MS } else { MINUTE_MS };
                 if !shop.begin_expiry(order, look_in_ms).await? {

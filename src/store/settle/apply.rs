@@ -80,7 +80,7 @@ pub(super) fn add_facts(tx: &Tx, command: &Settle, found: &Match, books: &mut Bo
     learn_refund_ids(command, books);
     let facts = new_facts(tx, books, drafts);
     adding.add(books, facts);
-    let over = match wanted_end(tx, books) {
+    let over = match wanted_end(books) {
         None => Over::default(),
         Some(end) => {
             let far = closing(&adding.state);
@@ -112,11 +112,11 @@ fn over_by(far: Closing) -> Over {
 }
 
 /// The decision that is to end the order, once nothing can bring it money any more.
-fn wanted_end(tx: &Tx, books: &Books) -> Option<FactKind> {
-    let now = tx.clock.now().ms();
+fn wanted_end(books: &Books) -> Option<FactKind> {
     if books.order.cancel_requested_at.is_some() {
         Some(FactKind::OrderCancelled)
-    } else if books.order.close_next_at.is_some() && books.order.expires_at <= now {
+    } else if books.order.close_next_at.is_some() {
+        // Noted only once its time was up, by the database's clock.
         Some(FactKind::OrderExpired)
     } else {
         None
