@@ -39,7 +39,7 @@ impl ShopTx {
             .filter(row::Column::Id.eq(order.to_string()))
             .filter(row::Column::ShopId.eq(self.shop.to_string()))
             .filter(row::Column::Status.eq("open"))
-            .filter(row::Column::PaymentStatus.is_in(["unpaid", "authorized"]))
+            .filter(row::Column::PaymentStatus.eq("unpaid"))
             .filter(row::Column::TotalMinor.gt(0))
             .filter(Expr::col(row::Column::ExpiresAt).lte(Expr::cust(now)))
             .exec(self.tx.conn())

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::actor::fresh_key;
+use crate::harness::actor::{checkout_body, fresh_key};
 use crate::harness::{Actor, Answer, Payable, Setup, TestApp};
 
 async fn cancel(shop: &Actor, order: &str) -> Answer {
@@ -301,6 +301,46 @@ async fn an_overdue_order_with_a_session_under_way_waits_for_its_outcome() {
     let event = app.provider_event("checkout.session.async_payment_failed", &payable);
     app.deliver(&event.await).await.expect(200);
     assert_eq!(shop.order(&payable.order).await["status"], "expired");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_reserved_in_time_keeps_its_order_open() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let order = shop.place_order().await.str("id").to_owned();
+    let mut body = checkout_body();
+    body["capture"] = json!("manual");
+    let path = format!("/v1/orders/{order}/checkout_sessions");
+    let session = shop.post(&path, &body).await.expect(201);
+    let payable = Payable {
+        order,
+        session: session.str("id").to_owned(),
+        at_provider: session.str("provider_session_id").to_owned(),
+    };
+    app.advance(23 * 3_600).await;
+    app.pay(&payable).await;
+    app.advance(2 * 3_600).await;
+    // Nobody knows of it yet when the order's time is up.
+    assert_eq!(app.services.expire_orders().await.expect("a round"), 1);
+    let event = app.provider_event("payment_intent.amount_capturable_updated", &payable);
+    app.deliver(&event.await).await.expect(200);
+    app.work().await;
+    let kept = shop.order(&payable.order).await;
+    assert_eq!(
+        (&kept["status"], &kept["payment_status"]),
+        (&json!("open"), &json!("authorized"))
+    );
+    assert!(app.requests("payment_intent.cancel").await.is_empty());
+    // One that was found unpaid, and is not any more once it is locked.
+    let (shop, order) = (app.shop.id, payable.order.parse().expect("an id"));
+    let store = &app.services.store;
+    let begun = store.write(|tx| async move {
+        let shop = tx.shop(shop);
+        shop.lock_order(order).await?;
+        shop.begin_expiry(order, 60_000).await
+    });
+    assert!(!begun.await.expect("a write"));
     app.finish().await;
 }
 

@@ -13,6 +13,7 @@ use crate::domain::ids::{FactId, PaymentId, RefundId};
 use crate::domain::ledger::{Posting, difference, is_balanced, targets};
 use crate::domain::money::Money;
 use crate::domain::observed::{Observed, ObservedRefund};
+use crate::domain::order::PaymentStatus;
 use crate::domain::settlement::{
     Fact, FactDraft, FactKind, OrderState, PaymentTerms, RefundTerms, drafts_of, fold,
 };
@@ -89,17 +90,21 @@ pub(super) fn add_facts(tx: &Tx, command: &Settle, found: &Match, books: &mut Bo
                 let facts = new_facts(tx, books, vec![decision]);
                 adding.add(books, facts);
             }
-            over_by(far)
+            over_by(far, &adding.state)
         }
     };
     adding.end(books, new_payments, new_refunds, over)
 }
 
 /// What a closing that is this far has ended. A payment under way refuses a cancellation; an expiry waits for its
-/// outcome, or its order would be found overdue again at once.
-fn over_by(far: Closing) -> Over {
+/// outcome, or its order would be found overdue again at once. Money reserved in time keeps its order open until
+/// somebody decides; only a cancellation releases it.
+fn over_by(far: Closing, state: &OrderState) -> Over {
     match far {
-        Closing::Wait => Over::default(),
+        Closing::Wait => Over {
+            cancel: false,
+            expiry: state.payment_status == PaymentStatus::Authorized,
+        },
         Closing::Processing => Over {
             cancel: true,
             expiry: false,
