@@ -247,11 +247,54 @@ async fn money_that_comes_late_is_held_when_the_policy_says_so() {
 async fn late_money(app: &TestApp, shop: &Actor, payable: &Payable) {
     let twin = shop.payable().await;
     app.pay(&twin).await;
-    let mut event = app.provider_event("payment_intent.succeeded", &twin).await;
+    let event = app.provider_event("payment_intent.succeeded", &twin).await;
+    deliver_as(app, event, payable).await;
+}
+
+/// Delivers an event as if it were about another session.
+async fn deliver_as(app: &TestApp, mut event: Value, payable: &Payable) {
     event["id"] = json!("evt_late");
     event["data"]["object"]["metadata"]["till_session"] = json!(payable.session);
     event["data"]["object"]["metadata"]["till_order"] = json!(payable.order);
     app.deliver(&event).await.expect(200);
+}
+
+/// An order with an open session whose money will only be reserved.
+async fn to_be_reserved(shop: &Actor) -> Payable {
+    let order = shop.place_order().await.str("id").to_owned();
+    let mut body = checkout_body();
+    body["capture"] = json!("manual");
+    let path = format!("/v1/orders/{order}/checkout_sessions");
+    let session = shop.post(&path, &body).await.expect(201);
+    Payable {
+        order,
+        session: session.str("id").to_owned(),
+        at_provider: session.str("provider_session_id").to_owned(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_is_reserved_after_the_cancellation_is_released() {
+    const RESERVED: &str = "payment_intent.amount_capturable_updated";
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = to_be_reserved(&shop).await;
+    cancel(&shop, &payable.order).await.expect(200);
+    let twin = to_be_reserved(&shop).await;
+    app.pay(&twin).await;
+    let event = app.provider_event(RESERVED, &twin).await;
+    deliver_as(&app, event, &payable).await;
+    let late = shop.payment_of(&payable.order).await;
+    assert_eq!(late["status"], "authorized");
+    app.work().await;
+    let late = shop.payment_of(&payable.order).await;
+    assert_eq!(late["status"], "voided");
+    assert_eq!(app.requests("payment_intent.cancel").await.len(), 1);
+    assert!(shop.refunds_of(&payable.order).await.is_empty());
+    let order = shop.order(&payable.order).await;
+    assert_eq!(order["status"], "cancelled");
+    assert_eq!(order["review"], Value::Null);
+    app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -308,16 +351,7 @@ async fn an_overdue_order_with_a_session_under_way_waits_for_its_outcome() {
 async fn money_reserved_in_time_keeps_its_order_open() {
     let app = TestApp::quiet().await;
     let shop = app.merchant().await;
-    let order = shop.place_order().await.str("id").to_owned();
-    let mut body = checkout_body();
-    body["capture"] = json!("manual");
-    let path = format!("/v1/orders/{order}/checkout_sessions");
-    let session = shop.post(&path, &body).await.expect(201);
-    let payable = Payable {
-        order,
-        session: session.str("id").to_owned(),
-        at_provider: session.str("provider_session_id").to_owned(),
-    };
+    let payable = to_be_reserved(&shop).await;
     app.advance(23 * 3_600).await;
     app.pay(&payable).await;
     app.advance(2 * 3_600).await;

@@ -10,6 +10,8 @@ use till::store::calls::{AttemptNote, ClaimedCall};
 use till::store::settle::{Settle, Source};
 use till::store::{Engine, StoreError};
 use till::worker;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::harness::{Setup, TestApp, eventually};
 
@@ -264,6 +266,43 @@ async fn a_call_keeps_its_key_and_bytes_through_many_failures() {
             .await,
         0
     );
+    app.finish().await;
+}
+
+/// A provider that is asked too often: every answer says when to come back.
+async fn busy_provider(retry_after_s: u32) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        let answer = format!(
+            "HTTP/1.1 429 Too Many Requests\r\nRetry-After: {retry_after_s}\r\nContent-Length: 0\r\n\
+             Connection: close\r\n\r\n"
+        );
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut asked = [0; 16_384];
+            let _ = client.read(&mut asked).await;
+            let _ = client.write_all(answer.as_bytes()).await;
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_provider_says_when_it_is_asked_again() {
+    let mut app = TestApp::with(Setup {
+        provider_url: Some(busy_provider(90).await),
+        ..Setup::default()
+    })
+    .await;
+    app.expect_open_calls();
+    let shop = app.merchant().await;
+    let order = shop.place_order().await.str("id").to_owned();
+    shop.check_out(&order).await.expect(202);
+    for (seconds, sent) in [(85, 0), (6, 1), (85, 0), (6, 1)] {
+        app.advance(seconds).await;
+        let round = app.services.send_due_calls().await;
+        assert_eq!(round.expect("a round"), sent, "after {seconds} s more");
+    }
     app.finish().await;
 }
 
