@@ -13,6 +13,8 @@ use crate::domain::time::Timestamp;
 #[derive(Clone)]
 pub struct Clock {
     offset_ms: Arc<AtomicI64>,
+    // How far this machine's time is off, for tests: nothing that several machines judge may depend on it.
+    wrong_ms: i64,
     // Keeps ids made within one millisecond in the order they were made.
     ids: Arc<std::sync::Mutex<ContextV7>>,
 }
@@ -37,6 +39,17 @@ impl Clock {
     pub fn system() -> Self {
         Clock {
             offset_ms: Arc::new(AtomicI64::new(0)),
+            wrong_ms: 0,
+            ids: Arc::new(std::sync::Mutex::new(ContextV7::new())),
+        }
+    }
+
+    /// The clock of another machine, whose time is off by `wrong_ms` milliseconds. It is turned with this one.
+    #[must_use]
+    pub fn wrong_by(&self, wrong_ms: i64) -> Self {
+        Clock {
+            offset_ms: Arc::clone(&self.offset_ms),
+            wrong_ms,
             ids: Arc::new(std::sync::Mutex::new(ContextV7::new())),
         }
     }
@@ -48,7 +61,9 @@ impl Clock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
-        Timestamp::from_ms(ms).plus_ms(self.offset_ms())
+        Timestamp::from_ms(ms)
+            .plus_ms(self.offset_ms())
+            .plus_ms(self.wrong_ms)
     }
 
     /// How far this clock has been turned from the system's, in milliseconds.

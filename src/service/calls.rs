@@ -451,7 +451,8 @@ impl Services {
 }
 
 /// What an outcome proves about this call. An answer that is not what was asked for proves nothing, and neither
-/// does a refusal of the key itself when an earlier try may have been carried out.
+/// does a refusal of the key itself when an earlier try may have been carried out. A call that is written once
+/// outlives such a refusal at every try: the key may have been changed a moment ago.
 fn believed(call: &ClaimedCall, subject: &Subject, outcome: &Outcome) -> CallResult {
     match (&outcome.result, subject) {
         (CallResult::Succeeded(observed), Subject::Payment(payment)) => {
@@ -481,12 +482,22 @@ fn believed(call: &ClaimedCall, subject: &Subject, outcome: &Outcome) -> CallRes
                 false => CallResult::Unknown(Ambiguity::BadAnswer),
             }
         }
-        (CallResult::Declined(_), _)
-            if call.attempt > 1 && matches!(outcome.http_status, Some(401 | 403)) =>
-        {
-            CallResult::Unknown(Ambiguity::BadAnswer)
+        (CallResult::Declined(_), _) if matches!(outcome.http_status, Some(401 | 403)) => {
+            match call.attempt > 1 || is_written_once(call.kind) {
+                true => CallResult::Unknown(Ambiguity::BadAnswer),
+                false => outcome.result.clone(),
+            }
         }
         _ => outcome.result.clone(),
+    }
+}
+
+/// Whether nobody writes this call a second time when it was declined. Checkouts and captures are asked for by
+/// somebody who waits: a plain refusal tells them more.
+fn is_written_once(kind: CallKind) -> bool {
+    match kind {
+        CallKind::SessionExpire | CallKind::Void | CallKind::Refund => true,
+        CallKind::SessionCreate | CallKind::Capture => false,
     }
 }
 

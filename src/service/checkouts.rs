@@ -119,6 +119,10 @@ impl Services {
         let record = self.session_record(caller, session).await?;
         match performed {
             Performed::Unknown => Ok(self.open_answer(&record, 202)),
+            // Whoever has the call now does not know more yet.
+            Performed::Superseded if record.status == SessionStatus::Creating => {
+                Ok(self.open_answer(&record, 202))
+            }
             Performed::Known | Performed::Superseded => {
                 let stored = self.final_answer(&record, 201);
                 self.finish(caller, claim, &stored, &record, false).await

@@ -15,7 +15,7 @@ use crate::domain::checkout::SessionStatus;
 use crate::domain::ids::{AccountId, CallId, CheckoutSessionId, OrderId, ShopId};
 use crate::domain::order::{OrderStatus, PaymentStatus};
 use crate::domain::payment::PaymentWord;
-use crate::domain::time::MINUTE_MS;
+use crate::domain::time::{HOUR_MS, MINUTE_MS};
 use crate::store::calls::{ClaimedCall, NewCall};
 use crate::store::checkouts::SessionRecord;
 use crate::store::failpoint::Step;
@@ -170,7 +170,9 @@ impl Services {
         id: OrderId,
         replayed: bool,
     ) -> Result<Answer, ServiceError> {
-        let order = self.order(caller, id).await?;
+        let shop = self.store.shop(caller.shop);
+        let found = shop.order_being_closed(id, caller.mode).await?;
+        let (order, under_way) = found.ok_or(ServiceError::NotFound)?;
         let stored = match order.status {
             OrderStatus::Cancelled => StoredAnswer {
                 status: 200,
@@ -181,7 +183,7 @@ impl Services {
                 "The order has expired in the meantime.",
             ),
             OrderStatus::Open | OrderStatus::Completed => match order.payment_status {
-                PaymentStatus::Unpaid | PaymentStatus::Authorized => {
+                PaymentStatus::Unpaid | PaymentStatus::Authorized if under_way => {
                     return Ok(Answer {
                         status: 202,
                         body: body_of(&order),
@@ -190,7 +192,10 @@ impl Services {
                         retry_after_s: Some(ASK_AGAIN_S),
                     });
                 }
-                PaymentStatus::Pending => stored_refusal(Refusal::PaymentProcessing, PROCESSING),
+                // A session can be known to be processing before its payment is: the wish has ended with it.
+                PaymentStatus::Unpaid | PaymentStatus::Authorized | PaymentStatus::Pending => {
+                    stored_refusal(Refusal::PaymentProcessing, PROCESSING)
+                }
                 _ => stored_refusal(Refusal::AlreadyPaid, PAID),
             },
         };
@@ -343,7 +348,11 @@ impl Services {
             .write_at(Step::OrderExpiryBegin, |tx| async move {
                 let shop = tx.shop(shop);
                 shop.lock_order(order).await?;
-                if !shop.begin_expiry(order, MINUTE_MS).await? {
+                let live = shop.live_session(order).await?;
+                let under_way = live.is_some_and(|live| live.status == SessionStatus::Processing);
+                // The outcome of a payment under way closes the order when it comes; it can take days.
+                let look_in_ms = if under_way { HOUR_MS } else { MINUTE_MS };
+                if !shop.begin_expiry(order, look_in_ms).await? {
                     return Ok(false);
                 }
                 let trace = Trace::system();

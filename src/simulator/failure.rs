@@ -109,6 +109,10 @@ impl Failure {
                  https://stripe.com/docs/rate-limits.";
             return Failure::new(429, "invalid_request_error", message).code("rate_limit");
         }
+        if matches!(status, 401 | 403) {
+            let message = "The API key was refused.";
+            return Failure::new(status, "invalid_request_error", message);
+        }
         let message = "Sorry! There was an error while talking to one of our backends. Please try \
              again later or contact support.";
         Failure::new(status, "api_error", message)

@@ -1,16 +1,16 @@
 //! Provider calls: intents that were committed before they are sent, claimed by lease to be sent.
 
 use entity::{provider_attempt, provider_call as row};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    TryInsertResult, Value,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Iterable,
+    QueryFilter, QueryOrder, QuerySelect, TryInsertResult, Value,
 };
 
 use super::failpoint::Step;
 use super::lease::{LEASE_MS, Leased, lease_token, token};
 use super::rows::{parse, sql};
-use super::{ShopTx, Store, StoreError, Tx};
+use super::{ShopTx, Store, StoreError, Tx, now_sql};
 use crate::domain::access::Trace;
 use crate::domain::call::{CallKind, CallRequest, CallStatus};
 use crate::domain::ids::{AccountId, AttemptId, CallId, OrderId, PaymentId, ShopId};
@@ -138,14 +138,9 @@ impl ShopTx {
     /// The database's.
     pub async fn insert_claimed_call(&self, new: &NewCall) -> Result<ClaimedCall, StoreError> {
         let mut row = self.call_row(new);
-        let now = self.tx.clock.now().ms();
         row.attempt_count = 1;
         row.lease_token = Some(lease_token());
-        row.lease_until = Some(now.saturating_add(LEASE_MS));
-        row.next_at = row.lease_until;
-        row::Entity::insert(row::ActiveModel::from(row.clone()))
-            .exec_without_returning(self.tx.conn())
-            .await?;
+        insert_row(&self.tx, &row, Some(LEASE_MS)).await?;
         let call = claimed(row)?;
         start_attempt(&self.tx, &call).await?;
         Ok(call)
@@ -172,13 +167,10 @@ impl ShopTx {
     /// # Errors
     /// The database's.
     pub async fn insert_call(&self, new: &NewCall) -> Result<(), StoreError> {
-        let row = self.call_row(new);
-        row::Entity::insert(row::ActiveModel::from(row))
-            .exec_without_returning(self.tx.conn())
-            .await?;
-        Ok(())
+        insert_row(&self.tx, &self.call_row(new), None).await
     }
 
+    /// A call's row but for its due time and lease, which are the database's to say.
     fn call_row(&self, new: &NewCall) -> row::Model {
         let now = self.tx.clock.now().ms();
         row::Model {
@@ -195,7 +187,7 @@ impl ShopTx {
             api_version: new.request.api_version.clone(),
             status: CallStatus::Sending.to_string(),
             attempt_count: 0,
-            next_at: Some(now),
+            next_at: None,
             lease_until: None,
             lease_token: None,
             cause: new.cause.clone(),
@@ -206,6 +198,29 @@ impl ShopTx {
             review_at: None,
         }
     }
+}
+
+/// Inserts a call that is due when its lease ends, or now when it has none. Both times are the database's:
+/// whoever judges them may run on a machine whose clock is another.
+async fn insert_row(tx: &Tx, row: &row::Model, lease_ms: Option<i64>) -> Result<(), StoreError> {
+    let now = tx.now_sql();
+    let until = |ms: i64| Expr::cust(format!("{now} + {ms}"));
+    let row = row::ActiveModel::from(row.clone());
+    let values = row::Column::iter().map(|column| match (column, lease_ms) {
+        (row::Column::NextAt, lease_ms) => until(lease_ms.unwrap_or(0)),
+        (row::Column::LeaseUntil, Some(lease_ms)) => until(lease_ms),
+        _ => row
+            .get(column)
+            .into_value()
+            .map_or_else(|| Expr::cust("NULL"), Expr::value),
+    });
+    let mut insert = Query::insert();
+    insert
+        .into_table(row::Entity)
+        .columns(row::Column::iter())
+        .values_panic(values);
+    tx.conn().execute(&insert).await?;
+    Ok(())
 }
 
 async fn start_attempt(tx: &Tx, call: &ClaimedCall) -> Result<(), StoreError> {
@@ -463,16 +478,22 @@ impl Store {
         kind: CallKind,
         subject_id: &str,
     ) -> Result<Option<(CallStatus, bool)>, StoreError> {
-        let row = row::Entity::find()
+        let now = now_sql(self.engine, &self.clock);
+        let held = format!("CASE WHEN lease_until > {now} THEN 1 ELSE 0 END");
+        let found: Option<(String, i32)> = row::Entity::find()
             .filter(row::Column::SubjectId.eq(subject_id))
             .filter(row::Column::Kind.eq(kind.as_str()))
             .order_by_desc(row::Column::Id)
+            .select_only()
+            .column(row::Column::Status)
+            .expr_as(Expr::cust(held), "held")
+            .into_tuple()
             .one(&self.reader)
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        let status: CallStatus = parse("provider_call.status", &row.status)?;
-        let now = self.clock.now().ms();
-        let held = row.lease_until.is_some_and(|until| until > now);
-        Ok(Some((status, status == CallStatus::Sending && held)))
+        let Some((status, held)) = found else {
+            return Ok(None);
+        };
+        let status: CallStatus = parse("provider_call.status", &status)?;
+        Ok(Some((status, status == CallStatus::Sending && held == 1)))
     }
 }

@@ -5,7 +5,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::rows::parse;
-use super::{ShopTx, Store, StoreError};
+use super::{ShopTx, Store, StoreError, now_sql};
 use crate::domain::ids::{OrderId, ShopId};
 
 impl ShopTx {
@@ -30,18 +30,18 @@ impl ShopTx {
     /// # Errors
     /// The database's.
     pub async fn begin_expiry(&self, order: OrderId, look_in_ms: i64) -> Result<bool, StoreError> {
-        let now = self.tx.clock.now();
+        let now = self.tx.now_sql();
         let done = row::Entity::update_many()
             .col_expr(
                 row::Column::CloseNextAt,
-                Expr::value(now.plus_ms(look_in_ms).ms()),
+                Expr::cust(format!("{now} + {look_in_ms}")),
             )
             .filter(row::Column::Id.eq(order.to_string()))
             .filter(row::Column::ShopId.eq(self.shop.to_string()))
             .filter(row::Column::Status.eq("open"))
-            .filter(row::Column::PaymentStatus.is_in(["unpaid", "authorized"]))
+            .filter(row::Column::PaymentStatus.eq("unpaid"))
             .filter(row::Column::TotalMinor.gt(0))
-            .filter(row::Column::ExpiresAt.lte(now.ms()))
+            .filter(Expr::col(row::Column::ExpiresAt).lte(Expr::cust(now)))
             .exec(self.tx.conn())
             .await?;
         Ok(done.rows_affected == 1)
@@ -54,16 +54,16 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn overdue_orders(&self, limit: u64) -> Result<Vec<(ShopId, OrderId)>, StoreError> {
-        let now = self.clock.now().ms();
+        let now = Expr::cust(now_sql(self.engine, &self.clock));
         let rows: Vec<(String, String)> = row::Entity::find()
             .filter(row::Column::Status.eq("open"))
             .filter(row::Column::PaymentStatus.eq("unpaid"))
             .filter(row::Column::TotalMinor.gt(0))
-            .filter(row::Column::ExpiresAt.lte(now))
+            .filter(Expr::col(row::Column::ExpiresAt).lte(now.clone()))
             .filter(
                 row::Column::CloseNextAt
                     .is_null()
-                    .or(row::Column::CloseNextAt.lte(now)),
+                    .or(Expr::col(row::Column::CloseNextAt).lte(now)),
             )
             .order_by_asc(row::Column::ExpiresAt)
             .limit(limit)

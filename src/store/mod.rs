@@ -203,15 +203,20 @@ impl Tx {
         }
     }
 
-    /// The database's present time as SQL, in epoch milliseconds: leases and due times are judged by one clock
-    /// however many processes there are.
+    /// As [`now_sql`].
     fn now_sql(&self) -> String {
-        match self.engine {
-            Engine::Sqlite => self.clock.now().ms().to_string(),
-            Engine::Postgres => format!(
-                "(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + {})",
-                self.clock.offset_ms()
-            ),
-        }
+        now_sql(self.engine, &self.clock)
+    }
+}
+
+/// The database's present time as SQL, in epoch milliseconds: leases and due times are judged by one clock
+/// however many processes there are.
+fn now_sql(engine: Engine, clock: &Clock) -> String {
+    match engine {
+        Engine::Sqlite => clock.now().ms().to_string(),
+        Engine::Postgres => format!(
+            "(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + {})",
+            clock.offset_ms()
+        ),
     }
 }

@@ -146,6 +146,19 @@ impl ShopStore<'_> {
     /// # Errors
     /// The database's.
     pub async fn order(&self, id: OrderId, mode: Mode) -> Result<Option<Order>, StoreError> {
+        let found = self.order_being_closed(id, mode).await?;
+        Ok(found.map(|(order, _)| order))
+    }
+
+    /// An order as callers see it, and whether a cancellation of it is under way, both of one moment.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn order_being_closed(
+        &self,
+        id: OrderId,
+        mode: Mode,
+    ) -> Result<Option<(Order, bool)>, StoreError> {
         let found = order::Entity::find_by_id(id.to_string())
             .filter(order::Column::ShopId.eq(self.shop.to_string()))
             .find_with_related(line_item::Entity)
@@ -155,7 +168,8 @@ impl ShopStore<'_> {
         let Some((row, lines)) = found.into_iter().next() else {
             return Ok(None);
         };
-        public(&row, &lines, mode).map(Some)
+        let order = public(&row, &lines, mode)?;
+        Ok(Some((order, row.cancel_requested_at.is_some())))
     }
 
     /// The key a client token of this order was derived with.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use reqwest::Method;
 use serde_json::{Value, json};
+use till::store::calls::AttemptNote;
 
 use crate::harness::actor::{checkout_body, fresh_key, two_mugs};
 use crate::harness::{Actor, Answer, Payable, TestApp, eventually};
@@ -130,6 +131,45 @@ async fn the_url_is_null_while_the_provider_has_not_answered() {
     let first = first.await.expect("an answer").expect(201);
     assert_eq!(first.str("id"), id);
     assert!(first.json["url"].is_string());
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_somebody_else_has_taken_over_is_not_the_last_word() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let order = placed(&shop).await;
+    let (key, path) = (fresh_key(), path_of(&order));
+    app.fault(json!({"on": "checkout.session.create", "do": "delay:2500"}))
+        .await;
+    let first = tokio::spawn({
+        let (shop, path, key) = (shop.clone(), path.clone(), key.clone());
+        async move { shop.post_with_key(&path, &key, &checkout_body()).await }
+    });
+    eventually("the provider has the session", async || {
+        app.effects("checkout.session.created").await.len() == 1
+    })
+    .await;
+    app.advance(21).await;
+    let store = &app.services.store;
+    let taken = store.claim_calls(10).await.expect("a claim").remove(0);
+    let open = first.await.expect("an answer").expect(202);
+    assert_eq!(open.json["status"], "creating");
+    assert!(open.header("retry-after").is_some());
+    let note = AttemptNote {
+        duration_ms: 1,
+        http_status: None,
+        outcome: "timeout".to_owned(),
+        provider_request_id: None,
+    };
+    let kept = store.call_unknown(&taken, 0, &note).await;
+    kept.expect("still claimed");
+    app.work().await;
+    let made = shop
+        .post_with_key(&path, &key, &checkout_body())
+        .await
+        .expect(201);
+    assert!(made.json["url"].is_string(), "{}", made.text);
     app.finish().await;
 }
 

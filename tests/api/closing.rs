@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::actor::fresh_key;
-use crate::harness::{Actor, Answer, Setup, TestApp};
+use crate::harness::actor::{checkout_body, fresh_key};
+use crate::harness::{Actor, Answer, Payable, Setup, TestApp};
 
 async fn cancel(shop: &Actor, order: &str) -> Answer {
     shop.post(&format!("/v1/orders/{order}/cancel"), &json!({}))
@@ -86,6 +86,34 @@ async fn a_payment_under_way_cannot_be_called_back() {
     app.finish().await;
 }
 
+/// The customer pays slowly, and only the session's own webhook arrives: it names the payment, which nobody has
+/// seen yet.
+async fn session_completed_alone(app: &TestApp, payable: &Payable) {
+    app.at_session(payable, "pay", json!({"method": "delayed"}))
+        .await;
+    let event = app.provider_event("checkout.session.completed", payable);
+    app.deliver(&event.await).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_under_way_whose_payment_nobody_knows_yet_refuses_the_cancellation() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    session_completed_alone(&app, &payable).await;
+    assert_eq!(shop.session(&payable.session).await["status"], "processing");
+    assert_eq!(shop.order(&payable.order).await["payment_status"], "unpaid");
+    let key = fresh_key();
+    let path = format!("/v1/orders/{}/cancel", payable.order);
+    for _ in 0..2 {
+        let refused = shop.post_with_key(&path, &key, &json!({})).await;
+        refused.problem(409, "payment_processing");
+    }
+    let bare = cancel(&shop, &payable.order).await;
+    bare.problem(409, "payment_processing");
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reserved_money_is_released_by_a_cancellation() {
     let app = TestApp::quiet().await;
@@ -159,6 +187,43 @@ async fn money_that_comes_after_the_cancellation_goes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_the_provider_refuses_for_a_moment_ends_no_call_that_nobody_repeats() {
+    for status in ["status:401", "status:403"] {
+        let app = TestApp::quiet().await;
+        let shop = app.merchant().await;
+        let refuse = async |on: &str| app.fault(json!({"on": on, "do": status})).await;
+
+        let open = shop.payable().await;
+        refuse("checkout.session.expire").await;
+        cancel(&shop, &open.order).await.expect(202);
+        let (reserved, _) = shop.reserved(&app).await;
+        refuse("payment_intent.cancel").await;
+        cancel(&shop, &reserved.order).await.expect(202);
+        let late = shop.payable().await;
+        cancel(&shop, &late.order).await.expect(200);
+        late_money(&app, &shop, &late).await;
+        refuse("refund.create").await;
+        app.services.send_due_calls().await.expect("a round");
+        assert_eq!(shop.refunds_of(&late.order).await[0]["status"], "pending");
+
+        app.advance(10).await;
+        app.work().await;
+        assert_eq!(shop.order(&open.order).await["status"], "cancelled");
+        assert_eq!(shop.order(&reserved.order).await["status"], "cancelled");
+        assert_eq!(shop.payment_of(&reserved.order).await["status"], "voided");
+        assert_eq!(shop.refunds_of(&late.order).await[0]["status"], "succeeded");
+        // A checkout's caller is told: nothing was made, and they can ask again.
+        let order = shop.place_order().await.str("id").to_owned();
+        refuse("checkout.session.create").await;
+        shop.check_out(&order)
+            .await
+            .problem(502, "provider_rejected");
+        shop.check_out(&order).await.expect(201);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn money_that_comes_late_is_held_when_the_policy_says_so() {
     let app = TestApp::with(Setup {
         workers: false,
@@ -179,14 +244,57 @@ async fn money_that_comes_late_is_held_when_the_policy_says_so() {
 }
 
 /// A payment that the provider took although the session was ended: as when its answer crossed ours.
-async fn late_money(app: &TestApp, shop: &Actor, payable: &crate::harness::Payable) {
+async fn late_money(app: &TestApp, shop: &Actor, payable: &Payable) {
     let twin = shop.payable().await;
     app.pay(&twin).await;
-    let mut event = app.provider_event("payment_intent.succeeded", &twin).await;
+    let event = app.provider_event("payment_intent.succeeded", &twin).await;
+    deliver_as(app, event, payable).await;
+}
+
+/// Delivers an event as if it were about another session.
+async fn deliver_as(app: &TestApp, mut event: Value, payable: &Payable) {
     event["id"] = json!("evt_late");
     event["data"]["object"]["metadata"]["till_session"] = json!(payable.session);
     event["data"]["object"]["metadata"]["till_order"] = json!(payable.order);
     app.deliver(&event).await.expect(200);
+}
+
+/// An order with an open session whose money will only be reserved.
+async fn to_be_reserved(shop: &Actor) -> Payable {
+    let order = shop.place_order().await.str("id").to_owned();
+    let mut body = checkout_body();
+    body["capture"] = json!("manual");
+    let path = format!("/v1/orders/{order}/checkout_sessions");
+    let session = shop.post(&path, &body).await.expect(201);
+    Payable {
+        order,
+        session: session.str("id").to_owned(),
+        at_provider: session.str("provider_session_id").to_owned(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_is_reserved_after_the_cancellation_is_released() {
+    const RESERVED: &str = "payment_intent.amount_capturable_updated";
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = to_be_reserved(&shop).await;
+    cancel(&shop, &payable.order).await.expect(200);
+    let twin = to_be_reserved(&shop).await;
+    app.pay(&twin).await;
+    let event = app.provider_event(RESERVED, &twin).await;
+    deliver_as(&app, event, &payable).await;
+    let late = shop.payment_of(&payable.order).await;
+    assert_eq!(late["status"], "authorized");
+    app.work().await;
+    let late = shop.payment_of(&payable.order).await;
+    assert_eq!(late["status"], "voided");
+    assert_eq!(app.requests("payment_intent.cancel").await.len(), 1);
+    assert!(shop.refunds_of(&payable.order).await.is_empty());
+    let order = shop.order(&payable.order).await;
+    assert_eq!(order["status"], "cancelled");
+    assert_eq!(order["review"], Value::Null);
+    app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,6 +322,59 @@ async fn unpaid_orders_expire_once_the_provider_says_they_cannot_be_paid() {
     );
     assert_eq!(app.story(&bare).await, ["order.created", "order.expired"]);
     cancel(&shop, &bare).await.problem(409, "order_closed");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overdue_order_with_a_session_under_way_waits_for_its_outcome() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    session_completed_alone(&app, &payable).await;
+    app.advance(25 * 3_600).await;
+    let mut looked_at = Vec::new();
+    for minutes in [0, 0, 30, 45, 0] {
+        app.advance(minutes * 60).await;
+        looked_at.push(app.services.expire_orders().await.expect("a round"));
+    }
+    assert_eq!(looked_at, [1, 0, 0, 1, 0], "once an hour");
+    assert_eq!(shop.order(&payable.order).await["status"], "open");
+    app.at_session(&payable, "settle", json!({"outcome": "failed"}))
+        .await;
+    let event = app.provider_event("checkout.session.async_payment_failed", &payable);
+    app.deliver(&event.await).await.expect(200);
+    assert_eq!(shop.order(&payable.order).await["status"], "expired");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_reserved_in_time_keeps_its_order_open() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = to_be_reserved(&shop).await;
+    app.advance(23 * 3_600).await;
+    app.pay(&payable).await;
+    app.advance(2 * 3_600).await;
+    // Nobody knows of it yet when the order's time is up.
+    assert_eq!(app.services.expire_orders().await.expect("a round"), 1);
+    let event = app.provider_event("payment_intent.amount_capturable_updated", &payable);
+    app.deliver(&event.await).await.expect(200);
+    app.work().await;
+    let kept = shop.order(&payable.order).await;
+    assert_eq!(
+        (&kept["status"], &kept["payment_status"]),
+        (&json!("open"), &json!("authorized"))
+    );
+    assert!(app.requests("payment_intent.cancel").await.is_empty());
+    // One that was found unpaid, and is not any more once it is locked.
+    let (shop, order) = (app.shop.id, payable.order.parse().expect("an id"));
+    let store = &app.services.store;
+    let begun = store.write(|tx| async move {
+        let shop = tx.shop(shop);
+        shop.lock_order(order).await?;
+        shop.begin_expiry(order, 60_000).await
+    });
+    assert!(!begun.await.expect("a write"));
     app.finish().await;
 }
 

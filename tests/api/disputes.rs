@@ -133,6 +133,42 @@ async fn a_dispute_whose_end_nobody_told_is_asked_about() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn money_that_comes_back_after_the_decision_is_asked_about() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let id = dispute(&app, &paid, json!({})).await;
+    let act = format!("disputes/{id}/close");
+    let decided = json!({"outcome": "won", "reinstate": false});
+    app.simulate(&act, &decided).await;
+    deliver_all(&app).await;
+    let held = app.balances(&paid.order).await;
+    assert_eq!(held[0], "disputes_held EUR 2500");
+    // Nobody is told of it.
+    let act = format!("disputes/{id}/reinstate");
+    app.simulate(&act, &json!({})).await;
+    app.advance(7 * 3_600).await;
+    app.work().await;
+    assert_eq!(
+        app.balances(&paid.order).await,
+        [
+            "disputes_held EUR 0",
+            "provider_clearing EUR 2500",
+            "sales EUR -2500"
+        ]
+    );
+    let asked = app.requests("dispute.retrieve").await.len();
+    app.advance(7 * 3_600).await;
+    app.work().await;
+    assert_eq!(
+        app.requests("dispute.retrieve").await.len(),
+        asked,
+        "what is settled is not asked about again"
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dispute_of_a_payment_nobody_knows_yet_waits_for_it() {
     let app = TestApp::quiet().await;
     let shop = app.merchant().await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::actor::fresh_key;
-use crate::harness::{Actor, Answer, TestApp};
+use crate::harness::{Actor, Answer, Payable, TestApp};
 
 async fn capture(shop: &Actor, payment: &str, body: Value) -> Answer {
     shop.post(&format!("/v1/payments/{payment}/capture"), &body)
@@ -82,6 +82,35 @@ async fn a_partial_capture_releases_the_rest() {
     let refund = format!("/v1/orders/{}/refunds", reserved.order);
     let back = shop.post(&refund, &json!({})).await.expect(201);
     assert_eq!(back.str("amount"), "20.00", "of what was captured");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_partial_capture_left_can_be_checked_out() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (reserved, payment) = shop.reserved(&app).await;
+    let taken = capture(&shop, &payment, json!({"amount": "20.00"})).await;
+    taken.expect(200);
+    let rest = shop.check_out(&reserved.order).await.expect(201);
+    assert_eq!(rest.str("amount"), "5.00");
+    let rest = Payable {
+        order: reserved.order,
+        session: rest.str("id").to_owned(),
+        at_provider: rest.str("provider_session_id").to_owned(),
+    };
+    app.pay(&rest).await;
+    let event = app.provider_event("checkout.session.completed", &rest);
+    app.deliver(&event.await).await.expect(200);
+    let order = shop.order(&rest.order).await;
+    assert_eq!(order["payment_status"], "paid");
+    assert_eq!(order["amount_paid"], "25.00");
+    let story = app.story(&rest.order).await;
+    let paid = story.iter().filter(|kind| *kind == "order.paid").count();
+    assert_eq!(paid, 1, "{story:?}");
+    shop.check_out(&rest.order)
+        .await
+        .problem(409, "already_paid");
     app.finish().await;
 }
 

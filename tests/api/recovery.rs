@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use till::domain::call::CallStatus;
+use till::domain::call::{CallKind, CallStatus};
 use till::domain::settlement::{FactDraft, FactKind};
-use till::store::StoreError;
 use till::store::calls::{AttemptNote, ClaimedCall};
 use till::store::settle::{Settle, Source};
+use till::store::{Engine, StoreError};
 use till::worker;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
-use crate::harness::{Setup, TestApp};
+use crate::harness::{Setup, TestApp, eventually};
 
 fn note() -> AttemptNote {
     AttemptNote {
@@ -267,6 +269,43 @@ async fn a_call_keeps_its_key_and_bytes_through_many_failures() {
     app.finish().await;
 }
 
+/// A provider that is asked too often: every answer says when to come back.
+async fn busy_provider(retry_after_s: u32) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        let answer = format!(
+            "HTTP/1.1 429 Too Many Requests\r\nRetry-After: {retry_after_s}\r\nContent-Length: 0\r\n\
+             Connection: close\r\n\r\n"
+        );
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut asked = [0; 16_384];
+            let _ = client.read(&mut asked).await;
+            let _ = client.write_all(answer.as_bytes()).await;
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_provider_says_when_it_is_asked_again() {
+    let mut app = TestApp::with(Setup {
+        provider_url: Some(busy_provider(90).await),
+        ..Setup::default()
+    })
+    .await;
+    app.expect_open_calls();
+    let shop = app.merchant().await;
+    let order = shop.place_order().await.str("id").to_owned();
+    shop.check_out(&order).await.expect(202);
+    for (seconds, sent) in [(85, 0), (6, 1), (85, 0), (6, 1)] {
+        app.advance(seconds).await;
+        let round = app.services.send_due_calls().await;
+        assert_eq!(round.expect("a round"), sent, "after {seconds} s more");
+    }
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_never_send_one_call_twice() {
     const ORDERS: usize = 24;
@@ -311,6 +350,71 @@ async fn two_processes_never_send_one_call_twice() {
         24
     );
     app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_lease_lasts_by_the_databases_clock() {
+    let app = TestApp::quiet().await;
+    // On SQLite one process serves, by one clock.
+    if app.services.store.engine() == Engine::Sqlite {
+        return app.finish().await;
+    }
+    let shop = app.merchant().await;
+    let order = shop.place_order().await.str("id").to_owned();
+    let other = app.process_wrong_by(-10).await;
+    let (url, shutdown) = app.serve(other.clone()).await;
+    app.fault(json!({"on": "checkout.session.create", "do": "delay:1500"}))
+        .await;
+    let first = tokio::spawn({
+        let (shop, order) = (shop.at(&url), order.clone());
+        async move { shop.check_out(&order).await }
+    });
+    eventually("the provider has the session", async || {
+        app.effects("checkout.session.created").await.len() == 1
+    })
+    .await;
+    let claimed = app.services.store.claim_calls(10).await.expect("a claim");
+    assert!(claimed.is_empty(), "it is the other process's");
+    // A repeat at the first process knows that the call is in flight.
+    let session = app.texts("SELECT id FROM checkout_session").await.remove(0);
+    let kind = CallKind::SessionCreate;
+    let known = app.services.store.call_state(kind, &session).await;
+    assert_eq!(
+        known.expect("a state"),
+        Some((CallStatus::Sending, true)),
+        "in flight"
+    );
+    first.await.expect("an answer").expect(201);
+    shutdown.notify();
+    other.store.close().await.expect("closes");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_expire_and_calls_are_due_by_the_databases_clock() {
+    for wrong_by_minutes in [-10, 10] {
+        let app = TestApp::quiet().await;
+        if app.services.store.engine() == Engine::Sqlite {
+            return app.finish().await;
+        }
+        let shop = app.merchant().await;
+        let payable = shop.payable().await;
+        let other = app.process_wrong_by(wrong_by_minutes).await;
+        app.advance(24 * 3_600 - 300).await;
+        let early = other.expire_orders().await.expect("a round");
+        assert_eq!(early, 0, "{wrong_by_minutes} min: it has five minutes left");
+        app.advance(360).await;
+        let due = other.expire_orders().await.expect("a round");
+        assert_eq!(due, 1, "{wrong_by_minutes} min: its time is up");
+        let sent = app.services.send_due_calls().await.expect("a round");
+        assert_eq!(
+            sent, 1,
+            "{wrong_by_minutes} min: its session is to be ended now"
+        );
+        assert_eq!(shop.order(&payable.order).await["status"], "expired");
+        other.store.close().await.expect("closes");
+        app.finish().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

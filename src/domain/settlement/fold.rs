@@ -110,6 +110,12 @@ impl DisputeState {
         self.rank == FactKind::DisputeOpened
     }
 
+    /// Whether something is still to come: the decision, or the money back that was won.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.is_open() || (!self.is_lost() && self.net_withdrawn_minor > 0)
+    }
+
     /// Whether the money is gone for good.
     #[must_use]
     pub fn is_lost(&self) -> bool {

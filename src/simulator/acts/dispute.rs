@@ -84,11 +84,16 @@ pub fn submit(world: &mut World, id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The bank decides.
-pub fn close(world: &mut World, id: &str, outcome: DisputeStatus) -> Result<(), Failure> {
+/// The bank decides. Money that goes back is moved `at_once`, or later by [`reinstate`].
+pub fn close(
+    world: &mut World,
+    id: &str,
+    outcome: DisputeStatus,
+    at_once: bool,
+) -> Result<(), Failure> {
     let mut dispute = unsettled(world, id)?;
     dispute.status = outcome;
-    let returned = dispute.withdrawn && outcome != DisputeStatus::Lost;
+    let returned = at_once && dispute.withdrawn && outcome != DisputeStatus::Lost;
     let taken = !dispute.withdrawn && outcome == DisputeStatus::Lost;
     if returned || taken {
         move_money(world, &mut dispute, returned);
@@ -101,6 +106,18 @@ pub fn close(world: &mut World, id: &str, outcome: DisputeStatus) -> Result<(), 
     if returned {
         world.emit("charge.dispute.funds_reinstated", id, dispute.json());
     }
+    Ok(())
+}
+
+/// The money of a dispute that was won goes back, some time after the decision.
+pub fn reinstate(world: &mut World, id: &str) -> Result<(), Failure> {
+    let mut dispute = world.disputes.find(id, "dispute")?.clone();
+    if dispute.status != DisputeStatus::Won || !dispute.withdrawn {
+        return Err(Failure::state("The dispute holds no money that was won."));
+    }
+    move_money(world, &mut dispute, true);
+    world.disputes.put(dispute.clone());
+    world.emit("charge.dispute.funds_reinstated", id, dispute.json());
     Ok(())
 }
 

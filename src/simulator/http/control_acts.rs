@@ -24,6 +24,7 @@ pub fn routes() -> Vec<Route> {
         dispute_charge,
         submit_dispute,
         close_dispute,
+        reinstate_dispute,
         refund_intent,
         succeed_refund,
         fail_refund
@@ -142,8 +143,16 @@ fn close_dispute(id: &str, input: Input, shared: &Sharing) -> Reply {
         Some("warning_closed") => DisputeStatus::WarningClosed,
         _ => return refusal("`outcome` is \"won\", \"lost\" or \"warning_closed\""),
     };
+    let at_once = input.0["reinstate"].as_bool().unwrap_or(true);
     act(shared, Operation::DisputeRetrieve, id, |world| {
-        dispute::close(world, id, outcome)
+        dispute::close(world, id, outcome, at_once)
+    })
+}
+
+#[post("/disputes/<id>/reinstate", data = "<_input>")]
+fn reinstate_dispute(id: &str, _input: Input, shared: &Sharing) -> Reply {
+    act(shared, Operation::DisputeRetrieve, id, |world| {
+        dispute::reinstate(world, id)
     })
 }
 

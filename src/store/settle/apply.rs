@@ -13,6 +13,7 @@ use crate::domain::ids::{FactId, PaymentId, RefundId};
 use crate::domain::ledger::{Posting, difference, is_balanced, targets};
 use crate::domain::money::Money;
 use crate::domain::observed::{Observed, ObservedRefund};
+use crate::domain::order::PaymentStatus;
 use crate::domain::settlement::{
     Fact, FactDraft, FactKind, OrderState, PaymentTerms, RefundTerms, drafts_of, fold,
 };
@@ -26,15 +27,24 @@ pub(super) struct Changes {
     pub new_refunds: Vec<(RefundTerms, ObservedRefund)>,
     pub postings: Vec<(FactId, Vec<Posting>)>,
     pub events: Vec<(EventType, Shown)>,
-    /// Whether the closing of the order has ended, either way.
-    pub closing_over: bool,
+    /// What has ended of the order's closing.
+    pub over: Over,
+}
+
+/// What has ended of the closing of an order, either way.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Over {
+    /// Somebody's wish to cancel it.
+    pub cancel: bool,
+    /// Its end by time.
+    pub expiry: bool,
 }
 
 /// What follows when nothing was learned but a question was raised or taken back.
 pub(super) fn nothing_new(books: &mut Books) -> Changes {
     let mut adding = Adding::begin(books);
     adding.add(books, Vec::new());
-    adding.end(books, Vec::new(), Vec::new(), false)
+    adding.end(books, Vec::new(), Vec::new(), Over::default())
 }
 
 /// Adds what was observed to what was known.
@@ -71,28 +81,47 @@ pub(super) fn add_facts(tx: &Tx, command: &Settle, found: &Match, books: &mut Bo
     learn_refund_ids(command, books);
     let facts = new_facts(tx, books, drafts);
     adding.add(books, facts);
-    let over = match wanted_end(tx, books) {
-        None => false,
-        Some(end) => match closing(&adding.state) {
-            Closing::Wait => false,
-            Closing::Paid | Closing::Processing | Closing::Closed => true,
-            Closing::Clear => {
+    let over = match wanted_end(books) {
+        None => Over::default(),
+        Some(end) => {
+            let far = closing(&adding.state);
+            if far == Closing::Clear {
                 let decision = FactDraft::decision(end, found.order);
                 let facts = new_facts(tx, books, vec![decision]);
                 adding.add(books, facts);
-                true
             }
-        },
+            over_by(far, &adding.state)
+        }
     };
     adding.end(books, new_payments, new_refunds, over)
 }
 
+/// What a closing that is this far has ended. A payment under way refuses a cancellation; an expiry waits for its
+/// outcome, or its order would be found overdue again at once. Money reserved in time keeps its order open until
+/// somebody decides; only a cancellation releases it.
+fn over_by(far: Closing, state: &OrderState) -> Over {
+    match far {
+        Closing::Wait => Over {
+            cancel: false,
+            expiry: state.payment_status == PaymentStatus::Authorized,
+        },
+        Closing::Processing => Over {
+            cancel: true,
+            expiry: false,
+        },
+        Closing::Clear | Closing::Paid | Closing::Closed => Over {
+            cancel: true,
+            expiry: true,
+        },
+    }
+}
+
 /// The decision that is to end the order, once nothing can bring it money any more.
-fn wanted_end(tx: &Tx, books: &Books) -> Option<FactKind> {
-    let now = tx.clock.now().ms();
+fn wanted_end(books: &Books) -> Option<FactKind> {
     if books.order.cancel_requested_at.is_some() {
         Some(FactKind::OrderCancelled)
-    } else if books.order.close_next_at.is_some() && books.order.expires_at <= now {
+    } else if books.order.close_next_at.is_some() {
+        // Noted only once its time was up, by the database's clock.
         Some(FactKind::OrderExpired)
     } else {
         None
@@ -259,7 +288,7 @@ impl Adding {
         books: &Books,
         new_payments: Vec<PaymentTerms>,
         new_refunds: Vec<(RefundTerms, ObservedRefund)>,
-        closing_over: bool,
+        over: Over,
     ) -> Changes {
         // A new row that nothing is known of yet is no payment for anybody.
         let events = happened(&self.before, &self.state, books.order.paid_at.is_some());
@@ -270,7 +299,7 @@ impl Adding {
             new_refunds,
             postings: self.postings,
             events,
-            closing_over,
+            over,
         }
     }
 }

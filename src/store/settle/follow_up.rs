@@ -32,8 +32,9 @@ pub(super) async fn all(
     let state = &changes.after;
     let has_its_money = state.paid.minor() > 0 && state.paid.minor() >= books.order.total_minor;
     let closed = matches!(state.status, OrderStatus::Cancelled | OrderStatus::Expired);
-    let closing = !changes.closing_over
-        && (books.order.cancel_requested_at.is_some() || books.order.close_next_at.is_some());
+    let cancelling = books.order.cancel_requested_at.is_some() && !changes.over.cancel;
+    let expiring = books.order.close_next_at.is_some() && !changes.over.expiry;
+    let closing = cancelling || expiring;
     let unwanted = has_its_money || closed || closing;
     expire_sessions(tx, command, found, changes, rows, unwanted).await?;
     for payment in &state.payments {

@@ -200,7 +200,7 @@ fn reinstated(state: &PaymentState) -> i64 {
     disputes.fold(0, |sum: i64, d| sum.saturating_add(d.reinstated_minor))
 }
 
-/// When a payment is asked about: while money is reserved, a refund under way, or a dispute open.
+/// When a payment is asked about: while money is reserved, a refund under way, or a dispute unsettled.
 fn payment_poll(
     changes: &Changes,
     state: &PaymentState,
@@ -210,7 +210,7 @@ fn payment_poll(
     let mut refunds = changes.after.refunds.iter();
     let refund_open =
         refunds.any(|refund| refund.payment == state.id && refund.status == RefundStatus::Pending);
-    let disputed = state.disputes.iter().any(DisputeState::is_open);
+    let disputed = state.disputes.iter().any(DisputeState::is_unsettled);
     let open = state.rank == Some(FactKind::Authorized) || refund_open || disputed;
     let polls = u32::try_from(polls).unwrap_or(u32::MAX);
     open.then(|| now.plus_ms(payment_poll_gap_ms(polls)).ms())
@@ -365,8 +365,8 @@ async fn write_order(
         cancel_requested_at: books
             .order
             .cancel_requested_at
-            .filter(|_| !changes.closing_over),
-        close_next_at: books.order.close_next_at.filter(|_| !changes.closing_over),
+            .filter(|_| !changes.over.cancel),
+        close_next_at: books.order.close_next_at.filter(|_| !changes.over.expiry),
         ..books.order.clone()
     };
     if row == books.order {

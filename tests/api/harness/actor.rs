@@ -104,6 +104,14 @@ impl Actor {
         }
     }
 
+    /// The same caller at another server.
+    pub fn at(&self, base_url: &str) -> Actor {
+        Actor {
+            base_url: base_url.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The id of this actor's key.
     pub fn key_id(&self) -> till::domain::ids::ApiKeyId {
         let text = self.key.as_deref().expect("an actor with a key");

@@ -6,6 +6,7 @@ use reqwest::Method;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use till::app;
+use till::clock::Clock;
 use till::http::in_flight::InFlight;
 use till::service::Services;
 use till::store::Store;
@@ -222,9 +223,19 @@ impl TestApp {
 
     /// A second process over the same database: a store and use cases of its own.
     pub async fn another_process(&self) -> Arc<Services> {
-        let store = Store::open(&self.config.database(), self.clock.clone()).await;
+        self.process_with(self.clock.clone()).await
+    }
+
+    /// A second process on a machine whose clock is wrong by so many minutes.
+    pub async fn process_wrong_by(&self, minutes: i64) -> Arc<Services> {
+        self.process_with(self.clock.wrong_by(minutes * 60_000))
+            .await
+    }
+
+    async fn process_with(&self, clock: Clock) -> Arc<Services> {
+        let store = Store::open(&self.config.database(), clock.clone()).await;
         let store = Arc::new(store.expect("the database opens"));
-        app::build_services(&self.config, store, self.clock.clone())
+        app::build_services(&self.config, store, clock)
             .await
             .expect("the services")
     }
