@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::actor::fresh_key;
-use crate::harness::{Actor, Answer, TestApp};
+use crate::harness::{Actor, Answer, Payable, TestApp};
 
 fn path_of(order: &str) -> String {
     format!("/v1/orders/{order}/refunds")
@@ -352,6 +352,76 @@ async fn a_declined_refund_is_released_and_asked_about() {
     let rest = refund(&shop, &paid.order, json!({})).await.expect(201);
     assert_eq!(rest.str("amount"), "5.00");
     assert_eq!(shop.order(&paid.order).await["review"], Value::Null);
+    app.finish().await;
+}
+
+/// An order that was paid twice: with the payment that is the order's, and the one that is not.
+async fn paid_twice(app: &TestApp, shop: &Actor) -> (Payable, Value, Value) {
+    let old = shop.payable().await;
+    app.at_session(&old, "expire", json!({})).await;
+    let refresh = format!("/v1/checkout_sessions/{}?refresh=true", old.session);
+    shop.get(&refresh).await.expect(200);
+    let second = shop.check_out(&old.order).await.expect(201);
+    let new = Payable {
+        session: second.str("id").to_owned(),
+        at_provider: second.str("provider_session_id").to_owned(),
+        ..old.clone()
+    };
+    app.pay(&new).await;
+    // The old tab was paid after all; the money of another order's session stands for it.
+    let twin = shop.payable().await;
+    app.pay(&twin).await;
+    let mut first = app.provider_event("payment_intent.succeeded", &twin).await;
+    first["data"]["object"]["metadata"]["till_session"] = json!(old.session);
+    first["data"]["object"]["metadata"]["till_order"] = json!(old.order);
+    app.deliver(&first).await.expect(200);
+    let kept = shop.payment_of(&old.order).await;
+    let event = app.provider_event("payment_intent.succeeded", &new).await;
+    app.deliver(&event).await.expect(200);
+    let duplicate = shop.payment_of(&old.order).await;
+    let order = shop.order(&old.order).await;
+    assert_eq!(order["payment_status"], "paid", "{order}");
+    assert_eq!(order["review"], "duplicate_payment", "{order}");
+    assert_ne!(kept["id"], duplicate["id"]);
+    (new, kept, duplicate)
+}
+
+/// Whoever gives the duplicate back by hand did not take it for the order's money.
+#[tokio::test(flavor = "multi_thread")]
+async fn giving_back_a_duplicate_by_hand_leaves_the_payment_that_was_kept() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, kept, duplicate) = paid_twice(&app, &shop).await;
+    // Some of it was given back at the provider, so the policy, which wants to give back all, is refused.
+    let intent = duplicate["provider_payment_id"].as_str().expect("an id");
+    let act = format!("payment_intents/{intent}/refund");
+    app.simulate(&act, &json!({"amount": 1000})).await;
+    app.work().await;
+    let refused = shop.refunds_of(&paid.order).await;
+    let failed = |refund: &&Value| refund["status"] == "failed";
+    assert_eq!(refused.iter().filter(failed).count(), 1, "{refused:?}");
+    let body = json!({"payment_id": duplicate["id"]});
+    let made = refund(&shop, &paid.order, body).await.expect(201);
+    assert_eq!(made.str("status"), "succeeded");
+    app.work().await;
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["status"], "open", "{order}");
+    assert_eq!(order["payment_status"], "paid", "{order}");
+    assert_eq!(order["amount_refunded"], "0.00", "{order}");
+    assert_eq!(order["review"], Value::Null, "{order}");
+    let refunds = shop.refunds_of(&paid.order).await;
+    assert_eq!(refunds.len(), 3, "{refunds:?}");
+    let kept_path = format!("/v1/payments/{}", kept["id"].as_str().expect("an id"));
+    let kept = shop.get(&kept_path).await.expect(200);
+    assert_eq!(kept.str("amount_refunded"), "0.00");
+    assert_eq!(
+        app.balances(&paid.order).await,
+        [
+            "provider_clearing EUR 2500",
+            "sales EUR -2500",
+            "suspense EUR 0"
+        ]
+    );
     app.finish().await;
 }
 

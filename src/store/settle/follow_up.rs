@@ -158,6 +158,7 @@ async fn give_back(
         amount,
         reason: None,
         origin: RefundOrigin::Policy,
+        payment_belonged: false,
         trace: Trace::system(),
     };
     // The refund refers to the payment, and reserves from what it is now.

@@ -41,6 +41,7 @@ pub(super) async fn follow(
             trace: Trace {
                 request_id: command.trace.request_id.clone(),
                 actor: "provider".to_owned(),
+            payment_belonged: false,
             },
         };
         rows.push(insert(tx, &new).await?);

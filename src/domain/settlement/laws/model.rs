@@ -271,7 +271,7 @@ fn belonging(
     accepted: &BTreeSet<String>,
     abouts: &[About],
 ) -> BTreeSet<String> {
-    let given_back = |intent: &str, by_policy: bool| {
+    let given_back = |intent: &str, from_suspense: bool| {
         facts.iter().any(|fact| {
             let refund = matches!(
                 fact.said.kind,
@@ -283,7 +283,7 @@ fn belonging(
             let wanted = fact
                 .said
                 .refund
-                .is_some_and(|id| terms.policy_refunds.contains(&id) == by_policy);
+                .is_some_and(|id| terms.suspense_refunds.contains(&id) == from_suspense);
             refund && wanted && fact.said.intent.as_deref() == Some(intent)
         })
     };
