@@ -355,6 +355,86 @@ async fn a_declined_refund_is_released_and_asked_about() {
     app.finish().await;
 }
 
+/// Makes a refund at the provider that carries our marks, as a request that arrived late would.
+async fn arrives_late(app: &TestApp, shop: &Actor, order: &str, refund: &str, minor: i64) -> Value {
+    let intent = shop.payment_of(order).await["provider_payment_id"].clone();
+    let form = format!(
+        "payment_intent={}&amount={minor}&metadata[till_deployment]={}&metadata[till_order]={order}\
+         &metadata[till_refund]={refund}",
+        intent.as_str().expect("an id"),
+        app.services.deployment,
+    );
+    let request = app.http.post(format!("{}/v1/refunds", app.simulator_url));
+    let request = request.bearer_auth("sk_test_harness");
+    let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+    let answer = request.body(form).send().await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 200);
+    let mut told = app.provider_events("refund.created").await;
+    told.pop().expect("the provider tells")
+}
+
+/// A refund of one mug whose call was declined, and that the provider made all the same.
+async fn made_after_it_was_declined(app: &TestApp, shop: &Actor) -> (Payable, String, Value) {
+    let (paid, _) = shop.paid(app).await;
+    let line = shop.order(&paid.order).await["line_items"][0]["id"].clone();
+    let body = json!({"line_items": [{"line_item": line, "quantity": 1}]});
+    let lost = json!({"on": "refund.create", "do": "timeout_before", "times": 1});
+    app.fault(lost).await;
+    let key = fresh_key();
+    let open = shop.post_with_key(&path_of(&paid.order), &key, &body).await;
+    let open = open.expect(202);
+    app.heal().await;
+    // Nearly all of the money is gone when it is sent again.
+    let intent = shop.payment_of(&paid.order).await["provider_payment_id"].clone();
+    let act = format!("payment_intents/{}/refund", intent.as_str().expect("an id"));
+    app.simulate(&act, &json!({"amount": 2000})).await;
+    let elsewhere = app.provider_events("refund.created").await.pop();
+    let elsewhere = elsewhere.expect("an event")["data"]["object"]["id"].clone();
+    app.advance(10).await;
+    app.work().await;
+    let path = format!("/v1/refunds/{}", open.str("id"));
+    assert_eq!(shop.get(&path).await.expect(200).str("status"), "failed");
+    let act = format!("refunds/{}/fail", elsewhere.as_str().expect("an id"));
+    app.simulate(&act, &json!({})).await;
+    let failed = app.provider_events("refund.failed").await.pop();
+    app.deliver(&failed.expect("an event")).await.expect(200);
+    let minor = open.str("amount").replace('.', "").parse().expect("cents");
+    let told = arrives_late(app, shop, &paid.order, open.str("id"), minor).await;
+    app.deliver(&told).await.expect(200);
+    assert_eq!(app.verdict(&told).await, "applied");
+    assert_eq!(shop.get(&path).await.expect(200).str("status"), "succeeded");
+    let again = json!({"key": key, "body": body});
+    (
+        paid,
+        told["data"]["object"]["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned(),
+        again,
+    )
+}
+
+/// However often it turns, a line is refunded as often as refunds hold it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_of_a_refund_follow_it_each_time_it_turns() {
+    const HELD: &str = "SELECT CAST(SUM(refunded_quantity) AS BIGINT) FROM line_item";
+    let app = TestApp::impatient().await;
+    let shop = app.merchant().await;
+    let (paid, made, _) = made_after_it_was_declined(&app, &shop).await;
+    assert_eq!(app.count(HELD).await, 1);
+    app.simulate(&format!("refunds/{made}/fail"), &json!({}))
+        .await;
+    let failed = app.provider_events("refund.failed").await.pop();
+    let failed = failed.expect("an event");
+    assert_eq!(failed["data"]["object"]["id"], made.as_str());
+    app.deliver(&failed).await.expect(200);
+    assert_eq!(app.verdict(&failed).await, "applied");
+    assert_eq!(app.count(HELD).await, 0);
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["payment_status"], "paid", "{order}");
+    app.finish().await;
+}
+
 /// An order that was paid twice: with the payment that is the order's, and the one that is not.
 async fn paid_twice(app: &TestApp, shop: &Actor) -> (Payable, Value, Value) {
     let old = shop.payable().await;
