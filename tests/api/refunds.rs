@@ -414,6 +414,19 @@ async fn made_after_it_was_declined(app: &TestApp, shop: &Actor) -> (Payable, St
     )
 }
 
+/// What counts is what became of the refund, not how its call ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_is_told_of_a_refund_that_went_through_after_its_call_was_declined() {
+    let app = TestApp::impatient().await;
+    let shop = app.merchant().await;
+    let (paid, _, again) = made_after_it_was_declined(&app, &shop).await;
+    let key = again["key"].as_str().expect("a key");
+    let path = path_of(&paid.order);
+    let known = shop.post_with_key(&path, key, &again["body"]).await;
+    assert_eq!(known.expect(201).str("status"), "succeeded");
+    app.finish().await;
+}
+
 /// However often it turns, a line is refunded as often as refunds hold it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lines_of_a_refund_follow_it_each_time_it_turns() {
