@@ -31,9 +31,10 @@ use super::polling::{ClaimedPayment, ClaimedSession};
 use super::{Store, StoreError, Tx};
 use crate::domain::access::Trace;
 use crate::domain::call::{CallKind, CallRequest, CallStatus, inbox_delay_ms};
+use crate::domain::checkout::Capture;
 use crate::domain::ids::{CheckoutSessionId, OrderId, PaymentId, RefundId, ShopId};
 use crate::domain::money::Money;
-use crate::domain::observed::Observed;
+use crate::domain::observed::{Observed, ObservedIntentStatus};
 use crate::domain::settlement::FactDraft;
 use later::Later;
 use load::{Books, Locked};
@@ -611,10 +612,25 @@ fn disagreement(books: &Books, found: &Match, observed: &[Observed]) -> Option<&
         };
         if said.currency() != ours.currency() {
             Some("currency_mismatch")
-        } else if said != ours {
+        } else if said != ours || takes_otherwise(object, session.capture) {
             Some("amount_mismatch")
         } else {
             None
         }
+    })
+}
+
+/// Whether more is said to have been taken than was asked for, or less where only a capture by hand takes a part.
+/// What was captured counts for ever once it is a fact.
+fn takes_otherwise(object: &Observed, capture: Capture) -> bool {
+    let intent = match object {
+        Observed::Intent(intent) => Some(intent),
+        Observed::Session(session) => session.intent_object.as_ref(),
+        Observed::Refund(_) | Observed::Dispute(_) | Observed::Lapsed(_) => None,
+    };
+    let taken = intent.filter(|intent| intent.status == ObservedIntentStatus::Captured);
+    taken.is_some_and(|intent| match capture {
+        Capture::Automatic => intent.captured != intent.amount,
+        Capture::Manual => intent.captured.minor() > intent.amount.minor(),
     })
 }
