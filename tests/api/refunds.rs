@@ -271,6 +271,8 @@ async fn an_unknown_outcome_is_never_called_failed_and_never_done_twice() {
             assert!([201, 202].contains(&known.status), "{}", known.text);
             app.advance(24 * 3_600).await;
             app.work().await;
+            app.advance(3_600).await;
+            app.work().await;
         } else {
             assert_eq!(known.expect(201).str("status"), "succeeded", "{behaviour}");
         }
@@ -445,6 +447,38 @@ async fn the_lines_of_a_refund_follow_it_each_time_it_turns() {
     assert_eq!(app.count(HELD).await, 0);
     let order = shop.order(&paid.order).await;
     assert_eq!(order["payment_status"], "paid", "{order}");
+    app.finish().await;
+}
+
+/// What a list does not show may only not be shown yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_counts_as_never_made_only_at_the_second_look() {
+    const TRIES: &str = "SELECT outcome FROM provider_attempt a JOIN provider_call c \
+                         ON c.id = a.provider_call_id WHERE c.kind = 'refund_create' ORDER BY a.number";
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let silent = json!({"on": "refund.create", "do": "status:503", "times": "always"});
+    app.fault(silent).await;
+    let body = json!({"amount": "5.00"});
+    refund(&shop, &paid.order, body).await.expect(202);
+    let mut looks = Vec::new();
+    for (seconds, status, last) in [
+        (23 * 3_600 + 60, "pending", "not_looked_up"),
+        (3_600, "pending", "not_found_yet"),
+        (1_800, "pending", "not_found_yet"),
+        (1_860, "failed", "found_not_done"),
+    ] {
+        app.advance(seconds).await;
+        app.work().await;
+        let refund = shop.refunds_of(&paid.order).await.remove(0);
+        looks.push((refund["status"].clone(), status));
+        let tries = app.texts(TRIES).await;
+        assert_eq!(tries.last().map(String::as_str), Some(last), "{tries:?}");
+    }
+    for (seen, expected) in looks {
+        assert_eq!(seen, expected);
+    }
     app.finish().await;
 }
 
