@@ -347,7 +347,17 @@ impl Services {
             marks.deployment.as_deref() == Some(self.deployment.as_str())
                 && marks.refund.as_deref() == Some(ours.as_str())
         });
-        Ok(found.map(|observed| vec![observed]))
+        let agrees = |observed: &Observed| match observed {
+            Observed::Refund(made) => made.amount == refund.public.amount,
+            _ => false,
+        };
+        match found {
+            // Polling books what it shows; that it is not what was asked for is for people.
+            Some(observed) if !agrees(&observed) => {
+                Err(FetchError::Unavailable(Ambiguity::BadAnswer))
+            }
+            found => Ok(found.map(|observed| vec![observed])),
+        }
     }
 
     /// Gives up a creation that has been unknown for long, for somebody who wants a session now: nobody has its
@@ -457,16 +467,6 @@ impl Services {
     }
 }
 
-/// What an outcome proves about this call. An answer that is not what was asked for proves nothing, and neither
-/// does a refusal of the key itself when an earlier try may have been carried out.
-fn believed(call: &ClaimedCall, subject: &Subject, outcome: &Outcome) -> CallResult {
-    match (&outcome.result, subject) {
-        (CallResult::Succeeded(observed), Subject::Payment(payment)) => {
-            let done = match (observed.as_ref(), call.kind) {
-                (Observed::Intent(intent), CallKind::Capture) => {
-                    intent.status == ObservedIntentStatus::Captured
-                        && intent.amount == payment.requested
-                }
 /// What is noted of a first look that did not find a refund.
 const NOT_FOUND_YET: &str = "not_found_yet";
 
@@ -480,6 +480,16 @@ fn looked(outcome: &str) -> AttemptNote {
     }
 }
 
+/// What an outcome proves about this call. An answer that is not what was asked for proves nothing, and neither
+/// does a refusal of the key itself when an earlier try may have been carried out.
+fn believed(call: &ClaimedCall, subject: &Subject, outcome: &Outcome) -> CallResult {
+    match (&outcome.result, subject) {
+        (CallResult::Succeeded(observed), Subject::Payment(payment)) => {
+            let done = match (observed.as_ref(), call.kind) {
+                (Observed::Intent(intent), CallKind::Capture) => {
+                    intent.status == ObservedIntentStatus::Captured
+                        && intent.amount == payment.requested
+                }
                 (Observed::Intent(intent), _) => intent.status == ObservedIntentStatus::Canceled,
                 _ => false,
             };

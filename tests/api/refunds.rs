@@ -450,6 +450,43 @@ async fn the_lines_of_a_refund_follow_it_each_time_it_turns() {
     app.finish().await;
 }
 
+/// A refund of 5.00 that the provider made as one of 6.00, and the question that is asked about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_made_in_another_amount_is_booked_and_asked_about() {
+    let mut app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let silent = json!({"on": "refund.create", "do": "status:503", "times": 1});
+    app.fault(silent).await;
+    let body = json!({"amount": "5.00"});
+    let open = refund(&shop, &paid.order, body).await.expect(202);
+    app.heal().await;
+    let told = arrives_late(&app, &shop, &paid.order, open.str("id"), 600).await;
+    let silent = json!({"on": "refund.create", "do": "status:503", "times": "always"});
+    app.fault(silent).await;
+    app.deliver(&told).await.expect(200);
+    app.work().await;
+    assert_eq!(app.verdict(&told).await, "quarantined amount_mismatch");
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["amount_refunded"], "6.00", "{order}");
+    assert_eq!(order["review"], "amount_mismatch", "{order}");
+    // The call is looked up: what was made is not what was asked for.
+    app.advance(25 * 3_600).await;
+    app.work().await;
+    let mut reviews = app.reviews(&paid.order).await;
+    reviews.sort();
+    assert_eq!(
+        reviews,
+        ["amount_mismatch open", "outcome_unknown open"],
+        "asked about"
+    );
+    app.heal().await;
+    let rest = refund(&shop, &paid.order, json!({})).await.expect(201);
+    assert_eq!(rest.str("amount"), "19.00", "what went back is gone");
+    app.expect_open_calls();
+    app.finish().await;
+}
+
 /// What a list does not show may only not be shown yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_counts_as_never_made_only_at_the_second_look() {

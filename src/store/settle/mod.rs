@@ -489,16 +489,23 @@ async fn finish_source(
         Source::Refetch(event) => {
             // The fetched object is the truth, whether it agrees or not: money that disagrees goes to
             // suspense with a question of its own. Without money the first question stays open.
+            // A refund of another amount than was asked for is booked, and nothing else asks why.
             let agrees = disagreement(books, found, &command.observed).is_none();
             let money = command
                 .observed
                 .iter()
                 .any(|object| object.intent_id().is_some());
-            let verdict = if agrees || money {
-                books.unflag(event);
+            let of_refunds = command.observed.iter().find_map(|object| match object {
+                Observed::Refund(_) => disagreement(books, found, std::slice::from_ref(object)),
+                _ => None,
+            });
+            books.unflag(event);
+            let verdict = if of_refunds.is_none() && (agrees || money) {
                 inbox::Verdict::applied(tx)
             } else {
-                inbox::Verdict::quarantined("amount_mismatch")
+                let reason = of_refunds.unwrap_or("amount_mismatch");
+                books.flag(reason, found.session);
+                inbox::Verdict::quarantined(reason)
             };
             inbox::decide(tx, event, Some(found), &verdict).await
         }
