@@ -32,6 +32,8 @@ pub struct Model {
     pub failure_reason: Option<String>,
     /// Who wanted it: a request, a policy, or somebody at the provider.
     pub origin: String,
+    /// Whether somebody asked for it while its payment was the order's.
+    pub payment_belonged: bool,
     /// The request.
     pub request_id: Option<String>,
     /// Who caused it.

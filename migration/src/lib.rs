@@ -14,6 +14,7 @@ mod m20261122_000005_ledger_and_events;
 mod m20261122_000006_order_terms;
 mod m20261122_000007_refunds;
 mod m20261122_000008_given_up_events;
+mod m20261122_000009_refunds_of_suspense;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_order_terms::Migration),
             Box::new(m20261122_000007_refunds::Migration),
             Box::new(m20261122_000008_given_up_events::Migration),
+            Box::new(m20261122_000009_refunds_of_suspense::Migration),
         ]
     }
 }

@@ -77,6 +77,27 @@ pub fn may_resend(created_at: Timestamp, now: Timestamp) -> bool {
     now.since(created_at) < RESEND_LIMIT_MS
 }
 
+/// How long after the last moment at which it may have been sent a call that moves money is left alone, in
+/// milliseconds: a request may still be on its way, and what it did may not be shown yet.
+const SETTLING_MS: i64 = HOUR_MS;
+
+/// How long after a look that did not find a refund the second one is taken, in milliseconds.
+pub const SECOND_LOOK_MS: i64 = HOUR_MS;
+
+/// How long to wait before it is looked up whether a call was carried out, in milliseconds; none once that is
+/// time. What is believed of a session is put right by its marks, so nobody waits for that.
+#[must_use]
+pub fn settling_wait_ms(kind: CallKind, created_at: Timestamp, now: Timestamp) -> Option<i64> {
+    let look_from = RESEND_LIMIT_MS.saturating_add(SETTLING_MS);
+    let wait = look_from.saturating_sub(now.since(created_at));
+    match kind {
+        CallKind::SessionCreate | CallKind::SessionExpire => None,
+        CallKind::Capture | CallKind::Void | CallKind::Refund => {
+            Some(wait).filter(|wait| *wait > 0)
+        }
+    }
+}
+
 /// How long to wait before a call without an outcome is taken up again, in milliseconds, `age_ms` after it was
 /// written and after `tries` tries: never past the moment from which it is looked up instead.
 #[must_use]

@@ -8,7 +8,8 @@ use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
 use crate::domain::call::{
-    CallKind, CallStatus, execution_window, look_up_wait_ms, may_resend, resend_wait_ms,
+    CallKind, CallStatus, SECOND_LOOK_MS, execution_window, look_up_wait_ms, may_resend,
+    resend_wait_ms, settling_wait_ms,
 };
 use crate::domain::checkout::{Wanted, disagreement};
 use crate::domain::ids::{OrderId, PaymentId};
@@ -72,8 +73,13 @@ impl Services {
     /// The store's. The call is then still claimed, and due again when its lease ends.
     pub async fn perform(&self, call: ClaimedCall) -> Result<Performed, ServiceError> {
         let subject = self.subject_of(&call).await?;
-        let settled = if may_resend(call.created_at, self.clock.now()) {
+        let now = self.clock.now();
+        let settled = if may_resend(call.created_at, now) {
             self.send_and_settle(call, &subject).await
+        } else if let Some(wait) = settling_wait_ms(call.kind, call.created_at, now) {
+            let note = looked("not_looked_up");
+            let kept = self.store.call_unknown(&call, wait, &note).await;
+            kept.map(|()| Performed::Unknown)
         } else {
             self.look_up(call, &subject).await
         };
@@ -192,12 +198,7 @@ impl Services {
     /// The key may have been forgotten by now, and sending again could do it twice: the object itself says
     /// whether it was done.
     async fn look_up(&self, call: ClaimedCall, subject: &Subject) -> Result<Performed, StoreError> {
-        let note = |outcome: &str| AttemptNote {
-            duration_ms: 0,
-            http_status: None,
-            outcome: outcome.to_owned(),
-            provider_request_id: None,
-        };
+        let note = looked;
         let found = match subject {
             Subject::Session(session) => match call.kind {
                 CallKind::SessionExpire => self.look_at_session(session).await,
@@ -210,6 +211,15 @@ impl Services {
             Ok(Some(observed)) => {
                 self.succeeded(call, note("found_done"), subject, observed)
                     .await
+            }
+            // A list may be older than what it lists, and a refund believed to be missing is asked for again.
+            Ok(None)
+                if call.kind == CallKind::Refund
+                    && !self.store.call_noted(call.id, NOT_FOUND_YET).await? =>
+            {
+                let note = note(NOT_FOUND_YET);
+                let kept = self.store.call_unknown(&call, SECOND_LOOK_MS, &note).await;
+                kept.map(|()| Performed::Unknown)
             }
             Ok(None) => {
                 let decline = Decline {
@@ -337,7 +347,17 @@ impl Services {
             marks.deployment.as_deref() == Some(self.deployment.as_str())
                 && marks.refund.as_deref() == Some(ours.as_str())
         });
-        Ok(found.map(|observed| vec![observed]))
+        let agrees = |observed: &Observed| match observed {
+            Observed::Refund(made) => made.amount == refund.public.amount,
+            _ => false,
+        };
+        match found {
+            // Polling books what it shows; that it is not what was asked for is for people.
+            Some(observed) if !agrees(&observed) => {
+                Err(FetchError::Unavailable(Ambiguity::BadAnswer))
+            }
+            found => Ok(found.map(|observed| vec![observed])),
+        }
     }
 
     /// Gives up a creation that has been unknown for long, for somebody who wants a session now: nobody has its
@@ -350,13 +370,10 @@ impl Services {
             return Ok(());
         };
         let subject = self.subject_of(&call).await?;
-        let note = AttemptNote {
-            duration_ms: 0,
-            http_status: None,
-            outcome: "abandoned".to_owned(),
-            provider_request_id: None,
-        };
-        match self.declined(call, note, &subject, &abandoned()).await {
+        match self
+            .declined(call, looked("abandoned"), &subject, &abandoned())
+            .await
+        {
             Ok(_) | Err(StoreError::LeaseLost) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -447,6 +464,19 @@ impl Services {
                 "could not ask about `{id}`; the polling loop will"
             );
         }
+    }
+}
+
+/// What is noted of a first look that did not find a refund.
+const NOT_FOUND_YET: &str = "not_found_yet";
+
+/// The note of a question that took the place of a try.
+fn looked(outcome: &str) -> AttemptNote {
+    AttemptNote {
+        duration_ms: 0,
+        http_status: None,
+        outcome: outcome.to_owned(),
+        provider_request_id: None,
     }
 }
 

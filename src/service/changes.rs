@@ -15,6 +15,7 @@ use super::idempotency::{replay, same_request};
 use super::{Answer, Caller, Refusal, ServiceError, Services};
 use crate::domain::call::{CallKind, CallStatus};
 use crate::domain::payment::PaymentWord;
+use crate::domain::refund::RefundStatus;
 use crate::store::calls::ClaimedCall;
 use crate::store::failpoint::Step;
 use crate::store::idempotency::{KeyClaim, KnownKey, StoredAnswer};
@@ -168,7 +169,9 @@ impl Services {
                 body: body_of(&refund),
                 location: format!("/v1/refunds/{id}"),
                 shows: refund.provider_refund_id.is_some(),
-                refusal: declined.then_some((Refusal::ProviderRejected, detail)),
+                // The call may have ended before the provider told that the refund was made all the same.
+                refusal: (declined && refund.status == RefundStatus::Failed)
+                    .then_some((Refusal::ProviderRejected, detail)),
             });
         }
         let id = change.subject.parse().map_err(bad_id)?;

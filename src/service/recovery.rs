@@ -287,7 +287,7 @@ impl Services {
     }
 
     /// What an event was about: the object itself, or a payment with all its refunds.
-    async fn fetch_all(
+    pub(super) async fn fetch_all(
         &self,
         event: &ClaimedEvent,
         reference: &Reference,

@@ -152,6 +152,7 @@ impl Begin<'_> {
             amount,
             reason: self.wanted.reason,
             origin: RefundOrigin::Request,
+            payment_belonged: payment.belongs,
             trace: self.caller.trace(),
         };
         if !shop.insert_refund(&new, &lines).await? {

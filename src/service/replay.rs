@@ -237,11 +237,11 @@ impl Services {
                 Ok(None) => return Said::Failed("it names no object to fetch".to_owned()),
                 Err(error) => return Said::Failed(chain(&error)),
             };
-            return match self.fetch_counted(&reference).await {
+            return match self.fetch_all(event, &reference).await {
                 Ok(observed) => {
                     let source = Source::Refetch(event.clone());
                     let mut command = self.settle_command(source, Trace::system());
-                    command.observed.push(observed);
+                    command.observed = observed;
                     Said::Command(Box::new(command))
                 }
                 Err(error) => Said::Failed(chain(&error)),

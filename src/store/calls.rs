@@ -378,6 +378,19 @@ impl Store {
         .await
     }
 
+    /// Whether a try of a call ended with this word.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn call_noted(&self, call: CallId, outcome: &str) -> Result<bool, StoreError> {
+        let noted = provider_attempt::Entity::find()
+            .filter(provider_attempt::Column::ProviderCallId.eq(call.to_string()))
+            .filter(provider_attempt::Column::Outcome.eq(outcome))
+            .one(&self.reader)
+            .await?;
+        Ok(noted.is_some())
+    }
+
     /// Claims up to `limit` calls that are due, each for the time of a lease.
     ///
     /// # Errors

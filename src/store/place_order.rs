@@ -451,7 +451,7 @@ fn first_terms(command: &PlaceOrder, total: Money) -> Terms {
         sessions: Vec::new(),
         payments: Vec::new(),
         refunds: Vec::new(),
-        policy_refunds: Vec::new(),
+        suspense_refunds: Vec::new(),
         flags: Vec::new(),
     }
 }

@@ -38,6 +38,8 @@ pub struct NewRefundRow {
     pub reason: Option<RefundReason>,
     /// Who wanted it.
     pub origin: RefundOrigin,
+    /// Whether somebody asked for it while its payment was the order's.
+    pub payment_belonged: bool,
     /// Who caused it.
     pub trace: Trace,
 }
@@ -68,6 +70,8 @@ pub struct RefundablePayment {
     pub left: Money,
     /// What an undecided or lost dispute has taken.
     pub disputed: Money,
+    /// Whether its captured money is the order's.
+    pub belongs: bool,
 }
 
 /// Builds the public refund from its rows.
@@ -129,6 +133,7 @@ pub(super) async fn insert(tx: &Tx, new: &NewRefundRow) -> Result<row::Model, St
         status: "pending".to_owned(),
         failure_reason: None,
         origin: new.origin.to_string(),
+        payment_belonged: new.payment_belonged,
         request_id: new.trace.request_id.clone(),
         actor: new.trace.actor.clone(),
         created_at: now,
@@ -199,6 +204,7 @@ impl ShopTx {
                     captured: money(row.captured_minor, &row.currency)?,
                     left: money(left, &row.currency)?,
                     disputed: money(disputed, &row.currency)?,
+                    belongs: row.belongs,
                 })
             })
             .collect()

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::actor::fresh_key;
-use crate::harness::{Actor, Answer, TestApp};
+use crate::harness::{Actor, Answer, Payable, TestApp};
 
 fn path_of(order: &str) -> String {
     format!("/v1/orders/{order}/refunds")
@@ -271,6 +271,8 @@ async fn an_unknown_outcome_is_never_called_failed_and_never_done_twice() {
             assert!([201, 202].contains(&known.status), "{}", known.text);
             app.advance(24 * 3_600).await;
             app.work().await;
+            app.advance(3_600).await;
+            app.work().await;
         } else {
             assert_eq!(known.expect(201).str("status"), "succeeded", "{behaviour}");
         }
@@ -352,6 +354,238 @@ async fn a_declined_refund_is_released_and_asked_about() {
     let rest = refund(&shop, &paid.order, json!({})).await.expect(201);
     assert_eq!(rest.str("amount"), "5.00");
     assert_eq!(shop.order(&paid.order).await["review"], Value::Null);
+    app.finish().await;
+}
+
+/// Makes a refund at the provider that carries our marks, as a request that arrived late would.
+async fn arrives_late(app: &TestApp, shop: &Actor, order: &str, refund: &str, minor: i64) -> Value {
+    let intent = shop.payment_of(order).await["provider_payment_id"].clone();
+    let form = format!(
+        "payment_intent={}&amount={minor}&metadata[till_deployment]={}&metadata[till_order]={order}\
+         &metadata[till_refund]={refund}",
+        intent.as_str().expect("an id"),
+        app.services.deployment,
+    );
+    let request = app.http.post(format!("{}/v1/refunds", app.simulator_url));
+    let request = request.bearer_auth("sk_test_harness");
+    let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+    let answer = request.body(form).send().await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 200);
+    let mut told = app.provider_events("refund.created").await;
+    told.pop().expect("the provider tells")
+}
+
+/// A refund of one mug whose call was declined, and that the provider made all the same.
+async fn made_after_it_was_declined(app: &TestApp, shop: &Actor) -> (Payable, String, Value) {
+    let (paid, _) = shop.paid(app).await;
+    let line = shop.order(&paid.order).await["line_items"][0]["id"].clone();
+    let body = json!({"line_items": [{"line_item": line, "quantity": 1}]});
+    let lost = json!({"on": "refund.create", "do": "timeout_before", "times": 1});
+    app.fault(lost).await;
+    let key = fresh_key();
+    let open = shop.post_with_key(&path_of(&paid.order), &key, &body).await;
+    let open = open.expect(202);
+    app.heal().await;
+    // Nearly all of the money is gone when it is sent again.
+    let intent = shop.payment_of(&paid.order).await["provider_payment_id"].clone();
+    let act = format!("payment_intents/{}/refund", intent.as_str().expect("an id"));
+    app.simulate(&act, &json!({"amount": 2000})).await;
+    let elsewhere = app.provider_events("refund.created").await.pop();
+    let elsewhere = elsewhere.expect("an event")["data"]["object"]["id"].clone();
+    app.advance(10).await;
+    app.work().await;
+    let path = format!("/v1/refunds/{}", open.str("id"));
+    assert_eq!(shop.get(&path).await.expect(200).str("status"), "failed");
+    let act = format!("refunds/{}/fail", elsewhere.as_str().expect("an id"));
+    app.simulate(&act, &json!({})).await;
+    let failed = app.provider_events("refund.failed").await.pop();
+    app.deliver(&failed.expect("an event")).await.expect(200);
+    let minor = open.str("amount").replace('.', "").parse().expect("cents");
+    let told = arrives_late(app, shop, &paid.order, open.str("id"), minor).await;
+    app.deliver(&told).await.expect(200);
+    assert_eq!(app.verdict(&told).await, "applied");
+    assert_eq!(shop.get(&path).await.expect(200).str("status"), "succeeded");
+    let again = json!({"key": key, "body": body});
+    (
+        paid,
+        told["data"]["object"]["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned(),
+        again,
+    )
+}
+
+/// What counts is what became of the refund, not how its call ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_is_told_of_a_refund_that_went_through_after_its_call_was_declined() {
+    let app = TestApp::impatient().await;
+    let shop = app.merchant().await;
+    let (paid, _, again) = made_after_it_was_declined(&app, &shop).await;
+    let key = again["key"].as_str().expect("a key");
+    let path = path_of(&paid.order);
+    let known = shop.post_with_key(&path, key, &again["body"]).await;
+    assert_eq!(known.expect(201).str("status"), "succeeded");
+    app.finish().await;
+}
+
+/// However often it turns, a line is refunded as often as refunds hold it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_of_a_refund_follow_it_each_time_it_turns() {
+    const HELD: &str = "SELECT CAST(SUM(refunded_quantity) AS BIGINT) FROM line_item";
+    let app = TestApp::impatient().await;
+    let shop = app.merchant().await;
+    let (paid, made, _) = made_after_it_was_declined(&app, &shop).await;
+    assert_eq!(app.count(HELD).await, 1);
+    app.simulate(&format!("refunds/{made}/fail"), &json!({}))
+        .await;
+    let failed = app.provider_events("refund.failed").await.pop();
+    let failed = failed.expect("an event");
+    assert_eq!(failed["data"]["object"]["id"], made.as_str());
+    app.deliver(&failed).await.expect(200);
+    assert_eq!(app.verdict(&failed).await, "applied");
+    assert_eq!(app.count(HELD).await, 0);
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["payment_status"], "paid", "{order}");
+    app.finish().await;
+}
+
+/// A refund of 5.00 that the provider made as one of 6.00, and the question that is asked about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_made_in_another_amount_is_booked_and_asked_about() {
+    let mut app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let silent = json!({"on": "refund.create", "do": "status:503", "times": 1});
+    app.fault(silent).await;
+    let body = json!({"amount": "5.00"});
+    let open = refund(&shop, &paid.order, body).await.expect(202);
+    app.heal().await;
+    let told = arrives_late(&app, &shop, &paid.order, open.str("id"), 600).await;
+    let silent = json!({"on": "refund.create", "do": "status:503", "times": "always"});
+    app.fault(silent).await;
+    app.deliver(&told).await.expect(200);
+    app.work().await;
+    assert_eq!(app.verdict(&told).await, "quarantined amount_mismatch");
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["amount_refunded"], "6.00", "{order}");
+    assert_eq!(order["review"], "amount_mismatch", "{order}");
+    // The call is looked up: what was made is not what was asked for.
+    app.advance(25 * 3_600).await;
+    app.work().await;
+    let mut reviews = app.reviews(&paid.order).await;
+    reviews.sort();
+    assert_eq!(
+        reviews,
+        ["amount_mismatch open", "outcome_unknown open"],
+        "asked about"
+    );
+    app.heal().await;
+    let rest = refund(&shop, &paid.order, json!({})).await.expect(201);
+    assert_eq!(rest.str("amount"), "19.00", "what went back is gone");
+    app.expect_open_calls();
+    app.finish().await;
+}
+
+/// What a list does not show may only not be shown yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_counts_as_never_made_only_at_the_second_look() {
+    const TRIES: &str = "SELECT outcome FROM provider_attempt a JOIN provider_call c \
+                         ON c.id = a.provider_call_id WHERE c.kind = 'refund_create' ORDER BY a.number";
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let silent = json!({"on": "refund.create", "do": "status:503", "times": "always"});
+    app.fault(silent).await;
+    let body = json!({"amount": "5.00"});
+    refund(&shop, &paid.order, body).await.expect(202);
+    let mut looks = Vec::new();
+    for (seconds, status, last) in [
+        (23 * 3_600 + 60, "pending", "not_looked_up"),
+        (3_600, "pending", "not_found_yet"),
+        (1_800, "pending", "not_found_yet"),
+        (1_860, "failed", "found_not_done"),
+    ] {
+        app.advance(seconds).await;
+        app.work().await;
+        let refund = shop.refunds_of(&paid.order).await.remove(0);
+        looks.push((refund["status"].clone(), status));
+        let tries = app.texts(TRIES).await;
+        assert_eq!(tries.last().map(String::as_str), Some(last), "{tries:?}");
+    }
+    for (seen, expected) in looks {
+        assert_eq!(seen, expected);
+    }
+    app.finish().await;
+}
+
+/// An order that was paid twice: with the payment that is the order's, and the one that is not.
+async fn paid_twice(app: &TestApp, shop: &Actor) -> (Payable, Value, Value) {
+    let old = shop.payable().await;
+    app.at_session(&old, "expire", json!({})).await;
+    let refresh = format!("/v1/checkout_sessions/{}?refresh=true", old.session);
+    shop.get(&refresh).await.expect(200);
+    let second = shop.check_out(&old.order).await.expect(201);
+    let new = Payable {
+        session: second.str("id").to_owned(),
+        at_provider: second.str("provider_session_id").to_owned(),
+        ..old.clone()
+    };
+    app.pay(&new).await;
+    // The old tab was paid after all; the money of another order's session stands for it.
+    let twin = shop.payable().await;
+    app.pay(&twin).await;
+    let mut first = app.provider_event("payment_intent.succeeded", &twin).await;
+    first["data"]["object"]["metadata"]["till_session"] = json!(old.session);
+    first["data"]["object"]["metadata"]["till_order"] = json!(old.order);
+    app.deliver(&first).await.expect(200);
+    let kept = shop.payment_of(&old.order).await;
+    let event = app.provider_event("payment_intent.succeeded", &new).await;
+    app.deliver(&event).await.expect(200);
+    let duplicate = shop.payment_of(&old.order).await;
+    let order = shop.order(&old.order).await;
+    assert_eq!(order["payment_status"], "paid", "{order}");
+    assert_eq!(order["review"], "duplicate_payment", "{order}");
+    assert_ne!(kept["id"], duplicate["id"]);
+    (new, kept, duplicate)
+}
+
+/// Whoever gives the duplicate back by hand did not take it for the order's money.
+#[tokio::test(flavor = "multi_thread")]
+async fn giving_back_a_duplicate_by_hand_leaves_the_payment_that_was_kept() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, kept, duplicate) = paid_twice(&app, &shop).await;
+    // Some of it was given back at the provider, so the policy, which wants to give back all, is refused.
+    let intent = duplicate["provider_payment_id"].as_str().expect("an id");
+    let act = format!("payment_intents/{intent}/refund");
+    app.simulate(&act, &json!({"amount": 1000})).await;
+    app.work().await;
+    let refused = shop.refunds_of(&paid.order).await;
+    let failed = |refund: &&Value| refund["status"] == "failed";
+    assert_eq!(refused.iter().filter(failed).count(), 1, "{refused:?}");
+    let body = json!({"payment_id": duplicate["id"]});
+    let made = refund(&shop, &paid.order, body).await.expect(201);
+    assert_eq!(made.str("status"), "succeeded");
+    app.work().await;
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["status"], "open", "{order}");
+    assert_eq!(order["payment_status"], "paid", "{order}");
+    assert_eq!(order["amount_refunded"], "0.00", "{order}");
+    assert_eq!(order["review"], Value::Null, "{order}");
+    let refunds = shop.refunds_of(&paid.order).await;
+    assert_eq!(refunds.len(), 3, "{refunds:?}");
+    let kept_path = format!("/v1/payments/{}", kept["id"].as_str().expect("an id"));
+    let kept = shop.get(&kept_path).await.expect(200);
+    assert_eq!(kept.str("amount_refunded"), "0.00");
+    assert_eq!(
+        app.balances(&paid.order).await,
+        [
+            "provider_clearing EUR 2500",
+            "sales EUR -2500",
+            "suspense EUR 0"
+        ]
+    );
     app.finish().await;
 }
 

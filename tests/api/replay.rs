@@ -249,6 +249,32 @@ async fn a_question_is_still_asked_when_its_event_is_given_up_and_a_replay_answe
     app.finish().await;
 }
 
+/// The question about a refund is answered by the refund, not by the session it goes back through.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_asks_about_the_refund_that_was_not_believed() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (payable, _) = shop.paid(&app).await;
+    app.fault(json!({"on": "refund.create", "do": "reset_mid_response"}))
+        .await;
+    let path = format!("/v1/orders/{}/refunds", payable.order);
+    let body = json!({"amount": "5.00"});
+    shop.post(&path, &body).await.expect(202);
+    let mut told = app.provider_events("refund.created").await;
+    let mut told = told.pop().expect("the provider tells");
+    told["data"]["object"]["amount"] = json!(501);
+    app.deliver(&told).await.expect(200);
+    assert_eq!(app.verdict(&told).await, "quarantined amount_mismatch");
+    let replayed = replay(&app, &told, false).await;
+    assert_eq!(replayed.outcome, ReplayOutcome::Applied, "{replayed:?}");
+    let order = shop.order(&payable.order).await;
+    assert_eq!(order["amount_refunded"], "5.00", "{order}");
+    assert_eq!(order["review"], Value::Null);
+    app.advance(10).await;
+    app.work().await;
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_somebody_works_on_is_left_to_them() {
     let app = TestApp::quiet().await;

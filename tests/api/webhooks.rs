@@ -810,6 +810,42 @@ async fn money_from_two_sessions_of_one_order_is_a_duplicate_and_kept_apart() {
     app.finish().await;
 }
 
+/// What was captured counts for ever once it is believed: a webhook alone cannot say that it is not what was asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_lies_about_what_was_captured_is_looked_into() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    for (manual, lie) in [(false, 2_501), (false, 2_499), (false, 0), (true, 2_501)] {
+        let (payable, told) = if manual {
+            let (payable, payment) = shop.reserved(&app).await;
+            let path = format!("/v1/payments/{payment}/capture");
+            app.fault(json!({"on": "payment_intent.capture", "do": "reset_mid_response"}))
+                .await;
+            shop.post(&path, &json!({})).await.expect(202);
+            let told = app.provider_event("payment_intent.succeeded", &payable);
+            (payable.clone(), told.await)
+        } else {
+            let payable = shop.payable().await;
+            app.pay(&payable).await;
+            let told = app.provider_event("payment_intent.succeeded", &payable);
+            (payable.clone(), told.await)
+        };
+        let mut lying = told;
+        lying["data"]["object"]["amount_received"] = json!(lie);
+        app.deliver(&lying).await.expect(200);
+        let verdict = app.verdict(&lying).await;
+        assert_eq!(verdict, "quarantined amount_mismatch", "{lie}");
+        app.advance(10).await;
+        app.work().await;
+        assert_eq!(app.verdict(&lying).await, "applied", "{lie}");
+        let order = shop.order(&payable.order).await;
+        assert_eq!(order["amount_paid"], "25.00", "{lie} {order}");
+        assert_eq!(order["payment_status"], "paid", "{lie} {order}");
+        assert_eq!(order["review"], Value::Null, "{lie} {order}");
+    }
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_database_nothing_is_acknowledged() {
     let app = TestApp::quiet().await;

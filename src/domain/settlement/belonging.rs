@@ -5,8 +5,9 @@
 //! a policy decide. A cancelled or expired order has a total of nothing, unless staff accepted a payment.
 //!
 //! Where not all of them fit, those a decision names come first, by the age of their sessions. Of the others as
-//! much as can be belongs, and of two choices of one sum the one with the older session. Last come those a policy
-//! gives back: it did so because they were nobody's, and they must not push out what was kept instead.
+//! much as can be belongs, and of two choices of one sum the one with the older session. Last come those that a
+//! policy or people give back out of suspense: they do so because the money is nobody's, and it must not push out
+//! what was kept instead.
 //!
 //! *As much as can be* is what keeps a paid order paid. Captures can arrive in any order and all orders must end in
 //! one state, so a late capture through an older session may take the place of money that had belonged: after a
@@ -27,7 +28,7 @@ use crate::domain::money::Money;
 pub(super) fn mark(terms: &Terms, facts: &[Fact], closed: bool, payments: &mut [PaymentState]) {
     let accepted = accepted(facts);
     let wanted_refund = wanted_by_refund(terms, facts);
-    let given_back = given_back_by_policy(terms, facts);
+    let given_back = given_back_from_suspense(terms, facts);
     let mut order: Vec<usize> = (0..payments.len()).collect();
     let rank = |at: &usize| {
         let payment = terms.payments.get(*at);
@@ -123,14 +124,14 @@ fn accepted(facts: &[Fact]) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Intents refunded through our API on somebody's wish: they took the payment for the order's.
+/// Intents refunded through our API while they were the order's: whoever wished it took them for that.
 fn wanted_by_refund<'a>(terms: &Terms, facts: &'a [Fact]) -> BTreeSet<&'a str> {
-    refunded(facts, |refund| !terms.policy_refunds.contains(&refund))
+    refunded(facts, |refund| !terms.suspense_refunds.contains(&refund))
 }
 
-/// Intents a policy gives back: they were nobody's.
-fn given_back_by_policy<'a>(terms: &Terms, facts: &'a [Fact]) -> BTreeSet<&'a str> {
-    refunded(facts, |refund| terms.policy_refunds.contains(&refund))
+/// Intents given back while they were nobody's.
+fn given_back_from_suspense<'a>(terms: &Terms, facts: &'a [Fact]) -> BTreeSet<&'a str> {
+    refunded(facts, |refund| terms.suspense_refunds.contains(&refund))
 }
 
 /// Intents with facts about chosen refunds of ours.

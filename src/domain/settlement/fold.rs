@@ -239,13 +239,18 @@ fn refund_state(refund: &RefundTerms, facts: &[Fact]) -> RefundState {
     };
     let code = about.iter().filter_map(|fact| fact.said.code.clone()).min();
     let failed = status == RefundStatus::Failed;
+    // More may go back than was asked for: it is gone all the same, and must not be promised again.
+    let amounts = about.iter().filter_map(|fact| fact.said.amount);
+    let amounts = amounts.filter(|said| said.currency() == refund.amount.currency());
+    let said = amounts.map(Money::minor).max();
+    let taken = refund.amount.minor().max(said.unwrap_or(0));
     RefundState {
         id: refund.id,
         payment: refund.payment,
         ours: refund.ours,
         status,
         failure_reason: code.filter(|_| failed),
-        taken_minor: if failed { 0 } else { refund.amount.minor() },
+        taken_minor: if failed { 0 } else { taken },
     }
 }
 

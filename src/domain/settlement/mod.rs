@@ -45,8 +45,9 @@ pub struct Terms {
     pub payments: Vec<PaymentTerms>,
     /// The refunds that have a row, ours and the provider's.
     pub refunds: Vec<RefundTerms>,
-    /// Refunds a policy made by itself: they do not say that people wanted the payment.
-    pub policy_refunds: Vec<RefundId>,
+    /// Refunds of money that was not the order's when they were made, by a policy or by people: they do not say
+    /// that anybody took the payment for the order's.
+    pub suspense_refunds: Vec<RefundId>,
     /// Open questions whose cause is not a fact, such as a webhook that was not believed.
     pub flags: Vec<ReviewKey>,
 }

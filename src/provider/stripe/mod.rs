@@ -100,7 +100,7 @@ impl PaymentProvider for Stripe {
     fn capture(&self, intent: &str, amount: Money) -> Result<CallRequest, NotChargeable> {
         let mut form = Form::default();
         let wire = amounts::to_wire(amount)?;
-        form.add("amount_to_capture", &wire.to_string());
+        form.add(outcome::TO_CAPTURE, &wire.to_string());
         let path = format!("{INTENTS}/{}/capture", path_id(intent));
         Ok(post(path, form.into_bytes()))
     }
@@ -138,6 +138,9 @@ impl PaymentProvider for Stripe {
             .answer
             .map(|answer| outcome::judge(&wanted, answer))
         {
+            Ok(Verdict::Object(object)) if outcome::took_otherwise(&call.body, &object) => {
+                CallResult::Unknown(Ambiguity::BadAnswer)
+            }
             Ok(Verdict::Object(object)) => CallResult::Succeeded(object),
             Ok(Verdict::Refused(decline)) => CallResult::Declined(decline),
             Ok(Verdict::Unknown(why)) | Err(why) => CallResult::Unknown(why),

@@ -6,9 +6,13 @@
 
 use serde::de::DeserializeOwned;
 
+use super::amounts;
 use super::wire::{self, ErrorBody, Failure, Page};
-use crate::domain::observed::Observed;
+use crate::domain::observed::{Observed, ObservedIntentStatus};
 use crate::provider::{Ambiguity, Decline, FetchError};
+
+/// The field of a request that says how much is captured; the only one of such a request.
+pub const TO_CAPTURE: &str = "amount_to_capture";
 
 /// The longest sentence of Stripe's that is kept.
 const MAX_MESSAGE_CHARS: usize = 500;
@@ -50,6 +54,19 @@ pub enum Verdict {
     Refused(Decline),
     /// Nothing is proved.
     Unknown(Ambiguity),
+}
+
+/// Whether an answer shows that another amount was captured than the request asked for.
+#[must_use]
+pub fn took_otherwise(body: &[u8], object: &Observed) -> bool {
+    let field = std::str::from_utf8(body)
+        .unwrap_or_default()
+        .split_once('=');
+    let (Some((TO_CAPTURE, asked)), Observed::Intent(intent)) = (field, object) else {
+        return false;
+    };
+    let taken = amounts::to_wire(intent.captured).map(|wire| wire.to_string());
+    intent.status == ObservedIntentStatus::Captured && taken.ok().as_deref() != Some(asked)
 }
 
 impl Wanted {

@@ -159,6 +159,7 @@ async fn give_back(
         amount,
         reason: None,
         origin: RefundOrigin::Policy,
+        payment_belonged: false,
         trace: Trace::system(),
     };
     // The refund refers to the payment, and reserves from what it is now.

@@ -288,7 +288,7 @@ pub(in crate::store) fn terms(
         sessions: sessions.collect::<Result<_, StoreError>>()?,
         payments: payments.collect::<Result<_, StoreError>>()?,
         refunds: refunds.iter().map(refund_terms).collect::<Result<_, _>>()?,
-        policy_refunds: policy_refunds(refunds)?,
+        suspense_refunds: suspense_refunds(refunds)?,
         flags,
     })
 }
@@ -303,9 +303,8 @@ fn refund_terms(row: &refund::Model) -> Result<RefundTerms, StoreError> {
     })
 }
 
-fn policy_refunds(rows: &[refund::Model]) -> Result<Vec<RefundId>, StoreError> {
-    let policy = RefundOrigin::Policy.as_str();
-    let rows = rows.iter().filter(|row| row.origin == policy);
+fn suspense_refunds(rows: &[refund::Model]) -> Result<Vec<RefundId>, StoreError> {
+    let rows = rows.iter().filter(|row| !row.payment_belonged);
     rows.map(|row| parse("refund.id", &row.id)).collect()
 }
 

@@ -31,9 +31,10 @@ use super::polling::{ClaimedPayment, ClaimedSession};
 use super::{Store, StoreError, Tx};
 use crate::domain::access::Trace;
 use crate::domain::call::{CallKind, CallRequest, CallStatus, inbox_delay_ms};
+use crate::domain::checkout::Capture;
 use crate::domain::ids::{CheckoutSessionId, OrderId, PaymentId, RefundId, ShopId};
 use crate::domain::money::Money;
-use crate::domain::observed::Observed;
+use crate::domain::observed::{Observed, ObservedIntentStatus};
 use crate::domain::settlement::FactDraft;
 use later::Later;
 use load::{Books, Locked};
@@ -488,16 +489,23 @@ async fn finish_source(
         Source::Refetch(event) => {
             // The fetched object is the truth, whether it agrees or not: money that disagrees goes to
             // suspense with a question of its own. Without money the first question stays open.
+            // A refund of another amount than was asked for is booked, and nothing else asks why.
             let agrees = disagreement(books, found, &command.observed).is_none();
             let money = command
                 .observed
                 .iter()
                 .any(|object| object.intent_id().is_some());
-            let verdict = if agrees || money {
-                books.unflag(event);
+            let of_refunds = command.observed.iter().find_map(|object| match object {
+                Observed::Refund(_) => disagreement(books, found, std::slice::from_ref(object)),
+                _ => None,
+            });
+            books.unflag(event);
+            let verdict = if of_refunds.is_none() && (agrees || money) {
                 inbox::Verdict::applied(tx)
             } else {
-                inbox::Verdict::quarantined("amount_mismatch")
+                let reason = of_refunds.unwrap_or("amount_mismatch");
+                books.flag(reason, found.session);
+                inbox::Verdict::quarantined(reason)
             };
             inbox::decide(tx, event, Some(found), &verdict).await
         }
@@ -611,10 +619,25 @@ fn disagreement(books: &Books, found: &Match, observed: &[Observed]) -> Option<&
         };
         if said.currency() != ours.currency() {
             Some("currency_mismatch")
-        } else if said != ours {
+        } else if said != ours || takes_otherwise(object, session.capture) {
             Some("amount_mismatch")
         } else {
             None
         }
+    })
+}
+
+/// Whether more is said to have been taken than was asked for, or less where only a capture by hand takes a part.
+/// What was captured counts for ever once it is a fact.
+fn takes_otherwise(object: &Observed, capture: Capture) -> bool {
+    let intent = match object {
+        Observed::Intent(intent) => Some(intent),
+        Observed::Session(session) => session.intent_object.as_ref(),
+        Observed::Refund(_) | Observed::Dispute(_) | Observed::Lapsed(_) => None,
+    };
+    let taken = intent.filter(|intent| intent.status == ObservedIntentStatus::Captured);
+    taken.is_some_and(|intent| match capture {
+        Capture::Automatic => intent.captured != intent.amount,
+        Capture::Manual => intent.captured.minor() > intent.amount.minor(),
     })
 }

@@ -1,10 +1,13 @@
-//! Refund rows follow the facts: their status, the provider's id of them, and rows for refunds made elsewhere.
+//! Refund rows follow the facts: their status, the provider's id of them, and rows for refunds made elsewhere. What
+//! is refunded of each line is counted again whenever a refund fails or turns out not to have failed.
 
-use entity::{line_item, refund as row, refund_line};
-use sea_orm::sea_query::{Expr, ExprTrait};
+use std::collections::BTreeMap;
+
+use entity::{line_item, refund as row};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::super::refunds::{NewRefundRow, insert};
+use super::super::refunds::{NewRefundRow, insert, lines_of};
 use super::super::{StoreError, Tx};
 use super::apply::Changes;
 use super::later::Later;
@@ -38,6 +41,7 @@ pub(super) async fn follow(
             amount: terms.amount,
             reason: None,
             origin: RefundOrigin::Provider,
+            payment_belonged: false,
             trace: Trace {
                 request_id: command.trace.request_id.clone(),
                 actor: "provider".to_owned(),
@@ -46,6 +50,7 @@ pub(super) async fn follow(
         rows.push(insert(tx, &new).await?);
     }
     let now = tx.clock.now().ms();
+    let mut recount = false;
     for row in &mut rows {
         let state = changes
             .after
@@ -69,17 +74,21 @@ pub(super) async fn follow(
         if wanted == *row {
             continue;
         }
-        let fails = wanted.status == RefundStatus::Failed.as_str() && wanted.status != row.status;
+        recount |= has_failed(&wanted) != has_failed(row);
         *row = row::Model {
             updated_at: now,
             ..wanted
         };
         update(tx, row).await?;
-        if fails {
-            return_lines(tx, &row.id).await?;
-        }
+    }
+    if recount {
+        count_lines(tx, books, &rows).await?;
     }
     Ok(rows)
+}
+
+fn has_failed(row: &row::Model) -> bool {
+    row.status == RefundStatus::Failed.as_str()
 }
 
 async fn update(tx: &Tx, row: &row::Model) -> Result<(), StoreError> {
@@ -100,19 +109,33 @@ async fn update(tx: &Tx, row: &row::Model) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The lines of a refund that failed may be refunded again.
-async fn return_lines(tx: &Tx, refund_id: &str) -> Result<(), StoreError> {
-    let lines = refund_line::Entity::find()
-        .filter(refund_line::Column::RefundId.eq(refund_id))
-        .all(tx.conn())
-        .await?;
-    for line in lines {
+/// The lines of a refund that failed may be refunded again, and those of one that went through after all may not.
+/// They are counted, not added to: a refund may turn either way more than once.
+async fn count_lines(tx: &Tx, books: &Books, rows: &[row::Model]) -> Result<(), StoreError> {
+    let held = rows.iter().filter(|row| !has_failed(row));
+    let held: Vec<String> = held.map(|row| row.id.clone()).collect();
+    let mut pieces: BTreeMap<String, i64> = BTreeMap::new();
+    for line in lines_of(tx.conn(), &held).await? {
+        let sum = pieces.entry(line.line_item_id).or_default();
+        *sum = sum.saturating_add(line.quantity);
+    }
+    for line in &books.lines {
+        let refunded = pieces.get(&line.id).copied().unwrap_or(0);
+        if refunded > line.quantity {
+            // Its pieces were given to another refund while it counted as failed.
+            tracing::warn!(
+                line_item.id = %line.id,
+                "more of line `{}` was refunded than was sold: a refund that had failed went through after all",
+                line.id
+            );
+        }
+        let refunded = refunded.min(line.quantity);
+        if refunded == line.refunded_quantity {
+            continue;
+        }
         line_item::Entity::update_many()
-            .col_expr(
-                line_item::Column::RefundedQuantity,
-                Expr::col(line_item::Column::RefundedQuantity).sub(line.quantity),
-            )
-            .filter(line_item::Column::Id.eq(&line.line_item_id))
+            .col_expr(line_item::Column::RefundedQuantity, Expr::value(refunded))
+            .filter(line_item::Column::Id.eq(&line.id))
             .exec(tx.conn())
             .await?;
     }

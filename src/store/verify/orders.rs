@@ -9,6 +9,7 @@ use super::rows::Bundle;
 use crate::domain::checkout::SessionStatus;
 use crate::domain::event::EventType;
 use crate::domain::payment::word_of;
+use crate::domain::refund::RefundStatus;
 use crate::domain::settlement::{Fact, OrderState, fold};
 use crate::domain::verify::{Check, Report};
 
@@ -259,6 +260,28 @@ fn refunds(bundle: &Bundle, state: &OrderState, report: &mut Report) {
         if row.status != wanted {
             let what = format!("status is {}, the facts say {wanted}", row.status);
             report.found(Check::PaymentState, "refund", &row.id, what);
+        }
+    }
+    refunded_pieces(bundle, report);
+}
+
+/// Of each line as much is refunded as the refunds that did not fail hold of it.
+fn refunded_pieces(bundle: &Bundle, report: &mut Report) {
+    let failed = RefundStatus::Failed.as_str();
+    let held = |id: &String| {
+        let mut rows = bundle.refunds.iter();
+        rows.any(|row| row.id == *id && row.status != failed)
+    };
+    for line in &bundle.lines {
+        let of_it = bundle.refund_lines.iter();
+        let of_it = of_it.filter(|part| part.line_item_id == line.id && held(&part.refund_id));
+        let wanted = sum(of_it.map(|part| part.quantity)).min(line.quantity);
+        if line.refunded_quantity != wanted {
+            let what = format!(
+                "refunded_quantity is {}, its refunds hold {wanted}",
+                line.refunded_quantity
+            );
+            report.found(Check::PaymentState, "line_item", &line.id, what);
         }
     }
 }

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use entity::{
     checkout_session, ledger_transaction, line_item, order, payment, provider_call, provider_event,
-    provider_fact, refund, review,
+    provider_fact, refund, refund_line, review,
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Value,
 };
 
+use super::super::refunds::lines_of;
 use super::super::rows::sql;
 use super::super::settle::{Flagging, doubt_of, flag_of};
 use super::super::{Store, StoreError};
@@ -23,6 +24,7 @@ pub(super) struct Bundle {
     pub sessions: Vec<checkout_session::Model>,
     pub payments: Vec<payment::Model>,
     pub refunds: Vec<refund::Model>,
+    pub refund_lines: Vec<refund_line::Model>,
     pub facts: Vec<provider_fact::Model>,
     pub reviews: Vec<review::Model>,
     /// The questions raised by events that were not believed, and by calls nobody knows the outcome of.
@@ -104,6 +106,7 @@ async fn read(
         .all(moment)
         .await?;
     let mut reviews = group(reviews, |row| row.order_id.clone().unwrap_or_default());
+    let mut refund_lines = refund_lines(moment, &refunds).await?;
     let mut flags = flags(moment, &ids).await?;
     let mut entries = entries(store, moment, &ids).await?;
     let mut events = events(store, moment, &ids).await?;
@@ -114,6 +117,7 @@ async fn read(
             sessions: sessions.remove(&id).unwrap_or_default(),
             payments: payments.remove(&id).unwrap_or_default(),
             refunds: refunds.remove(&id).unwrap_or_default(),
+            refund_lines: refund_lines.remove(&id).unwrap_or_default(),
             facts: facts.remove(&id).unwrap_or_default(),
             reviews: reviews.remove(&id).unwrap_or_default(),
             flags: flags.remove(&id).unwrap_or_default(),
@@ -132,6 +136,22 @@ fn group<T>(rows: Vec<T>, of: impl Fn(&T) -> String) -> HashMap<String, Vec<T>> 
         groups.entry(of(&row)).or_default().push(row);
     }
     groups
+}
+
+/// The lines of an order's refunds, by order.
+async fn refund_lines(
+    moment: &DatabaseTransaction,
+    refunds: &HashMap<String, Vec<refund::Model>>,
+) -> Result<HashMap<String, Vec<refund_line::Model>>, StoreError> {
+    let rows = refunds.values().flatten();
+    let orders: HashMap<String, String> = rows
+        .map(|row| (row.id.clone(), row.order_id.clone()))
+        .collect();
+    let ids: Vec<String> = orders.keys().cloned().collect();
+    let lines = lines_of(moment, &ids).await?;
+    Ok(group(lines, |line| {
+        orders.get(&line.refund_id).cloned().unwrap_or_default()
+    }))
 }
 
 async fn flags(

@@ -166,7 +166,7 @@ pub fn order_of(total: i64, sessions: &[(i64, Capture)]) -> Terms {
         payments: payments.collect(),
         sessions,
         refunds: Vec::new(),
-        policy_refunds: (0..8)
+        suspense_refunds: (0..8)
             .map(|payment| refund_id(payment, BY_POLICY))
             .collect(),
         flags: Vec::new(),

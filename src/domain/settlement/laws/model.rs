@@ -184,7 +184,7 @@ pub fn expected(terms: &Terms, facts: &[Fact]) -> Expected {
         .iter()
         .map(|refund| match refund_status(refund, facts) {
             RefundStatus::Failed => (RefundStatus::Failed, 0),
-            status => (status, refund.amount.minor()),
+            status => (status, most_of(refund, facts)),
         })
         .collect();
     Expected {
@@ -198,6 +198,30 @@ pub fn expected(terms: &Terms, facts: &[Fact]) -> Expected {
         status,
         counts_as_paid: free || (captured >= total && refunded + lost < captured),
     }
+}
+
+/// The largest amount that was asked for or said of a refund.
+fn most_of(refund: &RefundTerms, facts: &[Fact]) -> i64 {
+    let mut most = refund.amount.minor();
+    for fact in facts {
+        let named = fact.said.refund == Some(refund.id)
+            || Some(&fact.said.object) == refund.object.as_ref();
+        let about = matches!(
+            fact.said.kind,
+            FactKind::RefundPending
+                | FactKind::RefundSucceeded
+                | FactKind::RefundFailed
+                | FactKind::RefundCancelled
+        );
+        if let Some(amount) = fact.said.amount
+            && named
+            && about
+            && amount.currency() == refund.amount.currency()
+        {
+            most = most.max(amount.minor());
+        }
+    }
+    most
 }
 
 /// The provider's last word on a refund; ours where it said none.
@@ -271,7 +295,7 @@ fn belonging(
     accepted: &BTreeSet<String>,
     abouts: &[About],
 ) -> BTreeSet<String> {
-    let given_back = |intent: &str, by_policy: bool| {
+    let given_back = |intent: &str, from_suspense: bool| {
         facts.iter().any(|fact| {
             let refund = matches!(
                 fact.said.kind,
@@ -283,7 +307,7 @@ fn belonging(
             let wanted = fact
                 .said
                 .refund
-                .is_some_and(|id| terms.policy_refunds.contains(&id) == by_policy);
+                .is_some_and(|id| terms.suspense_refunds.contains(&id) == from_suspense);
             refund && wanted && fact.said.intent.as_deref() == Some(intent)
         })
     };

@@ -47,6 +47,24 @@ fn the_promised_object_succeeds() {
 }
 
 #[test]
+fn a_capture_of_another_amount_than_was_asked_for_is_not_what_was_asked_for() {
+    let wanted = Wanted::Intent("pi_1PgafyB7WZ01zgkWSjxsAJo3".to_owned());
+    let captured = |minor: i64| {
+        let shown = json!({"status": "succeeded", "amount": 2000, "amount_received": minor});
+        let shown = with(intent_json(), shown).to_string();
+        match judge(&wanted, answer(200, &shown)) {
+            Verdict::Object(object) => *object,
+            other => panic!("no intent: {other:?}"),
+        }
+    };
+    for (taken, otherwise) in [(2000, true), (701, true), (0, true), (700, false)] {
+        let seen = took_otherwise(b"amount_to_capture=700", &captured(taken));
+        assert_eq!(seen, otherwise, "{taken}");
+    }
+    assert!(!took_otherwise(b"", &captured(701)), "nothing was captured");
+}
+
+#[test]
 fn success_without_the_promised_object_proves_nothing() {
     for body in [
         json!({}),
