@@ -73,7 +73,7 @@ impl Store {
     }
 }
 
-/// What the ledger shows for orders, by payment and account: the order, then the parts of a [`add_balance`].
+/// What the ledger shows for orders, by payment and account: the order, then the parts of a balance.
 pub(super) fn posted(engine: Engine, orders: &Value) -> Wanted {
     let columns = [
         "e.order_id",
