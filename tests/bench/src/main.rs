@@ -127,8 +127,8 @@ async fn measure(options: Measure) -> anyhow::Result<()> {
         effort = Effort {
             rounds: 2,
             time: Duration::from_secs(2),
-            paid: 500,
-            webhooks: 1_500,
+            paid: 300,
+            webhooks: 1_000,
             starts: 3,
             large: options.large,
         };
