@@ -1,0 +1,181 @@
+//! Lists and searches over few and over many orders. The orders are put in by SQL: what the lists and the search
+//! read of them is as the server would have written it.
+
+use std::time::{Duration, Instant};
+
+use crate::http::{Connection, Request, percentiles};
+use crate::rows::{FIRST_NUMBER, Template, id_expression};
+use crate::site::{Engine, Site};
+
+/// How many orders the lists and searches are compared with.
+pub const FEW: i64 = 10_000;
+/// How many rows one transaction inserts.
+const AT_ONCE: i64 = 100_000;
+/// When the first order was placed, in epoch milliseconds: 2026-01-01; each one a second after the other.
+const FIRST_MS: i64 = 1_767_225_600_000;
+
+/// Puts in the orders after number `from`, up to number `to`.
+pub fn fill(site: &Site, template: &Template, from: i64, to: i64) -> anyhow::Result<()> {
+    let mut start = from;
+    while start < to {
+        let end = (start + AT_ONCE).min(to);
+        let mut sql = vec!["BEGIN".to_owned()];
+        sql.extend(inserts(site.engine, template, start, end));
+        sql.push("COMMIT".to_owned());
+        site.run(&sql.join(";\n"))?;
+        start = end;
+    }
+    // PostgreSQL does so by itself after a while.
+    if site.engine == Engine::Postgres {
+        site.run("VACUUM ANALYZE")?;
+    }
+    Ok(())
+}
+
+fn inserts(engine: Engine, template: &Template, from: i64, to: i64) -> Vec<String> {
+    let first = from + 1;
+    let (with, numbers) = match engine {
+        Engine::Sqlite => (
+            format!(
+                "WITH RECURSIVE seq (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM seq WHERE n < {to}) "
+            ),
+            "seq".to_owned(),
+        ),
+        Engine::Postgres => (
+            String::new(),
+            format!("generate_series({first}::bigint, {to}::bigint) AS seq (n)"),
+        ),
+    };
+    let mut sql = Vec::new();
+    let listed = ["\"order\"", "line_item"];
+    let rows = template
+        .inserts
+        .iter()
+        .filter(|row| listed.contains(&row.table));
+    for row in rows {
+        let mut row = row.clone();
+        if row.table == listed[0] {
+            row = row
+                .with("customer_email", EMAIL)
+                .with("customer_name", "'Ada Family' || (n % 1000)")
+                .with("created_at", &format!("{FIRST_MS} + n * 1000"))
+                .with(
+                    "status",
+                    "CASE WHEN n % 1000 = 0 THEN 'cancelled' ELSE 'open' END",
+                )
+                .with(
+                    "payment_status",
+                    "CASE WHEN n % 10 = 0 THEN 'paid' ELSE 'unpaid' END",
+                );
+        }
+        let cells = row.expressions(|cell| cell.expression(engine));
+        sql.push(format!(
+            "{} {with}SELECT {cells} FROM {numbers}",
+            row.head()
+        ));
+    }
+    let id = id_expression("ord_0", engine);
+    let mut terms = vec![
+        id.clone(),
+        format!("CAST({FIRST_NUMBER} + n AS TEXT)"),
+        "'web-' || n".to_owned(),
+        EMAIL.to_owned(),
+        "'customer' || (n / 20)".to_owned(),
+        "'family' || (n % 1000)".to_owned(),
+    ];
+    let common = template.common_terms.iter();
+    terms.extend(common.map(|term| format!("'{}'", term.replace('\'', "''"))));
+    for term in terms {
+        sql.push(format!(
+            "INSERT INTO order_term (shop_id, term, order_id) {with}SELECT '{}', {term}, {id} FROM {numbers}",
+            template.shop
+        ));
+    }
+    sql
+}
+
+/// A customer has twenty orders.
+const EMAIL: &str = "'customer' || (n / 20) || '@example.com'";
+
+/// A request whose time should not depend on how many orders there are.
+#[derive(Debug, Clone, Copy)]
+pub struct Question {
+    /// What it asks.
+    pub name: &'static str,
+    /// Whether it is a search.
+    pub search: bool,
+    query: fn(i64, i64) -> String,
+}
+
+/// Each is asked about some order, out of so many.
+pub const QUESTIONS: [Question; 12] = [
+    list("the newest 20", |_, _| String::new()),
+    list("20 from anywhere on", |n, _| {
+        format!("&starting_after=ord_0{n:025}")
+    }),
+    list("by payment status", |_, _| {
+        "&payment_status=paid".to_owned()
+    }),
+    list("by a rare status", |_, _| "&status=cancelled".to_owned()),
+    list("by e-mail", |n, _| {
+        format!("&email=customer{}@example.com", n / 20)
+    }),
+    list("by reference", |n, _| format!("&reference=web-{n}")),
+    list("placed before", |_, count| {
+        let second = count / 2;
+        let (day, hour) = (1 + second / 86_400, second / 3_600 % 24);
+        format!("&created_before=2026-01-{day:02}T{hour:02}:00:01Z")
+    }),
+    search("a number", |n, _| format!("&q={}", FIRST_NUMBER + n)),
+    search("a customer", |n, _| {
+        format!("&q=customer{}@example.com", n / 20)
+    }),
+    search("a name one in 1,000 has", |n, _| {
+        format!("&q=family{}", 100 + n % 900)
+    }),
+    search("a word of every order", |_, _| "&q=mug".to_owned()),
+    search("a customer and a word", |n, _| {
+        format!("&q=mug+customer{}@example.com", n / 20)
+    }),
+];
+
+const fn list(name: &'static str, query: fn(i64, i64) -> String) -> Question {
+    Question {
+        name,
+        search: false,
+        query,
+    }
+}
+
+const fn search(name: &'static str, query: fn(i64, i64) -> String) -> Question {
+    Question {
+        name,
+        search: true,
+        query,
+    }
+}
+
+/// Asks every question some times; returns the median of each, in milliseconds.
+pub async fn ask(site: &Site, count: i64, tries: i64) -> anyhow::Result<Vec<f64>> {
+    let mut connection = Connection::open(site.port).await?;
+    let authorization = site.authorization();
+    let mut medians = Vec::new();
+    for question in QUESTIONS {
+        let mut taken: Vec<Duration> = Vec::new();
+        let begun = Instant::now();
+        for at in 0..tries {
+            // Spread over all of them, and the same ones each time.
+            let number = 1 + at * 7_919 % count;
+            let query = (question.query)(number, count);
+            let request = Request::get(&format!("/v1/orders?limit=20{query}"), &authorization);
+            let sent = Instant::now();
+            connection.send(&request).await?.expect(200)?;
+            taken.push(sent.elapsed());
+            if begun.elapsed() > Duration::from_secs(20) && taken.len() >= 3 {
+                break;
+            }
+        }
+        medians.push(percentiles(&mut taken).0);
+    }
+    Ok(medians)
+}

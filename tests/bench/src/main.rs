@@ -1,0 +1,439 @@
+//! Measures Till beside what its databases and its web framework do by themselves, in one run on one machine, and
+//! prints ratios with the raw figures. `tests/bench/run` builds everything, makes a PostgreSQL and calls this.
+//!
+//! Each comparison is made in rounds that alternate, on databases that were made for it: what disturbs the machine
+//! for a while disturbs both sides.
+
+mod baseline;
+mod empty;
+mod http;
+mod large;
+mod process;
+mod report;
+mod rows;
+mod shop;
+mod site;
+mod sqlite;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::baseline::Form;
+use crate::http::{Connection, Outcome, Request};
+use crate::process::{Process, cpu_ms, free_port, memory_mib, until_quiet};
+use crate::report::Report;
+use crate::rows::Template;
+use crate::site::{Engine, Postgres, Server, Site, Tools};
+
+/// How many orders are many.
+const MANY: i64 = 1_000_000;
+/// How long background work may take to come to rest.
+const REST: Duration = Duration::from_secs(20);
+
+#[derive(Parser)]
+#[command(about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Wanted,
+}
+
+#[derive(Subcommand)]
+enum Wanted {
+    /// Measures; `tests/bench/run` gives the options
+    Measure(Measure),
+    /// Serves a handler that does nothing
+    Empty {
+        /// Where it listens
+        port: u16,
+    },
+}
+
+#[derive(Args)]
+struct Measure {
+    /// The program `till`
+    #[arg(long)]
+    till: PathBuf,
+    /// An empty folder; databases are made in it
+    #[arg(long)]
+    work: PathBuf,
+    /// A PostgreSQL server's address, with a user who may create databases
+    #[arg(long)]
+    postgres: String,
+    /// Where its programs are
+    #[arg(long)]
+    postgres_bin: PathBuf,
+    /// Its process
+    #[arg(long)]
+    postmaster: u32,
+    /// Two minutes, without the lists over many orders
+    #[arg(long)]
+    quick: bool,
+    /// How many orders the lists and searches go over; figures for the report come of 1,000,000 only
+    #[arg(long)]
+    large: Option<i64>,
+    /// Where the figures are written for programs
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+struct Effort {
+    rounds: usize,
+    time: Duration,
+    paid: usize,
+    webhooks: usize,
+    starts: usize,
+    large: Option<i64>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let mut runtime = match cli.command {
+        // As many threads as the server that it is compared with.
+        Wanted::Empty { .. } => tokio::runtime::Builder::new_multi_thread(),
+        Wanted::Measure(_) => tokio::runtime::Builder::new_current_thread(),
+    };
+    runtime.enable_all().build()?.block_on(async {
+        match cli.command {
+            Wanted::Empty { port } => empty::serve(port).await,
+            Wanted::Measure(options) => measure(options).await,
+        }
+    })
+}
+
+async fn measure(options: Measure) -> anyhow::Result<()> {
+    let tools = Tools {
+        till: options.till,
+        work: options.work,
+        postgres: Postgres {
+            url: options.postgres,
+            bin: options.postgres_bin,
+            postmaster: options.postmaster,
+        },
+    };
+    let mut effort = Effort {
+        rounds: 3,
+        time: Duration::from_secs(5),
+        paid: 2_000,
+        webhooks: 10_000,
+        starts: 7,
+        large: options.large.or(Some(MANY)),
+    };
+    if options.quick {
+        effort = Effort {
+            rounds: 2,
+            time: Duration::from_secs(2),
+            paid: 300,
+            webhooks: 1_000,
+            starts: 3,
+            large: options.large,
+        };
+    }
+    let mut report = Report::default();
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let mut run = Run::begin(&tools, engine, effort, &mut report).await?;
+        let placed = run.creation().await?;
+        run.working(placed).await?;
+        if let Some(many) = effort.large {
+            run.lists(many).await?;
+        }
+    }
+    println!("{}", report.text());
+    if let Some(file) = options.json {
+        std::fs::write(file, format!("{:#}\n", report.json()))?;
+    }
+    Ok(())
+}
+
+/// The measurements on one engine.
+struct Run<'r> {
+    empty: Site,
+    template: Template,
+    effort: Effort,
+    report: &'r mut Report,
+    name: &'static str,
+    _simulator: Process,
+}
+
+impl<'r> Run<'r> {
+    async fn begin(
+        tools: &Tools,
+        engine: Engine,
+        effort: Effort,
+        report: &'r mut Report,
+    ) -> anyhow::Result<Run<'r>> {
+        let name = match engine {
+            Engine::Sqlite => "SQLite",
+            Engine::Postgres => "PostgreSQL",
+        };
+        let (empty, simulator) = Site::make(tools, engine).await?;
+        let template = template(&empty).await?;
+        Ok(Run {
+            empty,
+            template,
+            effort,
+            report,
+            name,
+            _simulator: simulator,
+        })
+    }
+
+    /// Placing orders, beside the same rows put in without a server. Returns how many in a second.
+    async fn creation(&mut self) -> anyhow::Result<f64> {
+        let mut placed = Vec::new();
+        let mut costs = Vec::new();
+        let mut bare: Vec<(String, Vec<f64>)> = Vec::new();
+        for round in 0..self.effort.rounds {
+            for (at, (name, rate)) in self.bare(round)?.into_iter().enumerate() {
+                match bare.get_mut(at) {
+                    Some((_, rates)) => rates.push(rate),
+                    None => bare.push((name, vec![rate])),
+                }
+            }
+            let site = self.empty.copy(&format!("create{round}"))?;
+            let server = site.serve().await?;
+            let before = cpu_ms(&server.roots)?;
+            let outcome = shop::place(&site, self.effort.time, None).await?;
+            let cpu = cpu_ms(&server.roots)? - before;
+            costs.push(cpu / f64::from(u32::try_from(outcome.count)?));
+            self.loaded(&server)?;
+            self.rate("orders placed over HTTP", &outcome);
+            placed.push(outcome.rate);
+            server.process.stop()?;
+            site.remove()?;
+        }
+        let rate = mean(&placed);
+        self.calm(0.8 * rate).await?;
+        let name = self.name;
+        let cost = format!("{:.3} ms", mean(&costs));
+        self.report
+            .raw(format!("{name}: processor time of an order placed"), cost);
+        for (name, rates) in &bare {
+            let shown: Vec<String> = rates.iter().map(|rate| format!("{rate:.0}")).collect();
+            self.report
+                .raw(name.clone(), format!("{} /s", shown.join(", ")));
+        }
+        let best = |form: &str| {
+            let rates = bare.iter().filter(|(name, _)| name.contains(form));
+            rates.map(|(_, rates)| mean(rates)).fold(0.0, f64::max)
+        };
+        match self.empty.engine {
+            Engine::Sqlite => self
+                .report
+                .set("sqlite_create_vs_raw_commit", rate / best("raw")),
+            Engine::Postgres => {
+                let (five, one) = (best("five statements"), best("one statement"));
+                self.report.set("pg_create_vs_pgbench_5", rate / five);
+                self.report.set("pg_create_vs_pgbench_1", rate / one);
+            }
+        }
+        Ok(rate)
+    }
+
+    /// How long orders take at a pace the server can keep.
+    async fn calm(&mut self, pace: f64) -> anyhow::Result<()> {
+        let site = self.empty.copy("calm")?;
+        let server = site.serve().await?;
+        let outcome = shop::place(&site, 2 * self.effort.time, Some(pace)).await?;
+        self.rate("orders placed at 80 % of that pace", &outcome);
+        server.process.stop()?;
+        site.remove()
+    }
+
+    /// The rates without a server, by their names.
+    fn bare(&self, round: usize) -> anyhow::Result<Vec<(String, f64)>> {
+        let mut rates = Vec::new();
+        if self.empty.engine == Engine::Sqlite {
+            let site = self.empty.copy(&format!("raw{round}"))?;
+            let rate = baseline::raw_commits(&site, &self.template, self.effort.time)?;
+            rates.push((
+                "SQLite: raw loop, one commit for each order".to_owned(),
+                rate,
+            ));
+            site.remove()?;
+            return Ok(rates);
+        }
+        for (form, said) in [
+            (Form::Statements, "five statements"),
+            (Form::Single, "one statement"),
+        ] {
+            // It does best with few clients; the better of both is what counts.
+            for clients in [8, shop::CONNECTIONS] {
+                let site = self.empty.copy(&format!("pgbench{round}"))?;
+                let time = self.effort.time;
+                let rate = baseline::pgbench(&site, &self.template, form, clients, time)?;
+                rates.push((
+                    format!("PostgreSQL: pgbench, {said}, {clients} clients"),
+                    rate,
+                ));
+                site.remove()?;
+            }
+        }
+        Ok(rates)
+    }
+
+    /// Paying, webhooks and reads on one database, and how a server starts on it afterwards.
+    async fn working(&mut self, placed: f64) -> anyhow::Result<()> {
+        let site = self.empty.copy("working")?;
+        let server = site.serve().await?;
+        let name = self.name;
+        let paid = shop::pay(&site, &server, self.effort.paid).await?;
+        let said = format!("{:.0} /s, {:.2} ms each", paid.rate, paid.cpu_ms);
+        self.report
+            .raw(format!("{name}: orders from placed to paid"), said);
+        let key = match site.engine {
+            Engine::Sqlite => "paid_order_cpu_ms_sqlite",
+            Engine::Postgres => "paid_order_cpu_ms_pg",
+        };
+        self.report.set(key, paid.cpu_ms);
+        let webhooks = shop::deliver(&site, &server, self.effort.webhooks).await?;
+        self.rate("webhooks taken", &webhooks);
+        self.report.set("webhook_vs_create", webhooks.rate / placed);
+        until_quiet(&server.roots, REST).await?;
+        self.reads(&site).await?;
+        self.loaded(&server)?;
+        server.process.stop()?;
+        self.starts(&site).await?;
+        site.remove()
+    }
+
+    /// Reading orders, in turns with a handler that does nothing.
+    async fn reads(&mut self, site: &Site) -> anyhow::Result<()> {
+        let port = free_port()?;
+        let program = std::env::current_exe()?;
+        let _nothing = Process::start(Command::new(program).args(["empty", &port.to_string()]))?;
+        while Connection::open(port).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (mut reads, mut nothings) = (Vec::new(), Vec::new());
+        for _ in 0..self.effort.rounds {
+            let nothing = shop::read_nothing(port, self.effort.time).await?;
+            self.rate("empty handler", &nothing);
+            nothings.push(nothing.rate);
+            let read = shop::read(site, self.effort.time).await?;
+            self.rate("orders read by id", &read);
+            reads.push(read.rate);
+        }
+        let ratio = mean(&reads) / mean(&nothings);
+        self.report.set("read_vs_empty_handler", ratio);
+        Ok(())
+    }
+
+    /// How long a server takes to start, and its memory when it has nothing to do.
+    async fn starts(&mut self, site: &Site) -> anyhow::Result<()> {
+        let mut starts = Vec::new();
+        for round in 1..=self.effort.starts {
+            let server = site.serve().await?;
+            starts.push(server.start_ms);
+            if round == self.effort.starts {
+                until_quiet(&server.roots, REST).await?;
+                let (idle, _) = memory_mib(server.process.id())?;
+                self.report.raw(
+                    format!("{}: memory when idle", self.name),
+                    format!("{idle:.1} MiB"),
+                );
+                self.report.set("rss_idle_mib", idle);
+            }
+            server.process.stop()?;
+        }
+        starts.sort_by(f64::total_cmp);
+        let median = starts[starts.len() / 2];
+        let shown: Vec<String> = starts.iter().map(|start| format!("{start:.0}")).collect();
+        self.report.raw(
+            format!("{}: start to ready", self.name),
+            format!("{} ms", shown.join(", ")),
+        );
+        self.report.set("start_ms", median);
+        Ok(())
+    }
+
+    /// Lists and searches over few and over many orders.
+    async fn lists(&mut self, many: i64) -> anyhow::Result<()> {
+        let site = self.empty.copy("lists")?;
+        let few = self.asked(&site, 0, large::FEW).await?;
+        let many_taken = self.asked(&site, large::FEW, many).await?;
+        for (question, (few, taken)) in large::QUESTIONS.iter().zip(few.iter().zip(&many_taken)) {
+            let (kind, key) = match question.search {
+                false => ("list", "list_1m_vs_10k"),
+                true => ("search", "search_1m_vs_10k"),
+            };
+            let growth = taken / few;
+            let name = format!("{}: {kind}, {}", self.name, question.name);
+            self.report.raw(
+                name,
+                format!("{few:.2} ms, then {taken:.2} ms with {many} orders: {growth:.2}"),
+            );
+            if many == MANY {
+                self.report.set(key, growth);
+            }
+        }
+        site.remove()
+    }
+
+    async fn asked(&self, site: &Site, from: i64, to: i64) -> anyhow::Result<Vec<f64>> {
+        let begun = Instant::now();
+        large::fill(site, &self.template, from, to)?;
+        eprintln!(
+            "  {}: {to} orders put in after {:.0} s",
+            self.name,
+            begun.elapsed().as_secs_f64()
+        );
+        let server = site.serve().await?;
+        until_quiet(&server.roots, REST).await?;
+        let taken = large::ask(site, to, 50).await?;
+        server.process.stop()?;
+        Ok(taken)
+    }
+
+    fn rate(&mut self, what: &str, outcome: &Outcome) {
+        let said = format!(
+            "{:.0} /s, p50 {:.1} ms, p99 {:.1} ms",
+            outcome.rate, outcome.p50_ms, outcome.p99_ms
+        );
+        self.report.raw(format!("{}: {what}", self.name), said);
+    }
+
+    fn loaded(&mut self, server: &Server) -> anyhow::Result<()> {
+        let (_, most) = memory_mib(server.process.id())?;
+        self.report.set("rss_load_mib", most);
+        self.report.raw(
+            format!("{}: most memory", self.name),
+            format!("{most:.1} MiB"),
+        );
+        Ok(())
+    }
+}
+
+/// One order as the server writes it, once all that follows in the background is written.
+async fn template(empty: &Site) -> anyhow::Result<Template> {
+    let site = empty.copy("template")?;
+    let server = site.serve().await?;
+    let mut connection = Connection::open(site.port).await?;
+    let request = shop::order(&site.authorization(), "template", 0);
+    connection.send(&request).await?.expect(201)?;
+    let search = Request::get("/v1/orders?q=template-0", &site.authorization());
+    let started = Instant::now();
+    while started.elapsed() < REST {
+        let found = connection.send(&search).await?.json(200)?;
+        if found["data"]
+            .as_array()
+            .is_some_and(|orders| !orders.is_empty())
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server.process.stop()?;
+    let template = Template::read(&site)?;
+    site.remove()?;
+    Ok(template)
+}
+
+fn mean(numbers: &[f64]) -> f64 {
+    let count = u32::try_from(numbers.len()).map_or(1.0, f64::from);
+    numbers.iter().sum::<f64>() / count.max(1.0)
+}
