@@ -184,11 +184,17 @@ impl Config {
         }
     }
 
-    /// Checks the database's URL, before anything is made beside it.
+    /// Checks the database's settings, before anything is made beside it.
     ///
     /// # Errors
     /// [`ConfigError::Unsafe`] for what would not last, or is no database Till knows.
     pub fn check_database(&self) -> Result<(), ConfigError> {
+        if self.database.batch == 0 {
+            return Err(ConfigError::Unsafe(
+                "TILL_DATABASE__BATCH must be at least 1, which commits each order alone"
+                    .to_owned(),
+            ));
+        }
         check_url(&self.database.url).map_err(|error| ConfigError::Unsafe(error.to_string()))
     }
 

@@ -52,6 +52,10 @@ pub fn start(settings: &LogSettings) {
     // Tests and embedding programs may have one already.
     drop(started);
     std::panic::set_hook(Box::new(|panic| {
+        if is_closed_output(panic) {
+            // As any program does whose reader has gone, such as `head`.
+            std::process::exit(141);
+        }
         let place = panic
             .location()
             .map(ToString::to_string)
@@ -59,6 +63,14 @@ pub fn start(settings: &LogSettings) {
         // The message may hold what a request held; the place is enough to find it.
         tracing::error!(panic.location = %place, "a task panicked at {place}");
     }));
+}
+
+/// Whether it is the standard library's panic about an output nobody reads any more.
+fn is_closed_output(panic: &std::panic::PanicHookInfo<'_>) -> bool {
+    let text = panic.payload().downcast_ref::<String>();
+    text.is_some_and(|text| {
+        text.starts_with("failed printing to stdout") && text.contains("Broken pipe")
+    })
 }
 
 /// Counts every panic of this process from now on, wherever it is caught.

@@ -52,6 +52,21 @@ async fn every_command_explains_itself() {
     }
 }
 
+/// As in `till key create | head -n 1`: whoever has read enough must not be told of a panic.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_nobody_reads_ends_a_command_quietly() {
+    let sandbox = Sandbox::new().await;
+    for words in [&["key", "create"][..], &["key", "list"], &["openapi"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = sandbox.till(words);
+        let command = command.stdout(writer).stderr(std::process::Stdio::piped());
+        let told = command.output().await.expect("it runs");
+        let errors = String::from_utf8_lossy(&told.stderr);
+        assert!(!errors.contains("panic"), "{words:?}: {errors}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_use_exits_2_and_says_what_is_right() {
     let sandbox = Sandbox::new().await;

@@ -19,6 +19,10 @@ type Case = (
 const CASES: &[Case] = &[
     (&[], &[API_KEY, "--with-simulator", "till demo"]),
     (&[(API_KEY, "")], &[API_KEY]),
+    (
+        &[("TILL_DATABASE__BATCH", "0")],
+        &["TILL_DATABASE__BATCH", "at least 1"],
+    ),
     (&[(API_KEY, "sk_test_a")], &[SECRETS, "whsec_"]),
     (&[(API_KEY, "sk_test_a"), (SECRETS, "[]")], &[SECRETS]),
     (

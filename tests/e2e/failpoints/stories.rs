@@ -515,7 +515,7 @@ impl Way<'_> {
         let first = ask().await.status;
         assert!([201, 202].contains(&first), "{first}");
         let a_day_later = format!(
-            "UPDATE provider_call SET created_at = created_at - 86000000, next_at = 0 \
+            "UPDATE provider_call SET created_at = created_at - 90000000, next_at = 0 \
              WHERE kind = 'refund_create' AND order_id = '{}'",
             self.order
         );
