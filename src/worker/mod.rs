@@ -13,6 +13,12 @@ use tokio_util::sync::CancellationToken;
 use crate::service::error::chain;
 use crate::service::{ServiceError, Services};
 
+/// How long a loop that was woken, and the feed's after each round, collects work for the next one: a round costs the
+/// same for one thing as for many, and under load rounds without a pause would take the database from those who wait
+/// for an answer.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The most steps the search takes in one round.
+const INDEX_STEPS: u32 = 20;
 /// How long the loops rest when nothing is due.
 const REST: Duration = Duration::from_millis(500);
 /// How long a loop rests after the database failed it.
@@ -86,7 +92,15 @@ async fn round(job: Job, services: &Services) -> Result<u64, ServiceError> {
         Job::Expiry => services.expire_orders().await?,
         Job::Feed => {
             let placed = services.place_events().await?;
-            return Ok(placed.saturating_add(services.index_orders().await?));
+            let mut done = placed;
+            // The search takes small steps; it must keep up with the feed all the same.
+            for _ in 0..INDEX_STEPS {
+                match services.index_orders().await? {
+                    0 => break,
+                    indexed => done = done.saturating_add(indexed),
+                }
+            }
+            return Ok(done);
         }
     };
     Ok(u64::try_from(done).unwrap_or(u64::MAX))
@@ -96,6 +110,7 @@ async fn keep_doing(job: Job, services: Arc<Services>, stop: CancellationToken) 
     while !stop.is_cancelled() {
         let rest = match round(job, &services).await {
             Ok(0) => REST,
+            Ok(_) if matches!(job, Job::Feed) => PAUSE,
             Ok(_) => continue,
             Err(error) => {
                 tracing::error!(
@@ -108,7 +123,8 @@ async fn keep_doing(job: Job, services: Arc<Services>, stop: CancellationToken) 
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = services.wake.notified() => {}
+            // Whatever else comes within a moment is done in the same round.
+            () = services.wake.notified() => tokio::time::sleep(PAUSE.min(rest)).await,
             () = tokio::time::sleep(rest) => {}
         }
     }
