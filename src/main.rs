@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// Fewer and cheaper allocations than the system's under many small requests.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     till::cli::run()

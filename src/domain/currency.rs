@@ -179,7 +179,11 @@ const TABLE: &[(&str, u8)] = &[
 
 /// An active ISO 4217 currency.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Currency(&'static str);
+pub struct Currency {
+    code: &'static str,
+    // Kept beside the code: every amount that is read or shown needs it.
+    exponent: u8,
+}
 
 /// The text is not the code of an active currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -196,41 +200,39 @@ impl Currency {
             .binary_search_by(|(known, _)| (*known).cmp(code))
             .ok()
             .and_then(|at| TABLE.get(at))
-            .map(|(known, _)| Currency(known))
+            .map(|&(code, exponent)| Currency { code, exponent })
             .ok_or(UnknownCurrency)
     }
 
     /// The three-letter code.
     #[must_use]
     pub fn code(self) -> &'static str {
-        self.0
+        self.code
     }
 
     /// How many decimal digits an amount has.
     #[must_use]
     pub fn exponent(self) -> u8 {
-        TABLE
-            .binary_search_by(|(known, _)| (*known).cmp(self.0))
-            .ok()
-            .and_then(|at| TABLE.get(at))
-            .map_or(2, |(_, exponent)| *exponent)
+        self.exponent
     }
 
     /// All currencies Till knows, sorted by code.
     pub fn all() -> impl Iterator<Item = Currency> {
-        TABLE.iter().map(|(code, _)| Currency(code))
+        TABLE
+            .iter()
+            .map(|&(code, exponent)| Currency { code, exponent })
     }
 }
 
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(self.code)
     }
 }
 
 impl fmt::Debug for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(self.code)
     }
 }
 
@@ -243,7 +245,7 @@ impl FromStr for Currency {
 
 impl Serialize for Currency {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0)
+        serializer.serialize_str(self.code)
     }
 }
 

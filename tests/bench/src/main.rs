@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::baseline::Form;
 use crate::http::{Connection, Outcome, Request};
@@ -74,20 +74,50 @@ struct Measure {
     /// How many orders the lists and searches go over; figures for the report come of 1,000,000 only
     #[arg(long)]
     large: Option<i64>,
+    /// Only these parts, of all
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Only on this database
+    #[arg(long)]
+    engine: Option<Engine>,
     /// Where the figures are written for programs
     #[arg(long)]
     json: Option<PathBuf>,
 }
 
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Placing orders
+    Create,
+    /// Orders from placed to paid
+    Paid,
+    /// Taking webhooks
+    Webhooks,
+    /// Reading orders
+    Reads,
+    /// Starting, and memory at rest
+    Starts,
+    /// Lists and searches
+    Lists,
+}
+
 /// How much is measured.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Effort {
+    only: Vec<Part>,
     rounds: usize,
     time: Duration,
     paid: usize,
     webhooks: usize,
     starts: usize,
     large: Option<i64>,
+}
+
+impl Effort {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -116,6 +146,7 @@ async fn measure(options: Measure) -> anyhow::Result<()> {
         },
     };
     let mut effort = Effort {
+        only: options.only.clone(),
         rounds: 3,
         time: Duration::from_secs(5),
         paid: 2_000,
@@ -125,6 +156,7 @@ async fn measure(options: Measure) -> anyhow::Result<()> {
     };
     if options.quick {
         effort = Effort {
+            only: options.only,
             rounds: 2,
             time: Duration::from_secs(2),
             paid: 300,
@@ -135,10 +167,16 @@ async fn measure(options: Measure) -> anyhow::Result<()> {
     }
     let mut report = Report::default();
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        let mut run = Run::begin(&tools, engine, effort, &mut report).await?;
-        let placed = run.creation().await?;
+        if options.engine.is_some_and(|only| only != engine) {
+            continue;
+        }
+        let mut run = Run::begin(&tools, engine, effort.clone(), &mut report).await?;
+        let placed = match effort.wants(Part::Create) {
+            true => Some(run.creation().await?),
+            false => None,
+        };
         run.working(placed).await?;
-        if let Some(many) = effort.large {
+        if let Some(many) = effort.large.filter(|_| effort.wants(Part::Lists)) {
             run.lists(many).await?;
         }
     }
@@ -277,28 +315,42 @@ impl<'r> Run<'r> {
     }
 
     /// Paying, webhooks and reads on one database, and how a server starts on it afterwards.
-    async fn working(&mut self, placed: f64) -> anyhow::Result<()> {
+    async fn working(&mut self, placed: Option<f64>) -> anyhow::Result<()> {
         let site = self.empty.copy("working")?;
         let server = site.serve().await?;
-        let name = self.name;
-        let paid = shop::pay(&site, &server, self.effort.paid).await?;
+        if self.effort.wants(Part::Paid) {
+            self.paid(&site, &server).await?;
+        }
+        if self.effort.wants(Part::Webhooks) {
+            let webhooks = shop::deliver(&site, &server, self.effort.webhooks).await?;
+            self.rate("webhooks taken", &webhooks);
+            if let Some(placed) = placed {
+                self.report.set("webhook_vs_create", webhooks.rate / placed);
+            }
+        }
+        if self.effort.wants(Part::Reads) {
+            until_quiet(&server.roots, REST).await?;
+            self.reads(&site).await?;
+        }
+        self.loaded(&server)?;
+        server.process.stop()?;
+        if self.effort.wants(Part::Starts) {
+            self.starts(&site).await?;
+        }
+        site.remove()
+    }
+
+    async fn paid(&mut self, site: &Site, server: &Server) -> anyhow::Result<()> {
+        let paid = shop::pay(site, server, self.effort.paid).await?;
         let said = format!("{:.0} /s, {:.2} ms each", paid.rate, paid.cpu_ms);
-        self.report
-            .raw(format!("{name}: orders from placed to paid"), said);
+        let name = format!("{}: orders from placed to paid", self.name);
+        self.report.raw(name, said);
         let key = match site.engine {
             Engine::Sqlite => "paid_order_cpu_ms_sqlite",
             Engine::Postgres => "paid_order_cpu_ms_pg",
         };
         self.report.set(key, paid.cpu_ms);
-        let webhooks = shop::deliver(&site, &server, self.effort.webhooks).await?;
-        self.rate("webhooks taken", &webhooks);
-        self.report.set("webhook_vs_create", webhooks.rate / placed);
-        until_quiet(&server.roots, REST).await?;
-        self.reads(&site).await?;
-        self.loaded(&server)?;
-        server.process.stop()?;
-        self.starts(&site).await?;
-        site.remove()
+        Ok(())
     }
 
     /// Reading orders, in turns with a handler that does nothing.

@@ -22,7 +22,7 @@ const SECRET_KEYS: &str = r#"["1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]"
 pub type Row = Map<String, Value>;
 
 /// Which database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Engine {
     /// A file.
     Sqlite,
