@@ -61,15 +61,19 @@ impl Clock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
-        Timestamp::from_ms(ms)
-            .plus_ms(self.offset_ms())
-            .plus_ms(self.wrong_ms)
+        Timestamp::from_ms(ms).plus_ms(self.skew_ms())
     }
 
     /// How far this clock has been turned from the system's, in milliseconds.
     #[must_use]
     pub fn offset_ms(&self) -> i64 {
         self.offset_ms.load(Ordering::Relaxed)
+    }
+
+    /// How far this clock differs from the machine's, in milliseconds.
+    #[must_use]
+    pub fn skew_ms(&self) -> i64 {
+        self.offset_ms().saturating_add(self.wrong_ms)
     }
 
     /// Turns the clock forward by `ms` milliseconds, for every clone.

@@ -18,6 +18,8 @@ pub struct Model {
     pub next_number: i64,
     /// Event position.
     pub event_position: i64,
+    /// How often its catalogue was changed.
+    pub catalogue_version: i64,
     /// Allowed origins.
     pub allowed_origins: String,
     /// Created, in epoch milliseconds.

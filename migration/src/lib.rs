@@ -15,6 +15,7 @@ mod m20261122_000006_order_terms;
 mod m20261122_000007_refunds;
 mod m20261122_000008_given_up_events;
 mod m20261122_000009_refunds_of_suspense;
+mod m20261128_000010_known_prices_and_terms;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000007_refunds::Migration),
             Box::new(m20261122_000008_given_up_events::Migration),
             Box::new(m20261122_000009_refunds_of_suspense::Migration),
+            Box::new(m20261128_000010_known_prices_and_terms::Migration),
         ]
     }
 }

@@ -240,6 +240,23 @@ pub struct PlacedOrder {
     pub client_token: Option<String>,
 }
 
+impl PlacedOrder {
+    /// As JSON: the order's own, with the token behind it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let order = serde_json::to_string(&self.order);
+        let mut text = order.expect("an order's fields always serialise");
+        let token = serde_json::to_string(&self.client_token);
+        let token = token.expect("a text always serialises");
+        let end = text.pop();
+        assert_eq!(end, Some('}'), "an order is a JSON object");
+        text.push_str(",\"client_token\":");
+        text.push_str(&token);
+        text.push('}');
+        text
+    }
+}
+
 /// An order as a caller wants it, every text already checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NewOrder {

@@ -51,7 +51,7 @@ impl Services {
             Placed::New(placed) => {
                 self.metrics.orders_placed.count([]);
                 self.wake.notify_waiters();
-                self.answer(caller, *placed, token_key, false)
+                Ok(self.answer(caller, *placed, token_key, false))
             }
             Placed::Known(known) => {
                 same_request(&key, &known)?;
@@ -95,7 +95,8 @@ impl Services {
         let placed: PlacedOrder = serde_json::from_str(&stored.body).map_err(|_| gone("order"))?;
         let shop = self.store.shop(caller.shop);
         let key = shop.order_token_key(placed.order.id).await?;
-        self.answer(caller, placed, key.ok_or_else(|| gone("row"))?, true)
+        let key = key.ok_or_else(|| gone("row"))?;
+        Ok(self.answer(caller, placed, key, true))
     }
 
     /// The answer to a placed order, with its token, which is derived and never stored.
@@ -105,17 +106,16 @@ impl Services {
         mut placed: PlacedOrder,
         token_key: i64,
         replayed: bool,
-    ) -> Result<Answer, ServiceError> {
+    ) -> Answer {
         let id = placed.order.id;
         placed.client_token = self.secrets.client_token(token_key, caller.shop, id);
-        let body = serde_json::to_string(&placed).map_err(|_| ServiceError::Task)?;
-        Ok(Answer {
+        Answer {
             status: 201,
-            body,
+            body: placed.to_json(),
             replayed,
             location: Some(format!("/v1/orders/{id}")),
             retry_after_s: None,
-        })
+        }
     }
 
     /// An order.

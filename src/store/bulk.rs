@@ -5,6 +5,8 @@
 //! server's own notation: the driver's arrays cannot hold a NULL. SQLite takes rows as `VALUES`, in groups whose
 //! sizes are powers of two until a few are left, so that each table has a handful of texts.
 
+use std::collections::HashSet;
+
 use sea_orm::sea_query::{ColumnType, Value};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel,
@@ -16,8 +18,25 @@ use super::{Engine, StoreError, Tx};
 
 /// The most rows one SQLite statement takes; a power of two.
 const ROWS_AT_ONCE: usize = 64;
+/// The same for tables of up to [`NARROW`] columns.
+const NARROW_ROWS_AT_ONCE: usize = 512;
+/// How many columns a narrow table has at most.
+const NARROW: usize = 4;
 /// Up to so many rows one SQLite statement takes as they come; a power of two.
 const EXACT: usize = 8;
+
+/// A row's values, in the order of its table's columns.
+pub(super) fn values<E>(row: E::Model) -> Vec<Value>
+where
+    E: EntityTrait,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+    E::ActiveModel: ActiveModelTrait<Entity = E>,
+{
+    let mut row = row.into_active_model();
+    let columns = E::Column::iter();
+    let values = columns.map(|column| row.take(column).into_value().unwrap_or(Value::BigInt(None)));
+    values.collect()
+}
 
 /// Inserts rows.
 pub(super) async fn insert<E>(tx: &Tx, rows: &[E::Model]) -> Result<(), StoreError>
@@ -25,29 +44,63 @@ where
     E: EntityTrait,
     E::Model: ModelTrait<Entity = E>,
 {
-    insert_with::<E>(tx, rows, "").await.map(|_| ())
+    insert_models::<E>(tx, rows, "").await.map(|_| ())
 }
 
-/// Inserts the rows that no unique index refuses; returns a column of each that was inserted, in no order.
-pub(super) async fn insert_new<E>(
-    tx: &Tx,
-    rows: &[E::Model],
-    returned: E::Column,
-) -> Result<Vec<String>, StoreError>
+/// Inserts the rows that no unique index refuses.
+pub(super) async fn insert_missing<E>(tx: &Tx, rows: &[E::Model]) -> Result<(), StoreError>
 where
     E: EntityTrait,
     E::Model: ModelTrait<Entity = E>,
 {
-    let ending = format!(
-        " ON CONFLICT DO NOTHING RETURNING \"{}\"",
-        returned.as_str()
-    );
-    let inserted = insert_with::<E>(tx, rows, &ending).await?;
-    let texts = inserted.iter().map(|row| Ok(row.try_get_by_index(0)?));
-    texts.collect()
+    let inserted = insert_models::<E>(tx, rows, " ON CONFLICT DO NOTHING").await;
+    inserted.map(|_| ())
 }
 
-async fn insert_with<E>(
+/// Inserts the rows that no unique index refuses; returns a column of each that was inserted.
+pub(super) async fn insert_new<E>(
+    tx: &Tx,
+    rows: &[E::Model],
+    returned: E::Column,
+) -> Result<HashSet<String>, StoreError>
+where
+    E: EntityTrait,
+    E::Model: ModelTrait<Entity = E>,
+{
+    texts(&insert_models::<E>(tx, rows, &if_new(&returned)).await?)
+}
+
+/// As [`insert`], of [`values`].
+pub(super) async fn insert_rows<E: EntityTrait>(
+    tx: &Tx,
+    rows: &[&[Value]],
+) -> Result<(), StoreError> {
+    insert_with::<E>(tx, rows, "").await.map(|_| ())
+}
+
+/// As [`insert_new`], of [`values`].
+pub(super) async fn insert_rows_new<E: EntityTrait>(
+    tx: &Tx,
+    rows: &[&[Value]],
+    returned: E::Column,
+) -> Result<HashSet<String>, StoreError> {
+    texts(&insert_with::<E>(tx, rows, &if_new(&returned)).await?)
+}
+
+fn if_new<C: IdenStatic>(returned: &C) -> String {
+    format!(
+        " ON CONFLICT DO NOTHING RETURNING \"{}\"",
+        returned.as_str()
+    )
+}
+
+fn texts(rows: &[QueryResult]) -> Result<HashSet<String>, StoreError> {
+    rows.iter()
+        .map(|row| Ok(row.try_get_by_index(0)?))
+        .collect()
+}
+
+async fn insert_models<E>(
     tx: &Tx,
     rows: &[E::Model],
     ending: &str,
@@ -57,12 +110,31 @@ where
     E::Model: ModelTrait<Entity = E>,
 {
     let columns: Vec<E::Column> = E::Column::iter().collect();
-    let names: Vec<String> = columns.iter().map(quoted).collect();
+    let rows: Vec<Vec<Value>> = of_models::<E>(rows, &columns);
+    let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+    insert_with::<E>(tx, &rows, ending).await
+}
+
+fn of_models<E>(rows: &[E::Model], columns: &[E::Column]) -> Vec<Vec<Value>>
+where
+    E: EntityTrait,
+    E::Model: ModelTrait<Entity = E>,
+{
+    let row = |row: &E::Model| columns.iter().map(|column| row.get(*column)).collect();
+    rows.iter().map(row).collect()
+}
+
+async fn insert_with<E: EntityTrait>(
+    tx: &Tx,
+    rows: &[&[Value]],
+    ending: &str,
+) -> Result<Vec<QueryResult>, StoreError> {
+    let columns: Vec<E::Column> = E::Column::iter().collect();
     let table = E::default().table_name();
-    let head = format!("INSERT INTO \"{table}\" ({})", names.join(", "));
+    let head = format!("INSERT INTO \"{table}\" ({})", self::columns::<E>());
     let mut answered = Vec::new();
-    for group in groups(tx.engine, rows) {
-        let (source, values) = source::<E>(tx.engine, group, &columns);
+    for group in groups(tx.engine, rows, columns.len()) {
+        let (source, values) = source(tx.engine, group, &columns);
         let text = match tx.engine {
             Engine::Sqlite => format!("{head} {source}{ending}"),
             Engine::Postgres => format!("{head} SELECT * FROM {source}{ending}"),
@@ -74,6 +146,20 @@ where
         );
     }
     Ok(answered)
+}
+
+/// The columns of a table, as SQL.
+pub(super) fn columns<E: EntityTrait>() -> String {
+    let names: Vec<String> = E::Column::iter().map(|column| quoted(&column)).collect();
+    names.join(", ")
+}
+
+/// PostgreSQL: the arguments of an `unnest` that makes these rows of a table; their values are added to `values`.
+pub(super) fn arrays<E: EntityTrait>(rows: &[&[Value]], values: &mut Vec<Value>) -> String {
+    let columns: Vec<E::Column> = E::Column::iter().collect();
+    let (types, arrays) = array_of_each(rows, &columns);
+    values.extend(arrays);
+    types
 }
 
 /// Sets some columns of rows that are there, found by their ids. `columns` must not name the id.
@@ -91,8 +177,10 @@ where
     let table = E::default().table_name();
     let all: Vec<E::Column> = std::iter::once(id).chain(columns.iter().copied()).collect();
     let id = quoted(&id);
-    for group in groups(tx.engine, rows) {
-        let (source, values) = source::<E>(tx.engine, group, &all);
+    let rows = of_models::<E>(rows, &all);
+    let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+    for group in groups(tx.engine, &rows, all.len()) {
+        let (source, values) = source(tx.engine, group, &all);
         let text = match tx.engine {
             Engine::Sqlite => {
                 let sets = columns.iter().zip(2_usize..);
@@ -274,7 +362,7 @@ fn quoted<C: IdenStatic>(column: &C) -> String {
 }
 
 /// What goes into one statement: everything on PostgreSQL, powers of two and the rest on SQLite.
-fn groups<M>(engine: Engine, rows: &[M]) -> Vec<&[M]> {
+fn groups<M>(engine: Engine, rows: &[M], columns: usize) -> Vec<&[M]> {
     if engine == Engine::Postgres {
         return if rows.is_empty() {
             Vec::new()
@@ -284,7 +372,10 @@ fn groups<M>(engine: Engine, rows: &[M]) -> Vec<&[M]> {
     }
     let mut groups = Vec::new();
     let mut left = rows;
-    let mut size = ROWS_AT_ONCE;
+    let mut size = match columns {
+        ..=NARROW => NARROW_ROWS_AT_ONCE,
+        _ => ROWS_AT_ONCE,
+    };
     while !left.is_empty() {
         match left.split_at_checked(size) {
             Some((group, rest)) => {
@@ -299,32 +390,34 @@ fn groups<M>(engine: Engine, rows: &[M]) -> Vec<&[M]> {
 }
 
 /// The rows as a source of a statement, and the values it is sent with.
-fn source<E>(engine: Engine, rows: &[E::Model], columns: &[E::Column]) -> (String, Vec<Value>)
-where
-    E: EntityTrait,
-    E::Model: ModelTrait<Entity = E>,
-{
+fn source<C: ColumnTrait>(
+    engine: Engine,
+    rows: &[&[Value]],
+    columns: &[C],
+) -> (String, Vec<Value>) {
     match engine {
         Engine::Sqlite => {
             let row = format!("({})", vec!["?"; columns.len()].join(", "));
             let text = format!("VALUES {}", vec![row.as_str(); rows.len()].join(", "));
-            let values = rows
-                .iter()
-                .flat_map(|row| columns.iter().map(|c| row.get(*c)));
-            (text, values.collect())
+            (text, rows.concat())
         }
         Engine::Postgres => {
-            let types = columns
-                .iter()
-                .map(|column| format!("?::{}[]", type_of(column)));
-            let text = format!("unnest({})", types.collect::<Vec<_>>().join(", "));
-            let values = columns.iter().map(|column| {
-                let column = rows.iter().map(|row| row.get(*column));
-                Value::from(array(column))
-            });
-            (text, values.collect())
+            let (types, values) = array_of_each(rows, columns);
+            (format!("unnest({types})"), values)
         }
     }
+}
+
+/// An array of each column, with its type.
+fn array_of_each<C: ColumnTrait>(rows: &[&[Value]], columns: &[C]) -> (String, Vec<Value>) {
+    let types = columns
+        .iter()
+        .map(|column| format!("?::{}[]", type_of(column)));
+    let values = (0..columns.len()).map(|at| {
+        let cells = rows.iter().filter_map(|row| row.get(at));
+        Value::from(array(cells))
+    });
+    (types.collect::<Vec<_>>().join(", "), values.collect())
 }
 
 /// A column's type on PostgreSQL, by way of the text it is sent as. The tables have these only.
@@ -338,25 +431,16 @@ fn type_of<C: ColumnTrait>(column: &C) -> &'static str {
 }
 
 /// Values as PostgreSQL writes an array: `{1,NULL,"a \"word\""}`.
-fn array(values: impl Iterator<Item = Value>) -> String {
+pub(super) fn array<V: std::borrow::Borrow<Value>>(values: impl Iterator<Item = V>) -> String {
     let mut text = String::from("{");
     for (value, at) in values.zip(0_usize..) {
         if at > 0 {
             text.push(',');
         }
-        match value {
+        match value.borrow() {
             Value::BigInt(Some(number)) => text.push_str(&number.to_string()),
-            Value::Bool(Some(yes)) => text.push_str(if yes { "t" } else { "f" }),
-            Value::String(Some(words)) => {
-                text.push('"');
-                for c in words.chars() {
-                    if matches!(c, '"' | '\\') {
-                        text.push('\\');
-                    }
-                    text.push(c);
-                }
-                text.push('"');
-            }
+            Value::Bool(Some(yes)) => text.push_str(if *yes { "t" } else { "f" }),
+            Value::String(Some(words)) => quote(words, &mut text),
             Value::Bytes(Some(bytes)) => {
                 text.push_str("\"\\\\x");
                 text.extend(bytes.iter().map(|byte| format!("{byte:02x}")));
@@ -367,6 +451,22 @@ fn array(values: impl Iterator<Item = Value>) -> String {
     }
     text.push('}');
     text
+}
+
+/// A text between quotes, piece by piece between what must be escaped.
+fn quote(words: &str, text: &mut String) {
+    text.push('"');
+    let mut left = words;
+    while let Some(at) = left.find(['"', '\\']) {
+        let (plain, rest) = left.split_at(at);
+        text.push_str(plain);
+        text.push('\\');
+        let mut rest = rest.chars();
+        text.extend(rest.next());
+        left = rest.as_str();
+    }
+    text.push_str(left);
+    text.push('"');
 }
 
 #[cfg(test)]
@@ -386,7 +486,7 @@ mod tests {
         ];
         let wanted = r#"{-1,NULL,t,"a \"word\", a \\ and {}","NULL","","\\x00ff"}"#;
         assert_eq!(array(values.into_iter()), wanted);
-        assert_eq!(array(std::iter::empty()), "{}");
+        assert_eq!(array(std::iter::empty::<Value>()), "{}");
     }
 
     #[test]
@@ -394,18 +494,23 @@ mod tests {
         let rows: Vec<u32> = (0..203).collect();
         for count in 0..rows.len() {
             let some = &rows[..count];
-            let all: Vec<u32> = groups(Engine::Sqlite, some).concat();
+            let all: Vec<u32> = groups(Engine::Sqlite, some, 30).concat();
             assert_eq!(all, some);
-            let mut sizes = groups(Engine::Sqlite, some).into_iter().map(<[u32]>::len);
+            let mut sizes = groups(Engine::Sqlite, some, 30)
+                .into_iter()
+                .map(<[u32]>::len);
             assert!(
                 sizes.all(|size| {
                     size <= EXACT || (size.is_power_of_two() && size <= ROWS_AT_ONCE)
                 })
             );
-            assert_eq!(groups(Engine::Postgres, some).len(), usize::from(count > 0));
+            assert_eq!(
+                groups(Engine::Postgres, some, 30).len(),
+                usize::from(count > 0)
+            );
         }
         assert_eq!(
-            groups(Engine::Sqlite, &rows[..203]).len(),
+            groups(Engine::Sqlite, &rows[..203], 30).len(),
             3 + 2,
             "64 three times, 8, 3"
         );

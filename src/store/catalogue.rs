@@ -1,6 +1,6 @@
 //! Products and prices.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use entity::{price, product};
 use sea_orm::sea_query::OnConflict;
@@ -11,11 +11,10 @@ use sea_orm::{
 
 use super::paging::page_of;
 use super::rows::{money, parse, sql};
-use super::{Engine, ShopStore, ShopTx, StoreError, Tx, bulk};
+use super::{Engine, ShopStore, ShopTx, StoreError};
 pub use crate::domain::catalogue::NewProduct;
-use crate::domain::catalogue::{PriceList, PricedProduct, Product, Stock};
-use crate::domain::currency::Currency;
-use crate::domain::ids::{PriceId, ProductId, ShopId};
+use crate::domain::catalogue::{Product, Stock};
+use crate::domain::ids::{PriceId, ProductId};
 use crate::domain::money::Money;
 use crate::domain::page::Page;
 use crate::domain::time::Timestamp;
@@ -30,67 +29,6 @@ pub struct PutProduct {
     pub product: Product,
     /// Whether there was none with this SKU.
     pub created: bool,
-}
-
-/// Prices of several shops in several currencies.
-pub(super) struct Catalogue {
-    lists: BTreeMap<(ShopId, Currency), PriceList>,
-    none: PriceList,
-}
-
-impl Catalogue {
-    /// A shop's prices in a currency.
-    pub fn of(&self, shop: ShopId, currency: Currency) -> &PriceList {
-        self.lists.get(&(shop, currency)).unwrap_or(&self.none)
-    }
-}
-
-/// The active products among those wanted that have a price in the currency, in one statement.
-pub(super) async fn prices(
-    tx: &Tx,
-    wanted: &BTreeSet<(ShopId, Currency, &str)>,
-) -> Result<Catalogue, StoreError> {
-    let mut found: BTreeMap<(ShopId, Currency), Vec<PricedProduct>> = BTreeMap::new();
-    if !wanted.is_empty() {
-        let shops: BTreeSet<String> = wanted.iter().map(|(shop, ..)| shop.to_string()).collect();
-        let currencies: BTreeSet<&str> = wanted.iter().map(|(_, c, _)| c.code()).collect();
-        let skus: BTreeSet<&str> = wanted.iter().map(|(.., sku)| *sku).collect();
-        let text = format!(
-            "SELECT p.shop_id, c.currency, p.sku, p.name, c.amount_minor \
-             FROM product p JOIN price c ON c.product_id = p.id WHERE p.active AND {} AND {} AND {}",
-            bulk::among(tx.engine, "p.shop_id"),
-            bulk::among(tx.engine, "p.sku"),
-            bulk::among(tx.engine, "c.currency"),
-        );
-        let values = [
-            bulk::list(tx.engine, shops.iter().map(String::as_str)),
-            bulk::list(tx.engine, skus.into_iter()),
-            bulk::list(tx.engine, currencies.into_iter()),
-        ];
-        for row in tx
-            .conn()
-            .query_all_raw(sql(tx.engine, &text, values))
-            .await?
-        {
-            let shop = parse("product.shop_id", &row.try_get_by_index::<String>(0)?)?;
-            let currency: Currency = parse("price.currency", &row.try_get_by_index::<String>(1)?)?;
-            found
-                .entry((shop, currency))
-                .or_default()
-                .push(PricedProduct {
-                    sku: row.try_get_by_index(2)?,
-                    name: row.try_get_by_index(3)?,
-                    unit_price: Money::new(row.try_get_by_index(4)?, currency),
-                });
-        }
-    }
-    let lists = found
-        .into_iter()
-        .map(|(of, products)| (of, PriceList::new(products)));
-    Ok(Catalogue {
-        lists: lists.collect(),
-        none: PriceList::default(),
-    })
 }
 
 impl ShopTx {
@@ -170,6 +108,13 @@ impl ShopTx {
         wanted: &[(&NewProduct, String)],
     ) -> Result<Vec<(product::Model, bool)>, StoreError> {
         let (shop, now) = (self.shop.to_string(), self.tx.clock.now().ms());
+        // Orders that were priced before are priced anew.
+        let text = "UPDATE shop SET catalogue_version = catalogue_version + 1 WHERE id = ?";
+        let values = [shop.clone().into()];
+        self.tx
+            .conn()
+            .execute_raw(sql(self.tx.engine, text, values))
+            .await?;
         let rows = wanted.iter().map(|(wanted, id)| product::ActiveModel {
             id: Set(id.clone()),
             shop_id: Set(shop.clone()),

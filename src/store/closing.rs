@@ -56,8 +56,8 @@ impl Store {
     pub async fn overdue_orders(&self, limit: u64) -> Result<Vec<(ShopId, OrderId)>, StoreError> {
         let now = Expr::cust(now_sql(self.engine, &self.clock));
         let rows: Vec<(String, String)> = row::Entity::find()
-            .filter(row::Column::Status.eq("open"))
-            .filter(row::Column::PaymentStatus.eq("unpaid"))
+            // As text, or neither engine would know that the index over open orders serves.
+            .filter(Expr::cust("status = 'open' AND payment_status = 'unpaid'"))
             .filter(row::Column::TotalMinor.gt(0))
             .filter(Expr::col(row::Column::ExpiresAt).lte(now.clone()))
             .filter(

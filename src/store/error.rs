@@ -52,6 +52,8 @@ pub enum Constraint {
     OrderReference,
     /// One live checkout session per order.
     OneLiveSession,
+    /// A caller's idempotency key.
+    IdempotencyKey,
     /// An event of a provider.
     ProviderEvent,
     /// A fact.
@@ -72,6 +74,11 @@ const CONSTRAINTS: &[(&str, &str, Constraint)] = &[
         "checkout_session_one_live_key",
         "checkout_session.order_id",
         Constraint::OneLiveSession,
+    ),
+    (
+        "idempotency_key_key",
+        "idempotency_key.shop_id, idempotency_key.key_kind, idempotency_key.route, idempotency_key.key",
+        Constraint::IdempotencyKey,
     ),
     (
         "provider_event_key",

@@ -1,6 +1,9 @@
-//! Events: written in the transaction of the change they report, placed in the shop's feed afterwards.
+//! Events: written in the transaction of the change they report, placed in the shop's feed with it (SQLite) or
+//! afterwards (PostgreSQL).
 //!
 //! An event's data holds no personal data; it is merged in when the event is read.
+
+use std::collections::BTreeMap;
 
 use entity::{event, line_item, order};
 use sea_orm::{ConnectionTrait, Value};
@@ -8,7 +11,8 @@ use sea_orm::{ConnectionTrait, Value};
 use super::failpoint::Step;
 use super::orders::public;
 use super::rows::{parse, sql, to_json};
-use super::{Engine, StoreError, Tx};
+use super::{Engine, StoreError, Tx, bulk};
+use crate::clock::Clock;
 use crate::domain::access::{Mode, Trace};
 use crate::domain::event::EventType;
 use crate::domain::ids::{EventId, ShopId};
@@ -30,7 +34,8 @@ pub(super) fn order_data(
     Ok(to_json(&without_people(public(row, lines, mode)?)))
 }
 
-fn without_people(order: Order) -> Order {
+/// An order without the people in it.
+pub(super) fn without_people(order: Order) -> Order {
     Order {
         customer: Customer::default(),
         shipping_address: None,
@@ -41,16 +46,16 @@ fn without_people(order: Order) -> Order {
 
 /// Rows for events of one order.
 pub(super) fn rows(
-    tx: &Tx,
+    clock: &Clock,
     shop: &str,
     order: &str,
     cause: &str,
     trace: &Trace,
     events: Vec<NewEvent>,
 ) -> Vec<event::Model> {
-    let now = tx.clock.now().ms();
+    let now = clock.now().ms();
     let rows = events.into_iter().map(|new| event::Model {
-        id: tx.clock.id::<EventId>().to_string(),
+        id: clock.id::<EventId>().to_string(),
         shop_id: shop.to_owned(),
         order_id: order.to_owned(),
         kind: new.kind.to_string(),
@@ -63,6 +68,43 @@ pub(super) fn rows(
         created_at: now,
     });
     rows.collect()
+}
+
+/// Inserts events. SQLite commits one transaction after the other, so there they get their positions at once; on
+/// PostgreSQL another one may commit later with a lower position, so there the feed gives them afterwards.
+pub(super) async fn insert(tx: &Tx, mut rows: Vec<event::Model>) -> Result<(), StoreError> {
+    if tx.engine == Engine::Sqlite {
+        let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+        for row in &rows {
+            let count = counts.entry(&row.shop_id).or_default();
+            *count = count.saturating_add(1);
+        }
+        let mut next: BTreeMap<String, i64> = BTreeMap::new();
+        for (shop, count) in counts {
+            let end = advance(tx, shop, count).await?;
+            next.insert(shop.to_owned(), end.saturating_sub(count));
+        }
+        for row in &mut rows {
+            if let Some(last) = next.get_mut(&row.shop_id) {
+                *last = last.saturating_add(1);
+                row.position = Some(*last);
+            }
+        }
+    }
+    bulk::insert::<event::Entity>(tx, &rows).await
+}
+
+/// Moves the end of a shop's feed and returns where it is then.
+async fn advance(tx: &Tx, shop: &str, count: i64) -> Result<i64, StoreError> {
+    let text =
+        "UPDATE shop SET event_position = event_position + ? WHERE id = ? RETURNING event_position";
+    let values: [Value; 2] = [count.into(), shop.into()];
+    let row = tx
+        .conn()
+        .query_one_raw(sql(tx.engine, text, values))
+        .await?;
+    let row = row.ok_or_else(|| StoreError::Corrupt("the shop is gone".to_owned()))?;
+    Ok(row.try_get_by_index(0)?)
 }
 
 /// How many events one transaction places.
@@ -99,37 +141,22 @@ impl super::Store {
                 .await?;
             let Some(row) = locked else { return Ok(0) };
             let last: i64 = row.try_get_by_index(0)?;
-            let pick = format!(
-                "SELECT id FROM event WHERE shop_id = ? AND position IS NULL ORDER BY id LIMIT {PLACE_AT_ONCE}"
+            let place = format!(
+                "UPDATE event SET position = ? + placed.place FROM (SELECT id, row_number() OVER (ORDER BY id) \
+                 AS place FROM (SELECT id FROM event WHERE shop_id = ? AND position IS NULL ORDER BY id \
+                 LIMIT {PLACE_AT_ONCE}) AS picked) AS placed WHERE event.id = placed.id"
             );
-            let rows = tx
-                .conn()
-                .query_all_raw(sql(tx.engine, &pick, [shop.clone().into()]))
-                .await?;
-            if rows.is_empty() {
+            let values: [Value; 2] = [last.into(), shop.clone().into()];
+            let placed = tx.conn().execute_raw(sql(tx.engine, &place, values)).await?;
+            let placed = placed.rows_affected();
+            if placed == 0 {
                 return Ok(0);
             }
-            let mut position = last;
-            let mut values: Vec<Value> = Vec::with_capacity(rows.len().saturating_mul(2));
-            for row in &rows {
-                position = position.saturating_add(1);
-                values.push(row.try_get_by_index::<String>(0)?.into());
-                values.push(position.into());
-            }
-            let marks = match tx.engine {
-                Engine::Sqlite => "(?, ?)",
-                Engine::Postgres => "(?, ?::bigint)",
-            };
-            let place = format!(
-                "WITH placed (id, position) AS (VALUES {}) UPDATE event SET position = placed.position \
-                 FROM placed WHERE event.id = placed.id AND event.position IS NULL",
-                vec![marks; rows.len()].join(", ")
-            );
-            tx.conn().execute_raw(sql(tx.engine, &place, values)).await?;
-            let advance = "UPDATE shop SET event_position = ? WHERE id = ?";
+            let position = last.saturating_add(i64::try_from(placed).unwrap_or(i64::MAX));
+            let end = "UPDATE shop SET event_position = ? WHERE id = ?";
             let values: [Value; 2] = [position.into(), shop.into()];
-            tx.conn().execute_raw(sql(tx.engine, advance, values)).await?;
-            Ok(u64::try_from(rows.len()).unwrap_or(0))
+            tx.conn().execute_raw(sql(tx.engine, end, values)).await?;
+            Ok(placed)
         })
         .await
     }

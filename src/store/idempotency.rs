@@ -8,7 +8,8 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::rows::parse;
-use super::{ShopStore, ShopTx, StoreError, Tx};
+use super::{ShopStore, ShopTx, StoreError};
+use crate::clock::Clock;
 use crate::domain::access::KeyKind;
 use crate::domain::ids::{IdempotencyId, ShopId};
 
@@ -69,7 +70,7 @@ impl TryFrom<row::Model> for KnownKey {
 
 /// A key's row, bound to a resource or final with its answer.
 pub(super) fn key_row(
-    tx: &Tx,
+    clock: &Clock,
     shop: ShopId,
     claim: &KeyClaim,
     resource_id: &str,
@@ -77,7 +78,7 @@ pub(super) fn key_row(
 ) -> row::Model {
     let status = if answer.is_some() { "final" } else { "bound" };
     row::Model {
-        id: tx.clock.id::<IdempotencyId>().to_string(),
+        id: clock.id::<IdempotencyId>().to_string(),
         shop_id: shop.to_string(),
         key_kind: claim.kind.to_string(),
         route: claim.route.to_owned(),
@@ -87,7 +88,7 @@ pub(super) fn key_row(
         status: status.to_owned(),
         answer_status: answer.map(|answer| i64::from(answer.status)),
         answer_body: answer.map(|answer| answer.body.clone()),
-        created_at: tx.clock.now().ms(),
+        created_at: clock.now().ms(),
     }
 }
 
@@ -102,7 +103,7 @@ impl ShopTx {
         resource_id: &str,
         answer: Option<&StoredAnswer>,
     ) -> Result<bool, StoreError> {
-        let row = key_row(&self.tx, self.shop, claim, resource_id, answer);
+        let row = key_row(&self.tx.clock, self.shop, claim, resource_id, answer);
         let inserted = row::Entity::insert(row::ActiveModel::from(row))
             .on_conflict(
                 OnConflict::columns([

@@ -1,5 +1,7 @@
 //! The inbox: every verified event of a provider, as it came, with what became of it.
 
+use std::collections::HashSet;
+
 use entity::provider_event as row;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -177,7 +179,10 @@ pub(super) fn arrived(
 }
 
 /// Stores events that were not stored before; returns the ids of those.
-pub(super) async fn insert_new(tx: &Tx, rows: &[row::Model]) -> Result<Vec<String>, StoreError> {
+pub(super) async fn insert_new(
+    tx: &Tx,
+    rows: &[row::Model],
+) -> Result<HashSet<String>, StoreError> {
     bulk::insert_new::<row::Entity>(tx, rows, row::Column::Id).await
 }
 

@@ -38,7 +38,9 @@ pub mod payments;
 pub mod place_order;
 pub mod polling;
 pub mod pools;
+mod prices;
 pub mod queues;
+mod read_order;
 pub mod refunds;
 pub mod replay;
 mod rows;
@@ -75,7 +77,9 @@ pub struct Store {
     numbers: Arc<numbers::Blocks>,
     known_books: Arc<ledger::KnownBooks>,
     known_keys: Arc<keys::KnownKeys>,
-    orders: Arc<Batcher<PlaceOrder>>,
+    known_prices: Arc<prices::KnownPrices>,
+    orders: Arc<Batcher<place_order::Draft>>,
+    reads: Arc<Batcher<read_order::ReadOrder>>,
     settlements: Arc<Batcher<Settle>>,
     batch_limit: usize,
     statements: Arc<AtomicU64>,
@@ -84,6 +88,9 @@ pub struct Store {
 
 /// How many sets of one kind PostgreSQL commits at once: while one waits for its disk, the next is made ready.
 const POSTGRES_LANES: usize = 2;
+
+/// How many sets of reads run at once.
+const READ_LANES: usize = 2;
 
 /// Reads of one shop.
 pub struct ShopStore<'s> {
@@ -142,7 +149,9 @@ impl Store {
             numbers: Arc::default(),
             known_books: Arc::default(),
             known_keys: Arc::default(),
+            known_prices: Arc::default(),
             orders: Batcher::new(lanes),
+            reads: Batcher::new(READ_LANES),
             settlements: Batcher::new(lanes),
             batch_limit: usize::try_from(batch.max(1)).unwrap_or(usize::MAX),
             unlocked: connections.unlocked.map(Arc::new),
@@ -177,6 +186,10 @@ impl Store {
     /// # Errors
     /// A connection that did not close cleanly.
     pub async fn close(&self) -> Result<(), StoreError> {
+        // What cannot be given back is a gap.
+        if let Err(error) = self.give_blocks_back().await {
+            tracing::debug!(%error, "order numbers that were not used are lost");
+        }
         self.reader.clone().close().await?;
         self.writer.clone().close().await?;
         Ok(())
@@ -210,10 +223,14 @@ impl Tx {
 }
 
 /// The database's present time as SQL, in epoch milliseconds: leases and due times are judged by one clock
-/// however many processes there are.
+/// however many processes there are. The text is the same each time, so that a statement is prepared once.
 fn now_sql(engine: Engine, clock: &Clock) -> String {
     match engine {
-        Engine::Sqlite => clock.now().ms().to_string(),
+        // One machine, one clock: this process's own.
+        Engine::Sqlite => format!(
+            "(CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER) + {})",
+            clock.skew_ms()
+        ),
         Engine::Postgres => format!(
             "(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + {})",
             clock.offset_ms()

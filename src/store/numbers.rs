@@ -1,56 +1,116 @@
 //! Order numbers: unique in a shop, roughly rising, gaps allowed, never reused.
 //!
-//! On SQLite the counter moves in the order's own transaction. On PostgreSQL that row would be a queue for all
-//! processes, so each takes blocks in short transactions of its own; a process that ends leaves a gap.
+//! Each process takes blocks of them in short transactions of its own: the counter would be a queue for all
+//! processes, and an order's answer, which shows its number, is made before its transaction begins. What is left
+//! of a block at an orderly end is given back, if nobody has taken one since; a process that is killed leaves a gap.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Value};
 use tokio::sync::Mutex;
 
 use super::error::StoreError;
+use super::failpoint::Step;
 use super::rows::sql;
 use super::{Store, Tx};
 use crate::domain::ids::ShopId;
 
-/// How many numbers a process takes at once, at least.
-const BLOCK: i64 = 20;
+/// How many numbers a process takes at first.
+const FIRST_BLOCK: i64 = 20;
+/// The most it takes at once: under load a block lasts for more than one set.
+const LARGEST_BLOCK: i64 = 500;
 
-/// The numbers this process may still hand out, by shop: the next one and the end.
+/// The numbers this process may still hand out, by shop.
 #[derive(Default)]
-pub(super) struct Blocks(Mutex<HashMap<ShopId, (i64, i64)>>);
+pub(super) struct Blocks(std::sync::Mutex<HashMap<ShopId, Block>>, Mutex<()>);
+
+#[derive(Default)]
+struct Block {
+    /// The numbers that were taken and came back.
+    returned: BTreeSet<i64>,
+    next: i64,
+    end: i64,
+    /// How many were taken the last time.
+    size: i64,
+}
+
+impl Block {
+    fn take(&mut self) -> Option<i64> {
+        if let Some(number) = self.returned.pop_first() {
+            return Some(number);
+        }
+        let number = self.next;
+        (number < self.end).then(|| {
+            self.next = number.saturating_add(1);
+            number
+        })
+    }
+}
+
+impl Blocks {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ShopId, Block>> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
 
 impl Store {
-    /// The next numbers of a shop, where numbers are taken outside the orders' transaction.
-    pub(super) async fn reserve_numbers(
-        &self,
-        shop: ShopId,
-        count: i64,
-    ) -> Result<VecDeque<i64>, StoreError> {
-        let mut blocks = self.numbers.0.lock().await;
-        let (next, end) = blocks.get(&shop).copied().unwrap_or((0, 0));
-        let kept = next..end.min(next.saturating_add(count));
-        let mut numbers: VecDeque<i64> = kept.collect();
-        let missing = count.saturating_sub(i64::try_from(numbers.len()).unwrap_or(count));
-        let rest = if missing > 0 {
-            // As many again as are needed now: under load a block lasts for more than one set.
-            let size = BLOCK.max(count.saturating_mul(4));
-            let first = self
-                .write(|tx| async move { advance(&tx, shop, size).await })
-                .await?;
-            let from = first.saturating_add(missing);
-            numbers.extend(first..from);
-            (from, first.saturating_add(size))
-        } else {
-            (next.saturating_add(count), end)
-        };
-        blocks.insert(shop, rest);
-        Ok(numbers)
+    /// The next number of a shop.
+    pub(super) async fn take_number(&self, shop: ShopId) -> Result<i64, StoreError> {
+        let at_hand = || self.numbers.lock().entry(shop).or_default().take();
+        if let Some(number) = at_hand() {
+            return Ok(number);
+        }
+        // One takes a block, and those who came meanwhile find it.
+        let _one = self.numbers.1.lock().await;
+        if let Some(number) = at_hand() {
+            return Ok(number);
+        }
+        let last = self.numbers.lock().get(&shop).map_or(0, |block| block.size);
+        let size = last.saturating_mul(2).clamp(FIRST_BLOCK, LARGEST_BLOCK);
+        Step::Number.before();
+        let first = self
+            .write(|tx| async move { advance(&tx, shop, size).await })
+            .await?;
+        Step::Number.after();
+        let mut blocks = self.numbers.lock();
+        let block = blocks.entry(shop).or_default();
+        block.next = first.saturating_add(1);
+        block.end = first.saturating_add(size);
+        block.size = size;
+        Ok(first)
+    }
+
+    /// Takes back a number that no order has.
+    pub(super) fn give_number_back(&self, shop: ShopId, number: i64) {
+        let mut blocks = self.numbers.lock();
+        blocks.entry(shop).or_default().returned.insert(number);
+    }
+
+    /// Gives back what is left of each block, where nobody has taken one since.
+    pub(super) async fn give_blocks_back(&self) -> Result<(), StoreError> {
+        let blocks = std::mem::take(&mut *self.numbers.lock());
+        for (shop, block) in blocks {
+            if block.next >= block.end {
+                continue;
+            }
+            let text = "UPDATE shop SET next_number = ? WHERE id = ? AND next_number = ?";
+            let engine = self.engine;
+            self.write(|tx| async move {
+                let values: [Value; 3] =
+                    [block.next.into(), shop.to_string().into(), block.end.into()];
+                tx.conn().execute_raw(sql(engine, text, values)).await?;
+                Ok::<_, StoreError>(())
+            })
+            .await?;
+        }
+        Ok(())
     }
 }
 
 /// Moves a shop's counter and returns the first number taken.
-pub(super) async fn advance(tx: &Tx, shop: ShopId, count: i64) -> Result<i64, StoreError> {
+async fn advance(tx: &Tx, shop: ShopId, count: i64) -> Result<i64, StoreError> {
     let statement = sql(
         tx.engine,
         "UPDATE shop SET next_number = next_number + ? WHERE id = ? RETURNING next_number",

@@ -159,16 +159,11 @@ impl ShopStore<'_> {
         id: OrderId,
         mode: Mode,
     ) -> Result<Option<(Order, bool)>, StoreError> {
-        let found = order::Entity::find_by_id(id.to_string())
-            .filter(order::Column::ShopId.eq(self.shop.to_string()))
-            .find_with_related(line_item::Entity)
-            .order_by_asc(line_item::Column::Position)
-            .all(&self.store.reader)
-            .await?;
-        let Some((row, lines)) = found.into_iter().next() else {
+        let Some(found) = self.order_rows(id).await? else {
             return Ok(None);
         };
-        let order = public(&row, &lines, mode)?;
+        let (row, lines) = &*found;
+        let order = public(row, lines, mode)?;
         Ok(Some((order, row.cancel_requested_at.is_some())))
     }
 

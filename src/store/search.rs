@@ -16,14 +16,12 @@ use sea_orm::{
 
 use super::failpoint::Step;
 use super::rows::{money, parse, sql};
-use super::{Engine, Store, StoreError, Tx};
+use super::{Engine, Store, StoreError, Tx, bulk};
 use crate::domain::ids::ShopId;
 use crate::domain::search::{Terms, Word};
 
-/// How many events one transaction takes: each order has some twenty terms, and a transaction is short.
-const EVENTS_AT_ONCE: u64 = 50;
-/// How many rows one statement inserts.
-const ROWS_AT_ONCE: usize = 500;
+/// How many events one transaction takes: each order has a dozen terms or two, and a transaction is short.
+const EVENTS_AT_ONCE: u64 = 100;
 
 /// The orders of a shop that have a word among their terms: one range of the primary key.
 #[must_use]
@@ -194,17 +192,10 @@ impl Terms {
 
 /// Inserts terms in one order everywhere, so that two processes never wait for each other in a circle.
 async fn insert(tx: &Tx, shop: &str, terms: BTreeSet<(String, String)>) -> Result<(), StoreError> {
-    let rows: Vec<(String, String)> = terms.into_iter().collect();
-    for rows in rows.chunks(ROWS_AT_ONCE) {
-        let rows = rows.iter().map(|(term, order)| order_term::ActiveModel {
-            shop_id: Set(shop.to_owned()),
-            term: Set(term.clone()),
-            order_id: Set(order.clone()),
-        });
-        order_term::Entity::insert_many(rows)
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(tx.conn())
-            .await?;
-    }
-    Ok(())
+    let rows = terms.into_iter().map(|(term, order_id)| order_term::Model {
+        shop_id: shop.to_owned(),
+        term,
+        order_id,
+    });
+    bulk::insert_missing::<order_term::Entity>(tx, &rows.collect::<Vec<_>>()).await
 }

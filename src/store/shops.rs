@@ -107,6 +107,7 @@ impl Tx {
             mode: Set(mode.to_string()),
             next_number: Set(1001),
             event_position: Set(0),
+            catalogue_version: Set(0),
             allowed_origins: Set(super::rows::to_json(&allowed_origins)),
             created_at: Set(self.clock.now().ms()),
         };

@@ -112,16 +112,33 @@ impl Store {
         let mut run: u32 = 1;
         loop {
             match self.write_once(step, &work).await {
-                Err(error) if run < MAX_RUNS && collided(&error) => {
-                    // Grows from 4 ms; the jitter keeps two rivals from meeting again.
-                    let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0] % 8);
-                    let pause = 2_u64
-                        .saturating_pow(run.saturating_add(1))
-                        .saturating_add(spread);
-                    tokio::time::sleep(Duration::from_millis(pause)).await;
-                    run = run.saturating_add(1);
-                }
+                Err(error) if run < MAX_RUNS && collided(&error) => pause_after(&mut run).await,
                 outcome => return outcome,
+            }
+        }
+    }
+
+    /// Runs one statement that is a transaction by itself, on PostgreSQL: it needs one round trip. It is run again when
+    /// it collided with another one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) async fn write_one(
+        &self,
+        step: Step,
+        statement: Statement,
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        let mut run: u32 = 1;
+        loop {
+            step.before();
+            let outcome = self.writer.query_all_raw(statement.clone()).await;
+            match outcome.map_err(StoreError::from) {
+                Err(error) if run < MAX_RUNS && collided(&error) => pause_after(&mut run).await,
+                Ok(rows) => {
+                    step.after();
+                    return Ok(rows);
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -186,6 +203,16 @@ impl Store {
         };
         Ok(self.writer.begin_with_options(options).await?)
     }
+}
+
+/// Waits between two runs: from 4 ms on, and the jitter keeps two rivals from meeting again.
+async fn pause_after(run: &mut u32) {
+    let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0] % 8);
+    let pause = 2_u64
+        .saturating_pow(run.saturating_add(1))
+        .saturating_add(spread);
+    tokio::time::sleep(Duration::from_millis(pause)).await;
+    *run = run.saturating_add(1);
 }
 
 fn collided<E: Failure>(error: &E) -> bool {

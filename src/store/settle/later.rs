@@ -5,7 +5,7 @@ use entity::{
     checkout_session, event, ledger_entry, ledger_transaction, order, payment, provider_fact,
 };
 
-use super::super::{StoreError, Tx, bulk};
+use super::super::{StoreError, Tx, bulk, events};
 
 /// What is still to be written.
 #[derive(Default)]
@@ -92,6 +92,6 @@ impl Later {
         bulk::insert::<ledger_transaction::Entity>(tx, &now.transactions).await?;
         bulk::insert::<ledger_entry::Entity>(tx, &now.entries).await?;
         bulk::update::<order::Entity>(tx, &now.orders, order::Column::Id, &ORDER).await?;
-        bulk::insert::<event::Entity>(tx, &now.events).await
+        events::insert(tx, now.events).await
     }
 }

@@ -387,7 +387,14 @@ async fn write_order(
         });
     }
     let cause = command.source.id();
-    let events = event_rows(tx, &row.shop_id, &row.id, &cause, &command.trace, events);
+    let events = event_rows(
+        &tx.clock,
+        &row.shop_id,
+        &row.id,
+        &cause,
+        &command.trace,
+        events,
+    );
     later.events.extend(events);
     later.orders.push(order::Model {
         updated_at: now,

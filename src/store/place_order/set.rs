@@ -1,0 +1,165 @@
+//! A set of orders in one transaction: what was made before is only sent.
+//!
+//! On PostgreSQL that is one statement, and so one round trip, that is its own transaction. An order is inserted if
+//! its key and its reference are new and the catalogue is still the one it was priced from; the rest of its rows
+//! follow the order. On SQLite each table has its statement.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use entity::{event, idempotency_key, line_item, order};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
+
+use super::super::batch::Member;
+use super::super::failpoint::Step;
+use super::super::rows::sql;
+use super::super::{Constraint, Engine, Store, StoreError, Tx, bulk, events};
+use super::{Draft, Verdict};
+
+impl Member for Draft {
+    type Outcome = Verdict;
+
+    fn claims(&self) -> Vec<String> {
+        self.claims.clone()
+    }
+
+    async fn run(store: &Store, set: &[Arc<Self>]) -> Result<Vec<Verdict>, StoreError> {
+        // Two processes that take the same keys and references in one order wait for each other instead of colliding.
+        let mut sorted: Vec<&Draft> = set.iter().map(AsRef::as_ref).collect();
+        sorted.sort_by(|a, b| a.claims.cmp(&b.claims));
+        let sorted = &sorted;
+        let inserted = match store.engine() {
+            Engine::Postgres => at_once(store, sorted).await,
+            Engine::Sqlite => {
+                let work = |tx: Tx| async move { table_by_table(&tx, sorted).await };
+                store.write_at(Step::Place, work).await
+            }
+        };
+        let inserted = match inserted {
+            // Another process took the key in the same moment; whoever asked looks up what came of it.
+            Err(StoreError::Conflict(Constraint::IdempotencyKey)) if set.len() == 1 => {
+                HashSet::new()
+            }
+            inserted => inserted?,
+        };
+        let verdicts = set.iter().map(|one| match inserted.contains(&one.id) {
+            true => Verdict::New,
+            false => Verdict::Refused,
+        });
+        Ok(verdicts.collect())
+    }
+}
+
+/// Inserts a set in one statement; returns the ids of the orders that were inserted.
+async fn at_once(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
+    let mut values: Vec<Value> = Vec::new();
+    let catalogues = set.iter().map(|one| Value::BigInt(one.catalogue));
+    let keys: Vec<&[Value]> = set.iter().map(|one| one.key.as_slice()).collect();
+    let orders: Vec<&[Value]> = set.iter().map(|one| one.order.as_slice()).collect();
+    let lines = set.iter().flat_map(|one| &one.lines);
+    let lines: Vec<&[Value]> = lines.map(Vec::as_slice).collect();
+    let rows = set.iter().flat_map(|one| one.events.iter().cloned());
+    let rows: Vec<Vec<Value>> = rows.map(bulk::values::<event::Entity>).collect();
+    let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+    let keys_source = bulk::arrays::<idempotency_key::Entity>(&keys, &mut values);
+    values.push(bulk::array(catalogues).into());
+    let orders_source = bulk::arrays::<order::Entity>(&orders, &mut values);
+    let lines_source = bulk::arrays::<line_item::Entity>(&lines, &mut values);
+    let events_source = bulk::arrays::<event::Entity>(&rows, &mut values);
+    let (key_columns, order_columns) = (
+        bulk::columns::<idempotency_key::Entity>(),
+        bulk::columns::<order::Entity>(),
+    );
+    let (line_columns, event_columns) = (
+        bulk::columns::<line_item::Entity>(),
+        bulk::columns::<event::Entity>(),
+    );
+    // The keys come first in the text, but are inserted after the orders they belong to.
+    let text = format!(
+        "WITH keys ({key_columns}, catalogue) AS MATERIALIZED \
+           (SELECT * FROM unnest({keys_source}, ?::text::bigint[])), \
+         wanted ({order_columns}) AS (SELECT * FROM unnest({orders_source})), \
+         placed AS (INSERT INTO \"order\" ({order_columns}) SELECT wanted.* FROM wanted \
+           WHERE EXISTS (SELECT 1 FROM keys JOIN shop ON shop.id = keys.shop_id \
+             WHERE keys.resource_id = wanted.id \
+             AND (keys.catalogue IS NULL OR keys.catalogue = shop.catalogue_version) \
+             AND NOT EXISTS (SELECT 1 FROM idempotency_key AS used WHERE used.shop_id = keys.shop_id \
+               AND used.key_kind = keys.key_kind AND used.route = keys.route AND used.key = keys.key)) \
+           ON CONFLICT DO NOTHING RETURNING id), \
+         kept AS (INSERT INTO idempotency_key ({key_columns}) SELECT {key_columns} FROM keys \
+           WHERE resource_id IN (SELECT id FROM placed)), \
+         lines AS (INSERT INTO line_item ({line_columns}) SELECT l.* FROM unnest({lines_source}) \
+           AS l ({line_columns}) WHERE l.order_id IN (SELECT id FROM placed)), \
+         told AS (INSERT INTO event ({event_columns}) SELECT e.* FROM unnest({events_source}) \
+           AS e ({event_columns}) WHERE e.order_id IN (SELECT id FROM placed)) \
+         SELECT id FROM placed"
+    );
+    let inserted = store
+        .write_one(Step::Place, sql(store.engine, &text, values))
+        .await?;
+    let ids = inserted.iter().map(|row| Ok(row.try_get_by_index(0)?));
+    ids.collect()
+}
+
+/// Inserts a set; returns the ids of the orders that were inserted.
+async fn table_by_table(tx: &Tx, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
+    let mut set: Vec<&Draft> = with_its_catalogue(tx, set).await?;
+    let keys: Vec<&[Value]> = set.iter().map(|one| one.key.as_slice()).collect();
+    let id = idempotency_key::Column::Id;
+    let claimed = bulk::insert_rows_new::<idempotency_key::Entity>(tx, &keys, id).await?;
+    set.retain(|one| claimed.contains(&one.key_id));
+    let placed = insert_orders(tx, &set).await?;
+    set.retain(|one| placed.contains(&one.id));
+    let lines = set.iter().flat_map(|one| &one.lines);
+    let lines: Vec<&[Value]> = lines.map(Vec::as_slice).collect();
+    bulk::insert_rows::<line_item::Entity>(tx, &lines).await?;
+    let told = set.iter().flat_map(|one| one.events.iter().cloned());
+    events::insert(tx, told.collect()).await?;
+    Ok(placed)
+}
+
+/// Those whose catalogue has not changed since they were priced.
+async fn with_its_catalogue<'a>(tx: &Tx, set: &[&'a Draft]) -> Result<Vec<&'a Draft>, StoreError> {
+    let priced = set.iter().filter(|one| one.catalogue.is_some());
+    let shops: BTreeSet<String> = priced.map(|one| one.shop.to_string()).collect();
+    let mut current = HashSet::new();
+    for shop in shops {
+        let text = "SELECT catalogue_version FROM shop WHERE id = ?";
+        let found = tx
+            .conn()
+            .query_one_raw(sql(tx.engine, text, [shop.clone().into()]))
+            .await?;
+        if let Some(row) = found {
+            current.insert((shop, row.try_get_by_index::<i64>(0)?));
+        }
+    }
+    let kept = set.iter().filter(|one| {
+        let priced = one.catalogue.map(|of| (one.shop.to_string(), of));
+        priced.is_none_or(|priced| current.contains(&priced))
+    });
+    Ok(kept.copied().collect())
+}
+
+/// Inserts the orders; those whose reference another order has leave their keys behind, which are taken back.
+async fn insert_orders(tx: &Tx, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
+    let rows: Vec<&[Value]> = set.iter().map(|one| one.order.as_slice()).collect();
+    if set.iter().all(|one| !one.named) {
+        bulk::insert_rows::<order::Entity>(tx, &rows).await?;
+        return Ok(set.iter().map(|one| one.id.clone()).collect());
+    }
+    let placed = bulk::insert_rows_new::<order::Entity>(tx, &rows, order::Column::Id).await?;
+    let refused = set.iter().filter(|one| !placed.contains(&one.id));
+    let (keys, named): (Vec<String>, Vec<bool>) =
+        refused.map(|one| (one.key_id.clone(), one.named)).unzip();
+    // Nothing but a reference is any reason to refuse one.
+    if named.contains(&false) {
+        return Err(StoreError::Conflict(Constraint::Other));
+    }
+    if !keys.is_empty() {
+        idempotency_key::Entity::delete_many()
+            .filter(idempotency_key::Column::Id.is_in(keys))
+            .exec(tx.conn())
+            .await?;
+    }
+    Ok(placed)
+}

@@ -1,0 +1,151 @@
+//! What this process knows of the prices of each shop, with the version of the catalogue they were read from.
+//!
+//! Whoever changes a catalogue changes its version in the same transaction, and whoever uses a price checks the
+//! version when the order is inserted. So a price that is known may be old, but never makes an order.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sea_orm::ConnectionTrait;
+
+use super::rows::sql;
+use super::{Store, StoreError, bulk};
+use crate::domain::catalogue::{PriceList, PricedProduct};
+use crate::domain::currency::Currency;
+use crate::domain::ids::ShopId;
+use crate::domain::money::Money;
+use crate::domain::pricing::WantedLine;
+
+/// The most shops whose prices are known.
+const MAX_SHOPS: usize = 1_000;
+/// The most prices that are known of one shop.
+const MAX_PRICES: usize = 10_000;
+
+/// Prices, and the version of the catalogue they are of; none when none were asked for.
+pub(super) struct Priced {
+    pub list: PriceList,
+    pub catalogue: Option<i64>,
+}
+
+/// The prices that are known of each shop.
+#[derive(Default)]
+pub(super) struct KnownPrices(Mutex<HashMap<ShopId, Known>>);
+
+#[derive(Default)]
+struct Known {
+    version: i64,
+    products: HashMap<(Currency, String), PricedProduct>,
+}
+
+impl KnownPrices {
+    /// All that are wanted, if all are known.
+    fn all(&self, shop: ShopId, currency: Currency, skus: &BTreeSet<&str>) -> Option<Priced> {
+        let shops = self.lock();
+        let known = shops.get(&shop)?;
+        let found = skus.iter().map(|sku| {
+            let product = known.products.get(&(currency, (*sku).to_owned()));
+            product.cloned()
+        });
+        Some(Priced {
+            list: PriceList::new(found.collect::<Option<Vec<_>>>()?),
+            catalogue: Some(known.version),
+        })
+    }
+
+    fn keep(&self, shop: ShopId, version: i64, products: &[PricedProduct]) {
+        let mut shops = self.lock();
+        if shops.len() >= MAX_SHOPS && !shops.contains_key(&shop) {
+            shops.clear();
+        }
+        let known = shops.entry(shop).or_default();
+        if known.version > version {
+            return;
+        }
+        if known.version < version || known.products.len() >= MAX_PRICES {
+            known.products.clear();
+        }
+        known.version = version;
+        for product in products {
+            let of = (product.unit_price.currency(), product.sku.clone());
+            known.products.insert(of, product.clone());
+        }
+    }
+
+    /// Forgets a shop's prices: its catalogue has changed.
+    pub fn forget(&self, shop: ShopId) {
+        self.lock().remove(&shop);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ShopId, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// The prices of the lines that name a SKU; a SKU that is not sold in this currency has none.
+    pub(super) async fn prices(
+        &self,
+        shop: ShopId,
+        currency: Currency,
+        lines: &[WantedLine],
+    ) -> Result<Priced, StoreError> {
+        let skus = lines.iter().filter_map(|line| match line {
+            WantedLine::Sku { sku, .. } => Some(sku.as_str()),
+            WantedLine::Inline { .. } => None,
+        });
+        let skus: BTreeSet<&str> = skus.collect();
+        if skus.is_empty() {
+            return Ok(Priced {
+                list: PriceList::default(),
+                catalogue: None,
+            });
+        }
+        if let Some(known) = self.known_prices.all(shop, currency, &skus) {
+            return Ok(known);
+        }
+        self.read_prices(shop, currency, skus).await
+    }
+
+    /// Version and prices in one statement, so that they are of one moment.
+    async fn read_prices(
+        &self,
+        shop: ShopId,
+        currency: Currency,
+        skus: BTreeSet<&str>,
+    ) -> Result<Priced, StoreError> {
+        let text = format!(
+            "SELECT s.catalogue_version, p.sku, p.name, c.amount_minor FROM shop s \
+             LEFT JOIN (product p JOIN price c ON c.product_id = p.id AND c.currency = ?) \
+             ON p.shop_id = s.id AND p.active AND {} WHERE s.id = ?",
+            bulk::among(self.engine, "p.sku")
+        );
+        let values = [
+            currency.code().into(),
+            bulk::list(self.engine, skus.into_iter()),
+            shop.to_string().into(),
+        ];
+        let rows = self
+            .reader
+            .query_all_raw(sql(self.engine, &text, values))
+            .await?;
+        let mut version = None;
+        let mut products = Vec::with_capacity(rows.len());
+        for row in rows {
+            version = Some(row.try_get_by_index::<i64>(0)?);
+            let Some(sku) = row.try_get_by_index::<Option<String>>(1)? else {
+                continue;
+            };
+            products.push(PricedProduct {
+                sku,
+                name: row.try_get_by_index(2)?,
+                unit_price: Money::new(row.try_get_by_index(3)?, currency),
+            });
+        }
+        let version = version.ok_or_else(|| StoreError::Corrupt("the shop is gone".to_owned()))?;
+        self.known_prices.keep(shop, version, &products);
+        Ok(Priced {
+            list: PriceList::new(products),
+            catalogue: Some(version),
+        })
+    }
+}
