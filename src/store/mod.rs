@@ -38,11 +38,13 @@ pub mod payments;
 pub mod place_order;
 pub mod polling;
 pub mod pools;
+mod primary;
 pub mod queues;
 pub mod refunds;
 pub mod replay;
 mod rows;
 pub mod search;
+mod servers;
 pub mod settle;
 pub mod shops;
 mod snapshot;
@@ -54,11 +56,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use batch::Batcher;
-use sea_orm::DatabaseConnection;
 
 pub use connect::{DatabaseSettings, Engine};
 pub use error::{Constraint, Failure, StoreError};
 pub use place_order::{PlaceOrder, Placed};
+use primary::Connection;
 pub use settle::{Settle, Settled};
 pub use tx::Tx;
 
@@ -69,8 +71,8 @@ use crate::domain::ids::ShopId;
 #[derive(Clone)]
 pub struct Store {
     engine: Engine,
-    writer: DatabaseConnection,
-    reader: DatabaseConnection,
+    writer: Connection,
+    reader: Connection,
     clock: Clock,
     numbers: Arc<numbers::Blocks>,
     known_books: Arc<ledger::KnownBooks>,
@@ -135,8 +137,8 @@ impl Store {
         }
         Store {
             engine: connections.engine,
-            writer,
-            reader,
+            writer: Connection::over(writer, connections.primary.clone()),
+            reader: Connection::over(reader, connections.primary),
             statements,
             clock,
             numbers: Arc::default(),
@@ -177,8 +179,8 @@ impl Store {
     /// # Errors
     /// A connection that did not close cleanly.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.reader.clone().close().await?;
-        self.writer.clone().close().await?;
+        self.reader.pool.clone().close().await?;
+        self.writer.pool.clone().close().await?;
         Ok(())
     }
 
