@@ -127,14 +127,12 @@ impl Process {
 
     /// Asks it to end, as an init system does.
     pub fn terminate(&self) {
-        let pid = self.child.id().expect("it runs");
-        let sent = std::process::Command::new("sh")
-            .args(["-c", &format!("kill -TERM {pid}")])
-            .status();
-        assert!(
-            sent.expect("a shell").success(),
-            "SIGTERM was not delivered"
-        );
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        signal(name, &[self.child.id().expect("it runs")]);
     }
 
     /// Waits until it ends by itself.
@@ -151,6 +149,15 @@ impl Process {
             stderr: self.stderr.lock().expect("not poisoned").clone(),
         }
     }
+}
+
+/// Sends a signal to processes.
+pub fn signal(name: &str, processes: &[u32]) {
+    let ids: Vec<String> = processes.iter().map(u32::to_string).collect();
+    let sent = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -{name} {}", ids.join(" "))])
+        .status();
+    assert!(sent.expect("a shell").success(), "{name} was not delivered");
 }
 
 impl Finished {
