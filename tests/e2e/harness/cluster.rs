@@ -68,10 +68,7 @@ impl Drop for Cluster {
             .into_iter()
             .flatten()
         {
-            let processes = member.processes();
-            if !processes.is_empty() {
-                signal("CONT", &processes);
-            }
+            member.signal("CONT");
             let _ = script(&["stop", &text(&member.folder)]).status();
         }
         let _ = std::fs::remove_dir_all(&self.folder);
@@ -108,9 +105,11 @@ impl Member {
         rest.split_once('/').expect("a database").0
     }
 
-    /// A signal to all its processes at once, as when its machine fails.
+    /// A signal to all its processes, as when its machine fails. Some may end by themselves meanwhile.
     pub fn signal(&self, name: &str) {
-        signal(name, &self.processes());
+        for process in self.processes() {
+            signal(name, process);
+        }
     }
 
     /// The server's process and its children; none when it does not run.

@@ -46,10 +46,15 @@ async fn lose_the_primary(lose: impl AsyncFn(&Member)) {
         return;
     }
     let cluster = Cluster::pair().await;
+    let hosts = format!("{},{}", cluster.primary.host(), cluster.standby().host());
+    follow(&cluster, &hosts, lose).await;
+}
+
+/// The primary is lost under load, and the standby promoted; Till knows them by these hosts.
+pub async fn follow(cluster: &Cluster, hosts: &str, lose: impl AsyncFn(&Member)) {
     let mut sandbox = Sandbox::on(Some(cluster.primary.url.clone())).await;
     let name = sandbox.database_name().expect("PostgreSQL").to_owned();
-    let (one, other) = (cluster.primary.host(), cluster.standby().host());
-    sandbox.address = Some(format!("postgres://postgres@{one},{other}/{name}"));
+    sandbox.address = Some(format!("postgres://postgres@{hosts}/{name}"));
     let mut fleet = Fleet::new(sandbox, 2, 1).await;
     let taken = Taken::default();
     let accident = async {

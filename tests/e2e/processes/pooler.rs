@@ -2,9 +2,12 @@
 //!
 //! It needs a PgBouncer that keeps prepared statements apart in this mode (1.21), on the PATH.
 
+use std::path::PathBuf;
 use std::process::Command;
 
+use super::failover::follow;
 use super::storm::weather;
+use crate::harness::cluster::Cluster;
 use crate::harness::{Process, Sandbox, eventually, execute, free_port, postgres_server};
 
 const README: &str = include_str!("../../../README.md");
@@ -44,20 +47,9 @@ async fn the_same_holds_through_a_pooler_in_transaction_mode() {
     }
     let mut sandbox = Sandbox::new().await;
     let name = sandbox.database_name().expect("PostgreSQL").to_owned();
-    let (_, server_port) = server.rsplit_once(':').expect("a port");
-    let (server_port, _) = server_port.split_once('/').expect("a database");
-    let port = free_port();
-    let file = sandbox.folder.join("pgbouncer.ini");
-    std::fs::write(&file, configuration(port, server_port)).expect("a file");
-    let _pooler = started(file.to_str().expect("a plain path"));
-    let address = format!("postgres://postgres@127.0.0.1:{port}/{name}");
+    let pooler = Pooler::before(&server).await;
+    let address = format!("postgres://postgres@{}/{name}", pooler.host);
     sandbox.address = Some(address);
-    eventually("the pooler listens", 10, async || {
-        tokio::net::TcpStream::connect(("127.0.0.1", port))
-            .await
-            .is_ok()
-    })
-    .await;
 
     // The limits Till asks for do not get through, so it says so, with the mend.
     sandbox.run(&["migrate", "up"]).await.success();
@@ -91,6 +83,55 @@ async fn the_same_holds_through_a_pooler_in_transaction_mode() {
     assert!(!doctor.stdout.contains("ALTER ROLE"), "{}", doctor.stdout);
 
     weather(sandbox).await;
+}
+
+/// One pooler beside each server; Till knows only them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_is_followed_through_poolers() {
+    if postgres_server().is_none() || usable().is_err() {
+        return;
+    }
+    let cluster = Cluster::pair().await;
+    let one = Pooler::before(&cluster.primary.url).await;
+    let other = Pooler::before(&cluster.standby().url).await;
+    let hosts = format!("{},{}", one.host, other.host);
+    follow(&cluster, &hosts, async |primary| primary.signal("KILL")).await;
+}
+
+/// A PgBouncer before a server.
+struct Pooler {
+    /// Host and port.
+    host: String,
+    file: PathBuf,
+    _process: Process,
+}
+
+impl Pooler {
+    async fn before(server: &str) -> Pooler {
+        let (_, server_port) = server.rsplit_once(':').expect("a port");
+        let (server_port, _) = server_port.split_once('/').expect("a database");
+        let port = free_port();
+        let file = std::env::temp_dir().join(format!("till-pgbouncer-{port}.ini"));
+        std::fs::write(&file, configuration(port, server_port)).expect("a file");
+        let process = started(file.to_str().expect("a plain path"));
+        eventually("the pooler listens", 10, async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port))
+                .await
+                .is_ok()
+        })
+        .await;
+        Pooler {
+            host: format!("127.0.0.1:{port}"),
+            file,
+            _process: process,
+        }
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+    }
 }
 
 /// Whether there is a PgBouncer that can do it.
