@@ -113,6 +113,32 @@ async fn nothing_is_acknowledged_while_the_standby_is_away() {
     assert_eq!(taken.lost(&fleet.sandbox).await, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_alone_is_refused_with_what_to_give_instead() {
+    if postgres_server().is_none() {
+        return;
+    }
+    let cluster = Cluster::pair().await;
+    let mut sandbox = Sandbox::on(Some(cluster.primary.url.clone())).await;
+    let name = sandbox.database_name().expect("PostgreSQL").to_owned();
+    eventually("the standby has the database", 10, async || {
+        let ask = format!("SELECT datname FROM pg_database WHERE datname = '{name}'");
+        !texts_at(&cluster.standby().url, &ask).await.is_empty()
+    })
+    .await;
+    let host = cluster.standby().host();
+    sandbox.address = Some(format!("postgres://postgres@{host}/{name}"));
+    let refused = sandbox.run(&["migrate", "up"]).await;
+    assert!(!refused.status.success());
+    refused.complains_of(&["is a standby", "ONE:5432,OTHER:5432"]);
+    let doctor = sandbox.run(&["doctor"]).await;
+    assert!(
+        doctor.stdout.contains("in_recovery = true"),
+        "{}",
+        doctor.stdout
+    );
+}
+
 impl Taken {
     /// Places one order after the other, each with its key until it is acknowledged.
     pub async fn keep_ordering(&self, fleet: &Fleet) {
