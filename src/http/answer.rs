@@ -39,7 +39,9 @@ impl<'r> Responder<'r, 'static> for Reply {
 /// The problem for an error of a use case.
 pub fn service_problem(error: ServiceError) -> Problem {
     if error.is_unavailable() {
-        let detail = "The database cannot be reached right now; nothing was done. Try again.";
+        // A connection may be lost while it commits.
+        let detail = "The database cannot be reached right now. Send the same request again, with the same \
+                      Idempotency-Key if it has one: should it have been done, that gets its answer.";
         return Problem::new(Code::DatabaseUnavailable, detail).caused_by(&error);
     }
     if error.is_overload() {

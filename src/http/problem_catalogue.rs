@@ -181,7 +181,8 @@ catalogue! {
         "Nothing is lost: send the same request with the same Idempotency-Key after the seconds in `Retry-After`."
     DatabaseUnavailable "database_unavailable" 503
         "The database cannot be reached"
-        "Nothing was stored. Send the same request with the same Idempotency-Key after the seconds in `Retry-After`."
+        "It went away before the request was done, or just then: then it is done all the same. Send the same request \
+         with the same Idempotency-Key after the seconds in `Retry-After`; it is done once."
     InvariantBroken "invariant_broken" 503
         "Something that must always hold does not"
         "Only `/health/ready?deep=1` answers so. `detail` says which checks found something; run `till verify`, which \

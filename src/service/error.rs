@@ -91,7 +91,7 @@ pub enum Refusal {
 }
 
 impl ServiceError {
-    /// Whether the database could not be reached: nothing was decided, the caller may try again.
+    /// Whether the database could not be reached: the caller may try again, with the same key.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(

@@ -12,6 +12,8 @@ use sea_orm::{
     Statement,
 };
 
+use super::primary::Primary;
+use super::servers::{Found, LIMITS, Server, Servers, is_standby, limited};
 use super::{Store, StoreError};
 
 /// How the two engines differ where SQL cannot hide it.
@@ -48,6 +50,13 @@ pub struct Setting {
 /// The most prepared statements SQLite's writer keeps: a table has one for each number of rows.
 const STATEMENTS: usize = 512;
 
+/// How long a request waits for a connection to PostgreSQL, and for a server that is away to come back: then it is
+/// told to come again.
+const POSTGRES_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a start waits for one of several servers to be the primary.
+const POSTGRES_START_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How long finding out why there is no connection may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -68,6 +77,8 @@ pub(super) struct Connections {
     pub engine: Engine,
     pub writer: DatabaseConnection,
     pub reader: DatabaseConnection,
+    /// What keeps the connections at the primary, on PostgreSQL.
+    pub primary: Option<Primary>,
     /// The file, when it is read without taking part in its locks.
     pub unlocked: Option<Unlocked>,
 }
@@ -138,11 +149,11 @@ pub fn check_url(url: &str) -> Result<(), StoreError> {
         return refuse("TILL_DATABASE__URL must begin with sqlite:// or postgres://");
     }
     // The driver's own message would quote the address, and with it the password.
-    if url.parse::<PgConnectOptions>().is_err() {
+    if Servers::of(url).is_none() {
         return refuse(
             "TILL_DATABASE__URL cannot be read as an address: it must look like \
-             postgres://USER:PASSWORD@HOST:5432/DATABASE, with special characters in the password \
-             percent-encoded (@ is %40)",
+             postgres://USER:PASSWORD@HOST:5432/DATABASE (or HOST:5432,OTHER:5432 for servers that copy each other), \
+             with special characters in the password percent-encoded (@ is %40)",
         );
     }
     Ok(())
@@ -196,25 +207,30 @@ async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connect
         engine: Engine::Sqlite,
         writer,
         reader,
+        primary: None,
         unlocked: None,
     })
 }
 
 async fn open_postgres(settings: &DatabaseSettings) -> Result<Connections, StoreError> {
-    let mut options = ConnectOptions::new(settings.url.clone());
+    let servers = servers_of(&settings.url)?;
+    let (url, found) = match servers.only() {
+        Some(server) => (server.url.clone(), None),
+        None => {
+            let (server, found) = first_primary(&servers).await?;
+            (server.url, Some(found))
+        }
+    };
+    let primary = Primary::new();
+    let mut options = ConnectOptions::new(url.clone());
     quiet(&mut options);
-    options.max_connections(settings.max_connections.max(2));
-    options.map_sqlx_postgres_opts(|options| {
-        options.application_name("till").options([
-            // Limits live in the server: a timeout around a database future would poison the pool.
-            ("statement_timeout", "10000"),
-            ("lock_timeout", "5000"),
-            ("idle_in_transaction_session_timeout", "15000"),
-            // Short statements only: compiling one costs more than it ever saves.
-            ("jit", "off"),
-        ])
-    });
-    let pool = connect_to_postgres(options, &settings.url).await?;
+    options
+        .max_connections(settings.max_connections.max(2))
+        .acquire_timeout(POSTGRES_ACQUIRE_TIMEOUT)
+        .map_sqlx_postgres_opts(limited);
+    let guard = primary.clone();
+    options.map_sqlx_postgres_pool_opts(move |options| guard.guard(options));
+    let pool = connect_to_postgres(options, &url).await?;
     for (setting, wanted) in POSTGRES_REQUIRED {
         let actual = read_setting(&pool, DbBackend::Postgres, &format!("SHOW {setting}")).await?;
         require(setting, &actual, wanted)?;
@@ -223,12 +239,44 @@ async fn open_postgres(settings: &DatabaseSettings) -> Result<Connections, Store
     if commit == "off" {
         require("synchronous_commit", &commit, "on")?;
     }
+    for (limit, _) in LIMITS {
+        if read_setting(&pool, DbBackend::Postgres, &format!("SHOW {limit}")).await? == "0" {
+            tracing::warn!(
+                "the database has no {limit}, because a pooler keeps Till's away; see `till doctor`"
+            );
+        }
+    }
+    primary.follow(servers, pool.get_postgres_connection_pool().clone(), found);
     Ok(Connections {
         engine: Engine::Postgres,
         writer: pool.clone(),
         reader: pool,
+        primary: Some(primary),
         unlocked: None,
     })
+}
+
+fn servers_of(url: &str) -> Result<Servers, StoreError> {
+    let servers = Servers::of(url);
+    servers.ok_or_else(|| StoreError::Setting("TILL_DATABASE__URL cannot be read".to_owned()))
+}
+
+/// Waits some seconds for one of several servers to be the primary.
+async fn first_primary(servers: &Servers) -> Result<(Server, Found), StoreError> {
+    let began = tokio::time::Instant::now();
+    loop {
+        if let Some(found) = servers.primary(None).await
+            && let Some(server) = servers.at(&found.identity)
+        {
+            return Ok((server.clone(), found));
+        }
+        if began.elapsed() >= POSTGRES_START_PATIENCE {
+            let reason = "none of the servers in TILL_DATABASE__URL answers as the primary";
+            let reason = RuntimeErr::Internal(reason.to_owned());
+            return Err(StoreError::Unavailable(DbErr::Conn(reason)));
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
 }
 
 /// Waits some seconds for a server that is just starting. A pool only says that it gave up in the end, so one
@@ -244,13 +292,21 @@ async fn connect_to_postgres(
     let Ok(options) = url.parse::<PgConnectOptions>() else {
         return Err(StoreError::Unavailable(error));
     };
-    let probe = tokio::time::timeout(PROBE_TIMEOUT, PgConnection::connect_with(&options));
-    match probe.await {
+    let probe = async {
+        let mut connection = PgConnection::connect_with(&options).await?;
+        is_standby(&mut connection).await
+    };
+    match tokio::time::timeout(PROBE_TIMEOUT, probe).await {
         Ok(Err(reason)) => {
             let reason = RuntimeErr::SqlxError(reason.into());
             Err(StoreError::Unavailable(DbErr::Conn(reason)))
         }
-        Ok(Ok(_)) | Err(_) => Err(StoreError::Unavailable(error)),
+        Ok(Ok(true)) => Err(StoreError::Setting(
+            "the database is a standby, which takes no orders; give TILL_DATABASE__URL the primary's address, \
+             or those of all servers: postgres://USER:PASSWORD@ONE:5432,OTHER:5432/DATABASE"
+                .to_owned(),
+        )),
+        Ok(Ok(false)) | Err(_) => Err(StoreError::Unavailable(error)),
     }
 }
 
@@ -277,12 +333,17 @@ pub(super) async fn open_read_only(settings: &DatabaseSettings) -> Result<Connec
             (Engine::Sqlite, options)
         }
         None => {
-            let mut options = ConnectOptions::new(settings.url.clone());
+            // A standby can be looked at, too, when there is no primary to be found.
+            let servers = servers_of(&settings.url)?;
+            let found = match servers.only() {
+                Some(_) => None,
+                None => servers.primary(None).await,
+            };
+            let found = found.and_then(|found| servers.at(&found.identity));
+            let server = found.or_else(|| servers.first());
+            let mut options = ConnectOptions::new(server.map_or("", |server| &server.url));
             options.map_sqlx_postgres_opts(|options| {
-                options.application_name("till").options([
-                    ("default_transaction_read_only", "on"),
-                    ("statement_timeout", "10000"),
-                ])
+                limited(options).options([("default_transaction_read_only", "on")])
             });
             (Engine::Postgres, options)
         }
@@ -291,12 +352,16 @@ pub(super) async fn open_read_only(settings: &DatabaseSettings) -> Result<Connec
     options.max_connections(1);
     let pool = match engine {
         Engine::Sqlite => Database::connect(options).await?,
-        Engine::Postgres => connect_to_postgres(options, &settings.url).await?,
+        Engine::Postgres => {
+            let url = options.get_url().to_owned();
+            connect_to_postgres(options, &url).await?
+        }
     };
     Ok(Connections {
         engine,
         writer: pool.clone(),
         reader: pool,
+        primary: None,
         unlocked,
     })
 }
@@ -346,6 +411,15 @@ impl Store {
                 good: actual == "false",
                 actual,
             });
+            for (limit, _) in LIMITS {
+                let show = format!("SHOW {limit}");
+                let actual = read_setting(&self.reader, backend, &show).await?;
+                settings.push(Setting {
+                    name: limit,
+                    good: actual != "0",
+                    actual,
+                });
+            }
         }
         Ok(settings)
     }
@@ -386,7 +460,7 @@ fn quiet(options: &mut ConnectOptions) {
 }
 
 async fn read_setting(
-    connection: &DatabaseConnection,
+    connection: &impl ConnectionTrait,
     backend: DbBackend,
     sql: &str,
 ) -> Result<String, StoreError> {

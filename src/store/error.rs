@@ -8,7 +8,8 @@ use sea_orm::{DbErr, RuntimeErr, sqlx};
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot be reached, is full or overloaded: nothing was decided, try again.
+    /// The database cannot be reached, is full or overloaded: try again. Of what was being committed it is unknown
+    /// whether it was; repeated with the same key it is done once.
     #[error("the database is not available")]
     Unavailable(#[source] DbErr),
     /// More commands wait than can be carried out soon: nothing was done, try again.
@@ -105,22 +106,50 @@ impl Failure for StoreError {
     }
 }
 
+impl StoreError {
+    /// Whether the connection it happened on leads nowhere any more, or to a server that takes no orders.
+    pub(super) fn lost_the_server(&self) -> bool {
+        let StoreError::Unavailable(error) = self else {
+            return false;
+        };
+        match driver_error(error) {
+            Some(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) => true,
+            Some(sqlx::Error::Database(refusal)) => {
+                let code = refusal.code().unwrap_or_default();
+                // Connection trouble, shutdown or crash of the server, read-only standby.
+                code.starts_with("08")
+                    || matches!(code.as_ref(), "57P01" | "57P02" | "57P03" | "25006")
+            }
+            _ => false,
+        }
+    }
+}
+
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
         classify(error)
     }
 }
 
-fn classify(error: DbErr) -> StoreError {
-    let driver = match &error {
+/// What the driver said.
+fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
         DbErr::Conn(RuntimeErr::SqlxError(driver))
         | DbErr::Exec(RuntimeErr::SqlxError(driver))
-        | DbErr::Query(RuntimeErr::SqlxError(driver)) => driver.clone(),
-        DbErr::ConnectionAcquire(_) => return StoreError::Unavailable(error),
-        _ => return StoreError::Statement(error),
+        | DbErr::Query(RuntimeErr::SqlxError(driver)) => Some(driver.as_ref()),
+        _ => None,
+    }
+}
+
+fn classify(error: DbErr) -> StoreError {
+    if matches!(error, DbErr::ConnectionAcquire(_)) {
+        return StoreError::Unavailable(error);
+    }
+    let Some(driver) = driver_error(&error) else {
+        return StoreError::Statement(error);
     };
-    let sqlx::Error::Database(refusal) = driver.as_ref() else {
-        return match driver.as_ref() {
+    let sqlx::Error::Database(refusal) = driver else {
+        return match driver {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)

@@ -39,12 +39,14 @@ pub mod place_order;
 pub mod polling;
 pub mod pools;
 mod prices;
+mod primary;
 pub mod queues;
 mod read_order;
 pub mod refunds;
 pub mod replay;
 mod rows;
 pub mod search;
+mod servers;
 pub mod settle;
 pub mod shops;
 mod snapshot;
@@ -56,11 +58,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use batch::Batcher;
-use sea_orm::DatabaseConnection;
 
 pub use connect::{DatabaseSettings, Engine};
 pub use error::{Constraint, Failure, StoreError};
 pub use place_order::{PlaceOrder, Placed};
+use primary::Connection;
 pub use settle::{Settle, Settled};
 pub use tx::Tx;
 
@@ -71,8 +73,8 @@ use crate::domain::ids::ShopId;
 #[derive(Clone)]
 pub struct Store {
     engine: Engine,
-    writer: DatabaseConnection,
-    reader: DatabaseConnection,
+    writer: Connection,
+    reader: Connection,
     clock: Clock,
     numbers: Arc<numbers::Blocks>,
     known_books: Arc<ledger::KnownBooks>,
@@ -142,8 +144,8 @@ impl Store {
         }
         Store {
             engine: connections.engine,
-            writer,
-            reader,
+            writer: Connection::over(writer, connections.primary.clone()),
+            reader: Connection::over(reader, connections.primary),
             statements,
             clock,
             numbers: Arc::default(),
@@ -190,8 +192,8 @@ impl Store {
         if let Err(error) = self.give_blocks_back().await {
             tracing::debug!(%error, "order numbers that were not used are lost");
         }
-        self.reader.clone().close().await?;
-        self.writer.clone().close().await?;
+        self.reader.pool.clone().close().await?;
+        self.writer.pool.clone().close().await?;
         Ok(())
     }
 

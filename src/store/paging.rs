@@ -1,15 +1,14 @@
 //! Pages of lists: one shop's rows by id, read from a cursor, so that a page stays what it is when rows are added.
 
-use sea_orm::{
-    ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::StoreError;
+use super::primary::Connection;
 use crate::domain::page::{Cursor, Page, cut};
 
 /// The rows of a page, newest first, and whether there are more in its direction; `id` is what the list is sorted by.
 pub(super) async fn page_of<E, Id>(
-    reader: &DatabaseConnection,
+    reader: &Connection,
     query: Select<E>,
     id: E::Column,
     page: &Page<Id>,

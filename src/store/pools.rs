@@ -23,13 +23,13 @@ impl Store {
     pub fn connection_pools(&self) -> Vec<ConnectionPool> {
         match self.engine {
             Engine::Sqlite => vec![
-                measured("writer", self.writer.get_sqlite_connection_pool()),
-                measured("reader", self.reader.get_sqlite_connection_pool()),
+                measured("writer", self.writer.pool.get_sqlite_connection_pool()),
+                measured("reader", self.reader.pool.get_sqlite_connection_pool()),
             ],
             Engine::Postgres => {
                 vec![measured(
                     "shared",
-                    self.writer.get_postgres_connection_pool(),
+                    self.writer.pool.get_postgres_connection_pool(),
                 )]
             }
         }

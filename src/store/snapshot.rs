@@ -2,7 +2,6 @@
 
 use sea_orm::{
     AccessMode, DatabaseTransaction, IsolationLevel, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
 };
 
 use super::{Engine, Store, StoreError};
@@ -22,6 +21,6 @@ impl Store {
                 ..TransactionOptions::default()
             },
         };
-        Ok(self.reader.begin_with_options(options).await?)
+        Ok(self.reader.begin(options).await?)
     }
 }

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
-    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    QueryResult, SqliteTransactionMode, Statement, TransactionOptions,
 };
 
 use super::Store;
 use super::connect::Engine;
 use super::error::{Failure, StoreError};
 use super::failpoint::Step;
+use super::primary::Reign;
 use crate::clock::Clock;
 
 /// How often a transaction that collided is run in all.
@@ -44,6 +45,8 @@ impl Tx {
 /// A transaction's connection, which remembers whether a statement failed.
 pub(super) struct TxConnection {
     transaction: DatabaseTransaction,
+    /// Its server is to be the primary all the while.
+    reign: Reign,
     failed: AtomicBool,
 }
 
@@ -63,19 +66,23 @@ impl ConnectionTrait for TxConnection {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.note(self.transaction.execute_raw(statement).await)
+        let work = self.transaction.execute_raw(statement);
+        self.note(self.reign.during(work).await)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.note(self.transaction.execute_unprepared(sql).await)
+        let work = self.transaction.execute_unprepared(sql);
+        self.note(self.reign.during(work).await)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.note(self.transaction.query_one_raw(statement).await)
+        let work = self.transaction.query_one_raw(statement);
+        self.note(self.reign.during(work).await)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.note(self.transaction.query_all_raw(statement).await)
+        let work = self.transaction.query_all_raw(statement);
+        self.note(self.reign.during(work).await)
     }
 }
 
@@ -111,7 +118,13 @@ impl Store {
         let step = step.into();
         let mut run: u32 = 1;
         loop {
-            match self.write_once(step, &work).await {
+            let outcome = self.write_once(step, &work).await;
+            if let Err(error) = &outcome
+                && lost(error)
+            {
+                self.writer.doubt();
+            }
+            match outcome {
                 Err(error) if run < MAX_RUNS && collided(&error) => pause_after(&mut run).await,
                 outcome => return outcome,
             }
@@ -132,7 +145,13 @@ impl Store {
         loop {
             step.before();
             let outcome = self.writer.query_all_raw(statement.clone()).await;
-            match outcome.map_err(StoreError::from) {
+            let outcome = outcome.map_err(StoreError::from);
+            if let Err(error) = &outcome
+                && lost(error)
+            {
+                self.writer.doubt();
+            }
+            match outcome {
                 Err(error) if run < MAX_RUNS && collided(&error) => pause_after(&mut run).await,
                 Ok(rows) => {
                     step.after();
@@ -149,8 +168,10 @@ impl Store {
         Work: Fn(Tx) -> Running,
         Running: Future<Output = Result<T, E>>,
     {
+        let reign = self.writer.reign();
         let inner = Arc::new(TxConnection {
-            transaction: self.begin().await?,
+            transaction: self.begin().await.map_err(StoreError::from)?,
+            reign: reign.clone(),
             failed: AtomicBool::new(false),
         });
         let tx = Tx {
@@ -166,7 +187,7 @@ impl Store {
         let (transaction, failed) = (connection.transaction, connection.failed.into_inner());
         match outcome {
             Ok(_) if failed => {
-                let _ = transaction.rollback().await;
+                let _ = reign.during(transaction.rollback()).await;
                 let detail = "a failed statement was ignored; nothing was written";
                 Err(StoreError::Corrupt(detail.to_owned()).into())
             }
@@ -174,7 +195,8 @@ impl Store {
                 if let Some(step) = step {
                     step.before();
                 }
-                transaction.commit().await.map_err(StoreError::from)?;
+                let committed = reign.during(transaction.commit()).await;
+                committed.map_err(StoreError::from)?;
                 if let Some(step) = step {
                     step.after();
                 }
@@ -182,13 +204,15 @@ impl Store {
             }
             Err(error) => {
                 // Its own failure would hide the reason; a broken connection is rolled back by the server.
-                let _ = transaction.rollback().await;
+                if !lost(&error) {
+                    let _ = reign.during(transaction.rollback()).await;
+                }
                 Err(error)
             }
         }
     }
 
-    async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
+    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = match self.engine {
             // A deferred transaction that reads and then writes fails at once when another one wrote.
             Engine::Sqlite => TransactionOptions {
@@ -201,7 +225,7 @@ impl Store {
                 ..TransactionOptions::default()
             },
         };
-        Ok(self.writer.begin_with_options(options).await?)
+        self.writer.begin(options).await
     }
 }
 
@@ -213,6 +237,10 @@ async fn pause_after(run: &mut u32) {
         .saturating_add(spread);
     tokio::time::sleep(Duration::from_millis(pause)).await;
     *run = run.saturating_add(1);
+}
+
+fn lost<E: Failure>(error: &E) -> bool {
+    error.as_store().is_some_and(StoreError::lost_the_server)
 }
 
 fn collided<E: Failure>(error: &E) -> bool {

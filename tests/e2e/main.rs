@@ -14,6 +14,7 @@ mod doctor;
 mod failpoints;
 mod harness;
 mod logs;
+mod processes;
 mod readme;
 mod serve;
 mod shutdown;

@@ -78,6 +78,13 @@ async fn settings(report: &mut Report, store: &Store) -> Result<(), StoreError> 
             shown.join(", "),
             "this is a standby, which takes no orders: give TILL_DATABASE__URL the primary's address",
         ),
+        // Till sends them with each connection; PgBouncer is told to ignore that.
+        Some(name) if name.ends_with("timeout") => report.warn(
+            NAME,
+            shown.join(", "),
+            "a pooler keeps Till's limits away, so give them to its role: ALTER ROLE … SET statement_timeout = '10s'; \
+             ALTER ROLE … SET lock_timeout = '5s'; ALTER ROLE … SET idle_in_transaction_session_timeout = '15s'",
+        ),
         Some(name) => report.fail(
             NAME,
             shown.join(", "),

@@ -96,7 +96,7 @@ async fn both_sides_agree_once_a_faulty_provider_is_quiet_again() {
     set.await.expect(200);
     let promised = Promised::default();
     let shopper = Shopper {
-        phoenix: &phoenix,
+        house: &phoenix,
         promised: &promised,
     };
     let began = Instant::now();

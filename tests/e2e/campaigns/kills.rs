@@ -25,7 +25,7 @@ async fn nothing_is_lost_or_done_twice_however_often_the_server_is_killed() {
         .patient(Duration::from_secs(300));
     let (promised, over) = (Promised::default(), AtomicBool::new(false));
     let shopper = Shopper {
-        phoenix: &phoenix,
+        house: &phoenix,
         promised: &promised,
     };
     let clients = join_all((0..CLIENTS).map(|client| {

@@ -2,10 +2,10 @@
 
 mod chaos;
 mod kills;
-mod shopper;
+pub mod shopper;
 
 /// One size for every run, another with `TILL_TEST_FULL`.
-fn size(short: usize, full: usize) -> usize {
+pub fn size(short: usize, full: usize) -> usize {
     match std::env::var_os("TILL_TEST_FULL") {
         Some(_) => full,
         None => short,

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::Phoenix;
-use crate::harness::agreement::{all_of, cents};
+use crate::harness::agreement::{House, all_of, cents};
 use crate::harness::client::{Answer, checkout_body, checkout_path};
 
 /// What Till has acknowledged.
@@ -22,14 +21,14 @@ pub struct Promised {
 }
 
 /// One way through the shop.
-pub struct Shopper<'a> {
-    /// The server.
-    pub phoenix: &'a Phoenix,
+pub struct Shopper<'a, H: House> {
+    /// The server, or servers.
+    pub house: &'a H,
     /// What it promises.
     pub promised: &'a Promised,
 }
 
-impl Shopper<'_> {
+impl<H: House> Shopper<'_, H> {
     /// Orders, pays and, if asked to, has 5.00 given back.
     pub async fn trip(&self, refund: bool) {
         let body = json!({
@@ -40,16 +39,16 @@ impl Shopper<'_> {
         let order = order["id"].as_str().expect("an id").to_owned();
         self.promised.note(&order, 0);
         let session = self.session(&order).await;
-        self.phoenix.provider.pay(&session).await;
+        self.house.provider().pay(&session).await;
         if !refund {
             return;
         }
         let path = format!("/v1/orders/{order}");
-        self.phoenix
-            .until("the order is paid", async || {
-                self.phoenix.get(&path).await["payment_status"] == "paid"
-            })
-            .await;
+        let give_up = Instant::now() + self.house.patience();
+        while self.get(&path).await["payment_status"] != "paid" {
+            assert!(Instant::now() < give_up, "{path} is never paid");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         let path = format!("/v1/orders/{order}/refunds");
         let refund = self.insist(&path, &json!({"amount": "5.00"})).await;
         refund.expect(201);
@@ -68,13 +67,18 @@ impl Shopper<'_> {
         }
     }
 
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.house.ask(&Method::GET, path, None, None).await;
+        answer.expect(200)
+    }
+
     /// A POST with a key of its own, repeated until there is a last word.
     async fn insist(&self, path: &str, body: &Value) -> Answer {
         let key = uuid::Uuid::new_v4().to_string();
         let began = Instant::now();
         loop {
             let answer = self
-                .phoenix
+                .house
                 .ask(&Method::POST, path, Some(&key), Some(body))
                 .await;
             self.promised.count(answer.status);
@@ -85,7 +89,7 @@ impl Shopper<'_> {
             }
             let waited = began.elapsed();
             assert!(
-                waited < self.phoenix.patience,
+                waited < self.house.patience(),
                 "{path} has no last word after {waited:?}: {}",
                 answer.json
             );
@@ -112,9 +116,9 @@ impl Promised {
     }
 
     /// Promises that were not kept: an order that is not there, or not as it was promised.
-    pub async fn broken(&self, phoenix: &Phoenix) -> Vec<String> {
+    pub async fn broken(&self, house: &impl House) -> Vec<String> {
         let mut kept = BTreeMap::new();
-        for order in all_of(&phoenix.shop, "/v1/orders").await {
+        for order in all_of(house.shop(), "/v1/orders").await {
             let id = order["id"].as_str().expect("an id").to_owned();
             let paid = (
                 cents(&order["amount_paid"]),

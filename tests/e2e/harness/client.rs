@@ -43,10 +43,15 @@ impl Answer {
 impl Client {
     /// Somebody who calls `base_url`.
     pub fn new(base_url: &str, key: Option<&str>) -> Client {
+        Client::waiting(base_url, key, Duration::from_secs(30))
+    }
+
+    /// Somebody who waits so long for an answer.
+    pub fn waiting(base_url: &str, key: Option<&str>, timeout: Duration) -> Client {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(30))
+            .timeout(timeout)
             .build()
             .expect("an HTTP client");
         Client {

@@ -2,6 +2,8 @@
 
 pub mod agreement;
 pub mod client;
+pub mod cluster;
+pub mod fleet;
 pub mod phoenix;
 pub mod process;
 pub mod random;
@@ -13,6 +15,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Sta
 use tokio::process::Command;
 
 pub use client::Client;
+pub use fleet::Fleet;
 pub use phoenix::Phoenix;
 pub use process::{Finished, Process};
 
@@ -30,6 +33,8 @@ pub struct Sandbox {
     /// Where every process is started.
     pub folder: PathBuf,
     postgres: Option<Postgres>,
+    /// What Till is given instead of the database's own address: a pooler's, or those of several servers.
+    pub address: Option<String>,
 }
 
 struct Postgres {
@@ -46,18 +51,41 @@ pub fn postgres_server() -> Option<String> {
 impl Sandbox {
     /// An empty folder and, on PostgreSQL, an empty database.
     pub async fn new() -> Sandbox {
+        Sandbox::on(postgres_server()).await
+    }
+
+    /// The same on another PostgreSQL server than this run's.
+    pub async fn on(server: Option<String>) -> Sandbox {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let folder = std::env::temp_dir().join(format!("till-e2e-{unique}"));
         std::fs::create_dir(&folder).expect("a folder");
-        let postgres = postgres_server().map(|server| Postgres {
+        let postgres = server.map(|server| Postgres {
             server,
             name: format!("till_e2e_{unique}"),
         });
         if let Some(Postgres { server, name }) = &postgres {
             execute(server, &format!("CREATE DATABASE {name}")).await;
         }
-        Sandbox { folder, postgres }
+        Sandbox {
+            folder,
+            postgres,
+            address: None,
+        }
+    }
+
+    /// The database is on another server from now on.
+    pub fn moves_to(&mut self, server: &str) {
+        if let Some(postgres) = &mut self.postgres {
+            postgres.server = server.to_owned();
+        }
+    }
+
+    /// The database's name, on PostgreSQL.
+    pub fn database_name(&self) -> Option<&str> {
+        self.postgres
+            .as_ref()
+            .map(|postgres| postgres.name.as_str())
     }
 
     /// The database's URL.
@@ -74,7 +102,11 @@ impl Sandbox {
     /// `till …` with nobody's settings but the database, on any free port.
     pub fn till(&self, arguments: &[&str]) -> Command {
         let mut command = self.bare(arguments);
-        command.env("TILL_DATABASE__URL", self.database_url());
+        let address = self.address.clone();
+        command.env(
+            "TILL_DATABASE__URL",
+            address.unwrap_or_else(|| self.database_url()),
+        );
         if self.postgres.is_some() {
             command.env("TILL_SECRET_KEYS", SECRET_KEY);
         }
@@ -178,13 +210,7 @@ impl Sandbox {
 
     /// The first column of every row.
     pub async fn texts(&self, sql: &str) -> Vec<String> {
-        let connection = self.connect().await;
-        let statement = Statement::from_string(connection.get_database_backend(), sql);
-        let rows = connection.query_all_raw(statement).await.expect(sql);
-        let text = |row: &sea_orm::QueryResult| row.try_get_by_index(0).expect("a text");
-        let texts = rows.iter().map(text).collect();
-        connection.close().await.expect("closes");
-        texts
+        texts(self.connect().await, sql).await
     }
 
     /// Puts other bytes into a stored event of the provider.
@@ -268,13 +294,28 @@ impl Drop for Sandbox {
     }
 }
 
+async fn texts(connection: DatabaseConnection, sql: &str) -> Vec<String> {
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let rows = connection.query_all_raw(statement).await.expect(sql);
+    let text = |row: &sea_orm::QueryResult| row.try_get_by_index(0).expect("a text");
+    let texts = rows.iter().map(text).collect();
+    connection.close().await.expect("closes");
+    texts
+}
+
+/// The first column of every row, somewhere.
+pub async fn texts_at(url: &str, sql: &str) -> Vec<String> {
+    texts(connect(url).await, sql).await
+}
+
 async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url.to_owned());
     options.max_connections(1).sqlx_logging(false);
     Database::connect(options).await.expect("a connection")
 }
 
-async fn execute(url: &str, sql: &str) {
+/// Carries out a statement somewhere.
+pub async fn execute(url: &str, sql: &str) {
     let connection = connect(url).await;
     connection.execute_unprepared(sql).await.expect(sql);
     connection.close().await.expect("closes");

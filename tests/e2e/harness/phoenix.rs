@@ -1,7 +1,6 @@
 //! A server that dies and is started again, beside a provider that goes on, and a client that repeats every
 //! request with its key until it is answered.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use super::agreement::{House, audit, effects, unbalanced};
 use super::client::Answer;
 use super::{Client, Process, Sandbox, free_port};
 
@@ -198,74 +198,40 @@ impl Phoenix {
 
     /// What happened at the provider since an entry of its journal.
     pub async fn effects(&self, since: u64) -> Vec<Value> {
-        let path = format!("/_simulator/journal?kind=effect&since={since}");
-        let journal = self.provider.get(&path).await.expect(200);
-        journal["data"].as_array().expect("a list").clone()
+        effects(&self.provider, since).await
     }
 
-    /// What must hold whatever happened: nothing was done twice under one key, no acknowledged webhook is
-    /// missing, debits are credits, and `till verify` finds nothing.
+    /// What must hold whatever happened.
     pub async fn verify(&self) {
-        let mut by_key: BTreeMap<(String, String), u32> = BTreeMap::new();
-        for effect in self.effects(0).await {
-            if let Some(key) = effect["idempotency_key"].as_str() {
-                let what = (key.to_owned(), effect["effect"].to_string());
-                *by_key.entry(what).or_default() += 1;
-            }
-        }
-        by_key.retain(|_, count| *count > 1);
-        assert!(
-            by_key.is_empty(),
-            "effects of one key at the provider: {by_key:?}"
-        );
-        let lost = self.acknowledged_and_lost().await;
-        assert!(
-            lost.is_empty(),
-            "webhooks answered 200 that are not stored: {lost:?}"
-        );
-        let unbalanced = self.unbalanced().await;
-        assert!(
-            unbalanced.is_empty(),
-            "debits are not credits: {unbalanced:?}"
-        );
-        let help = self.sandbox.run(&["--help"]).await.success();
-        let known = help
-            .stdout
-            .lines()
-            .any(|line| line.trim_start().starts_with("verify "));
-        if known {
-            self.sandbox.run(&["verify", "--json"]).await.success();
-        }
-    }
-
-    /// The provider's events that were answered with 200 and are not in the inbox.
-    async fn acknowledged_and_lost(&self) -> Vec<String> {
-        let journal = self.provider.get("/_simulator/journal?kind=webhook").await;
-        let journal = journal.expect(200);
-        let stored = self
-            .sandbox
-            .texts("SELECT event_id FROM provider_event")
-            .await;
-        let stored: BTreeSet<String> = stored.into_iter().collect();
-        let tries = journal["data"].as_array().expect("a list");
-        let acknowledged = tries.iter().filter(|attempt| attempt["status"] == 200);
-        let mut lost: Vec<String> = acknowledged
-            .filter_map(|attempt| attempt["event_id"].as_str())
-            .filter(|event| !stored.contains(*event))
-            .map(str::to_owned)
-            .collect();
-        lost.dedup();
-        lost
+        audit(&self.sandbox, &self.provider).await;
     }
 
     /// The ledger's currencies in which debits are not credits, shop by shop.
     pub async fn unbalanced(&self) -> Vec<String> {
-        self.sandbox
-            .texts(
-                "SELECT a.shop_id || ' ' || a.currency FROM ledger_entry e \
-                 JOIN ledger_account a ON a.id = e.ledger_account_id \
-                 GROUP BY a.shop_id, a.currency HAVING SUM(e.debit_minor) <> SUM(e.credit_minor)",
-            )
-            .await
+        unbalanced(&self.sandbox).await
+    }
+}
+
+impl House for Phoenix {
+    fn provider(&self) -> &Client {
+        &self.provider
+    }
+
+    fn shop(&self) -> &Client {
+        &self.shop
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    async fn ask(
+        &self,
+        method: &Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<&Value>,
+    ) -> Answer {
+        Phoenix::ask(self, method, path, key, body).await
     }
 }

@@ -127,14 +127,13 @@ impl Process {
 
     /// Asks it to end, as an init system does.
     pub fn terminate(&self) {
-        let pid = self.child.id().expect("it runs");
-        let sent = std::process::Command::new("sh")
-            .args(["-c", &format!("kill -TERM {pid}")])
-            .status();
-        assert!(
-            sent.expect("a shell").success(),
-            "SIGTERM was not delivered"
-        );
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let sent = signal(name, self.child.id().expect("it runs"));
+        assert!(sent, "{name} was not delivered");
     }
 
     /// Waits until it ends by itself.
@@ -151,6 +150,14 @@ impl Process {
             stderr: self.stderr.lock().expect("not poisoned").clone(),
         }
     }
+}
+
+/// Sends a signal to a process, if it is still there.
+pub fn signal(name: &str, process: u32) -> bool {
+    let sent = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -{name} {process} 2>/dev/null")])
+        .status();
+    sent.expect("a shell").success()
 }
 
 impl Finished {
