@@ -3,6 +3,12 @@
 use super::{ServiceError, Services};
 
 impl Services {
+    /// Whether orders or webhooks wait for the database right now.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.store.is_busy()
+    }
+
     /// Indexes the orders of the events that came into the feed. Returns how many events.
     ///
     /// # Errors

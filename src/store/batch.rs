@@ -140,6 +140,11 @@ impl<M: Member> Batcher<M> {
         Some(set)
     }
 
+    /// Whether members wait while others are carried out.
+    pub fn is_busy(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

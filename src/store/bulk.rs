@@ -174,39 +174,114 @@ where
     E::Model: ModelTrait<Entity = E>,
     E::Column: Copy,
 {
-    let table = E::default().table_name();
     let all: Vec<E::Column> = std::iter::once(id).chain(columns.iter().copied()).collect();
-    let id = quoted(&id);
     let rows = of_models::<E>(rows, &all);
     let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
     for group in groups(tx.engine, &rows, all.len()) {
         let (source, values) = source(tx.engine, group, &all);
-        let text = match tx.engine {
-            Engine::Sqlite => {
-                let sets = columns.iter().zip(2_usize..);
-                let sets: Vec<String> = sets
-                    .map(|(column, at)| format!("{} = u.column{at}", quoted(column)))
-                    .collect();
-                let sets = sets.join(", ");
-                format!(
-                    "UPDATE \"{table}\" SET {sets} FROM ({source}) AS u WHERE \"{table}\".{id} = u.column1"
-                )
-            }
-            Engine::Postgres => {
-                let names: Vec<String> = all.iter().map(quoted).collect();
-                let sets: Vec<String> = columns
-                    .iter()
-                    .map(|column| format!("{0} = u.{0}", quoted(column)))
-                    .collect();
-                let (sets, names) = (sets.join(", "), names.join(", "));
-                format!(
-                    "UPDATE \"{table}\" AS t SET {sets} FROM {source} AS u({names}) WHERE t.{id} = u.{id}"
-                )
-            }
-        };
+        let text = update_text::<E>(tx.engine, &source, &all);
         tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
     }
     Ok(())
+}
+
+/// An update from a source of rows; the first column is the id they are found by.
+fn update_text<E: EntityTrait>(engine: Engine, source: &str, all: &[E::Column]) -> String {
+    let table = E::default().table_name();
+    let names: Vec<String> = all.iter().map(quoted).collect();
+    let (id, columns) = names.split_first().expect("a table has an id");
+    match engine {
+        Engine::Sqlite => {
+            let sets = columns.iter().zip(2_usize..);
+            let sets: Vec<String> = sets
+                .map(|(column, at)| format!("{column} = u.column{at}"))
+                .collect();
+            let sets = sets.join(", ");
+            format!(
+                "UPDATE \"{table}\" SET {sets} FROM ({source}) AS u WHERE \"{table}\".{id} = u.column1"
+            )
+        }
+        Engine::Postgres => {
+            let sets: Vec<String> = columns.iter().map(|c| format!("{c} = u.{c}")).collect();
+            let (sets, names) = (sets.join(", "), names.join(", "));
+            format!(
+                "UPDATE \"{table}\" AS t SET {sets} FROM {source} AS u({names}) WHERE t.{id} = u.{id}"
+            )
+        }
+    }
+}
+
+/// PostgreSQL: changes of several tables that are sent as one statement.
+#[derive(Default)]
+pub(super) struct Parts {
+    texts: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Parts {
+    /// Rows to be inserted.
+    pub fn insert<E>(&mut self, rows: &[E::Model])
+    where
+        E: EntityTrait,
+        E::Model: ModelTrait<Entity = E>,
+    {
+        if rows.is_empty() {
+            return;
+        }
+        let columns: Vec<E::Column> = E::Column::iter().collect();
+        let source = self.source::<E>(rows, &columns);
+        let (table, names) = (E::default().table_name(), self::columns::<E>());
+        self.texts.push(format!(
+            "INSERT INTO \"{table}\" ({names}) SELECT * FROM {source}"
+        ));
+    }
+
+    /// As [`update`].
+    pub fn update<E>(&mut self, rows: &[E::Model], id: E::Column, columns: &[E::Column])
+    where
+        E: EntityTrait,
+        E::Model: ModelTrait<Entity = E>,
+        E::Column: Copy,
+    {
+        if rows.is_empty() {
+            return;
+        }
+        let all: Vec<E::Column> = std::iter::once(id).chain(columns.iter().copied()).collect();
+        let source = self.source::<E>(rows, &all);
+        self.texts
+            .push(update_text::<E>(Engine::Postgres, &source, &all));
+    }
+
+    fn source<E>(&mut self, rows: &[E::Model], columns: &[E::Column]) -> String
+    where
+        E: EntityTrait,
+        E::Model: ModelTrait<Entity = E>,
+    {
+        let rows = of_models::<E>(rows, columns);
+        let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+        let (source, values) = source(Engine::Postgres, &rows, columns);
+        self.values.extend(values);
+        source
+    }
+
+    /// Carries all of them out.
+    pub async fn carry_out(mut self, tx: &Tx) -> Result<(), StoreError> {
+        let Some(last) = self.texts.pop() else {
+            return Ok(());
+        };
+        let others = self.texts.iter().zip(0_usize..);
+        let others: Vec<String> = others
+            .map(|(text, at)| format!("part{at} AS ({text})"))
+            .collect();
+        let text = match others.is_empty() {
+            true => last,
+            false => format!("WITH {} {last}", others.join(", ")),
+        };
+        tx.conn()
+            .execute_raw(sql(tx.engine, &text, self.values))
+            .await?;
+        Ok(())
+    }
 }
 
 /// A part of a [`read`]: which rows of a table are wanted.
@@ -345,7 +420,8 @@ fn value_of<C: ColumnTrait>(column: &C, cell: Option<String>) -> Result<Value, S
 pub(super) fn among(engine: Engine, column: &str) -> String {
     match engine {
         Engine::Sqlite => format!("{column} IN (SELECT value FROM json_each(?))"),
-        Engine::Postgres => format!("{column} = ANY(?::text::text[])"),
+        // An array of its own: one made from a text would be made anew for every row that is looked at.
+        Engine::Postgres => format!("{column} = ANY(?)"),
     }
 }
 
@@ -353,7 +429,7 @@ pub(super) fn among(engine: Engine, column: &str) -> String {
 pub(super) fn list<'t>(engine: Engine, texts: impl Iterator<Item = &'t str>) -> Value {
     match engine {
         Engine::Sqlite => to_json(&texts.collect::<Vec<_>>()).into(),
-        Engine::Postgres => array(texts.map(Value::from)).into(),
+        Engine::Postgres => texts.map(str::to_owned).collect::<Vec<_>>().into(),
     }
 }
 

@@ -177,6 +177,12 @@ impl Store {
         self.batch_limit
     }
 
+    /// Whether orders or webhooks wait right now, for others to be carried out before them.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.orders.is_busy() || self.settlements.is_busy()
+    }
+
     /// Reads of one shop.
     #[must_use]
     pub fn shop(&self, shop: ShopId) -> ShopStore<'_> {

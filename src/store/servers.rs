@@ -144,8 +144,13 @@ impl Server {
 /// A connection's settings, with the limits.
 pub(super) fn limited(options: PgConnectOptions) -> PgConnectOptions {
     let options = options.application_name("till").options(LIMITS);
-    // Short statements only: compiling one costs more than it ever saves.
-    options.options([("jit", "off")])
+    options.options([
+        // Short statements only: compiling one costs more than it ever saves.
+        ("jit", "off"),
+        // Every statement has its index. A plan that was made while a table was small is kept with its statement, and
+        // would read all of the table once it is large.
+        ("enable_seqscan", "off"),
+    ])
 }
 
 /// Whether the server of a connection is a standby.

@@ -5,7 +5,7 @@
 //! processes may run them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -17,8 +17,11 @@ use crate::service::{ServiceError, Services};
 /// same for one thing as for many, and under load rounds without a pause would take the database from those who wait
 /// for an answer.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The most steps the search takes in one round.
-const INDEX_STEPS: u32 = 20;
+/// While orders and webhooks wait for the database, the search may take one part in so many of the time: it falls
+/// behind then, and catches up afterwards.
+const SHARE_WHEN_BUSY: u32 = 8;
+/// The longest the search rests while others wait: it never stands still.
+const LONGEST_YIELD: Duration = Duration::from_secs(1);
 /// How long the loops rest when nothing is due.
 const REST: Duration = Duration::from_millis(500);
 /// How long a loop rests after the database failed it.
@@ -40,15 +43,17 @@ enum Job {
     Events,
     Expiry,
     Feed,
+    Search,
 }
 
-const JOBS: [Job; 6] = [
+const JOBS: [Job; 7] = [
     Job::Calls,
     Job::Sessions,
     Job::Payments,
     Job::Events,
     Job::Expiry,
     Job::Feed,
+    Job::Search,
 ];
 
 impl Workers {
@@ -90,27 +95,23 @@ async fn round(job: Job, services: &Services) -> Result<u64, ServiceError> {
         Job::Payments => services.poll_due_payments().await?,
         Job::Events => services.retry_due_events().await?,
         Job::Expiry => services.expire_orders().await?,
-        Job::Feed => {
-            let placed = services.place_events().await?;
-            let mut done = placed;
-            // The search takes small steps; it must keep up with the feed all the same.
-            for _ in 0..INDEX_STEPS {
-                match services.index_orders().await? {
-                    0 => break,
-                    indexed => done = done.saturating_add(indexed),
-                }
-            }
-            return Ok(done);
-        }
+        Job::Feed => return services.place_events().await,
+        Job::Search => return services.index_orders().await,
     };
     Ok(u64::try_from(done).unwrap_or(u64::MAX))
 }
 
 async fn keep_doing(job: Job, services: Arc<Services>, stop: CancellationToken) {
     while !stop.is_cancelled() {
+        let begun = Instant::now();
         let rest = match round(job, &services).await {
             Ok(0) => REST,
-            Ok(_) if matches!(job, Job::Feed) => PAUSE,
+            Ok(_) if job == Job::Feed => PAUSE,
+            Ok(_) if job == Job::Search && services.is_busy() => {
+                let wait = begun.elapsed().saturating_mul(SHARE_WHEN_BUSY - 1);
+                tokio::time::sleep(wait.clamp(PAUSE, LONGEST_YIELD)).await;
+                continue;
+            }
             Ok(_) => continue,
             Err(error) => {
                 tracing::error!(

@@ -5,7 +5,7 @@ use entity::{
     checkout_session, event, ledger_entry, ledger_transaction, order, payment, provider_fact,
 };
 
-use super::super::{StoreError, Tx, bulk, events};
+use super::super::{Engine, StoreError, Tx, bulk, events};
 
 /// What is still to be written.
 #[derive(Default)]
@@ -84,14 +84,36 @@ impl Later {
     /// Writes it, rows that others refer to first. What comes afterwards is written by the next call.
     pub async fn flush(&mut self, tx: &Tx) -> Result<(), StoreError> {
         let now = std::mem::take(self);
-        bulk::insert::<payment::Entity>(tx, &now.new_payments).await?;
-        bulk::update::<payment::Entity>(tx, &now.payments, payment::Column::Id, &PAYMENT).await?;
-        bulk::insert::<provider_fact::Entity>(tx, &now.facts).await?;
-        let id = checkout_session::Column::Id;
-        bulk::update::<checkout_session::Entity>(tx, &now.sessions, id, &SESSION).await?;
-        bulk::insert::<ledger_transaction::Entity>(tx, &now.transactions).await?;
-        bulk::insert::<ledger_entry::Entity>(tx, &now.entries).await?;
-        bulk::update::<order::Entity>(tx, &now.orders, order::Column::Id, &ORDER).await?;
-        events::insert(tx, now.events).await
+        match tx.engine {
+            Engine::Sqlite => now.table_by_table(tx).await,
+            Engine::Postgres => now.at_once(tx).await,
+        }
+    }
+
+    async fn table_by_table(self, tx: &Tx) -> Result<(), StoreError> {
+        let session = checkout_session::Column::Id;
+        bulk::insert::<payment::Entity>(tx, &self.new_payments).await?;
+        bulk::update::<payment::Entity>(tx, &self.payments, payment::Column::Id, &PAYMENT).await?;
+        bulk::insert::<provider_fact::Entity>(tx, &self.facts).await?;
+        bulk::update::<checkout_session::Entity>(tx, &self.sessions, session, &SESSION).await?;
+        bulk::insert::<ledger_transaction::Entity>(tx, &self.transactions).await?;
+        bulk::insert::<ledger_entry::Entity>(tx, &self.entries).await?;
+        bulk::update::<order::Entity>(tx, &self.orders, order::Column::Id, &ORDER).await?;
+        events::insert(tx, self.events).await
+    }
+
+    /// One statement for all tables, and so one round trip: foreign keys are checked at its end.
+    async fn at_once(self, tx: &Tx) -> Result<(), StoreError> {
+        let session = checkout_session::Column::Id;
+        let mut parts = bulk::Parts::default();
+        parts.insert::<payment::Entity>(&self.new_payments);
+        parts.update::<payment::Entity>(&self.payments, payment::Column::Id, &PAYMENT);
+        parts.insert::<provider_fact::Entity>(&self.facts);
+        parts.update::<checkout_session::Entity>(&self.sessions, session, &SESSION);
+        parts.insert::<ledger_transaction::Entity>(&self.transactions);
+        parts.insert::<ledger_entry::Entity>(&self.entries);
+        parts.update::<order::Entity>(&self.orders, order::Column::Id, &ORDER);
+        parts.insert::<event::Entity>(&self.events);
+        parts.carry_out(tx).await
     }
 }
