@@ -166,6 +166,18 @@ impl Store {
         self.batch_limit
     }
 
+    /// Whether so many orders wait that the next is turned away.
+    #[must_use]
+    pub fn is_full_of_orders(&self) -> bool {
+        self.orders.is_full()
+    }
+
+    /// Whether so many webhooks wait that the next is turned away.
+    #[must_use]
+    pub fn is_full_of_webhooks(&self) -> bool {
+        self.settlements.is_full()
+    }
+
     /// Reads of one shop.
     #[must_use]
     pub fn shop(&self, shop: ShopId) -> ShopStore<'_> {
