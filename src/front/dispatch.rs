@@ -35,7 +35,7 @@ pub(super) async fn answer(
 ) -> Result<Answer, Infallible> {
     let (parts, body) = request.into_parts();
     link.enter(Phase::Body);
-    let (arrival, body) = super::arrival::read(body, &shared.body).await;
+    let (arrival, body) = super::arrival::read(body, &shared.body, &shared.kept).await;
     link.enter(Phase::Answering);
     let admission = shared.admission.as_ref();
     let full = admission.is_some_and(|one| one.is_full(parts.method.as_str(), parts.uri.path()));

@@ -109,6 +109,7 @@ pub struct Front {
 struct Shared {
     client: Client,
     body: BodyLimits,
+    kept: arrival::Kept,
     admission: Option<Arc<dyn Admission>>,
     connections: Arc<Connections>,
     /// Tells connections to end after the request they are at.
@@ -139,6 +140,7 @@ impl Front {
         let shared = Arc::new(Shared {
             client: Client::untracked(rocket).await.map_err(ignite)?,
             body,
+            kept: arrival::Kept::default(),
             admission,
             connections: Arc::new(Connections::new(limits)),
             stop: CancellationToken::new(),

@@ -47,6 +47,8 @@ pub enum Arrival {
     Slow,
     /// It has more bytes than it may.
     TooLarge,
+    /// Too many others were arriving.
+    NoRoom,
 }
 
 /// What is to be said of a body that did not come whole. Nothing is done about such a request.
@@ -56,6 +58,10 @@ pub(super) fn not_whole(request: &Request<'_>) -> Option<Problem> {
         Arrival::Whole => None,
         Arrival::Cut => Some(truncated()),
         Arrival::TooLarge => Some(too_large(limits)),
+        Arrival::NoRoom => Some(Problem::new(
+            Code::Overloaded,
+            "Too many large bodies arrive; nothing was done. Try again.",
+        )),
         Arrival::Slow => {
             let detail = format!(
                 "The body did not arrive within {} seconds.",

@@ -8,6 +8,7 @@ mod baseline;
 mod empty;
 mod http;
 mod large;
+mod overload;
 mod process;
 mod report;
 mod rows;
@@ -137,6 +138,7 @@ async fn measure(options: Measure) -> anyhow::Result<()> {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let mut run = Run::begin(&tools, engine, effort, &mut report).await?;
         let placed = run.creation().await?;
+        run.overloaded().await?;
         run.working(placed).await?;
         if let Some(many) = effort.large {
             run.lists(many).await?;
