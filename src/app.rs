@@ -1,5 +1,6 @@
 //! Putting Till together: every part is built once, here, and handed to those who use it.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, LatePayments};
+use crate::front::Admission;
 use crate::http;
 use crate::http::metrics::{Measured, MetricsToken};
 use crate::http::throttles::Throttles;
@@ -153,6 +155,26 @@ pub fn server(config: &Config, services: Arc<Services>) -> Rocket<Build> {
         .attach(AdHoc::on_ignite("routes", |rocket| async {
             rocket.mount("/", http::api_routes())
         }))
+}
+
+/// Turns orders and webhooks away while their queue is full: before anything is read of them, so that refusing
+/// costs little and those that were taken get on.
+pub struct Room(pub Arc<Services>);
+
+impl Admission for Room {
+    fn is_full(&self, method: &str, path: &str) -> bool {
+        let store = &self.0.store;
+        let route = match path {
+            "/v1/orders" if method == "POST" && store.is_full_of_orders() => "/v1/orders",
+            _ if path.starts_with("/webhooks/") && store.is_full_of_webhooks() => {
+                "/webhooks/{provider}"
+            }
+            _ => return false,
+        };
+        let label = [method.to_owned(), route.to_owned(), "503".to_owned()];
+        self.0.metrics.http_requests.count(label.map(Cow::Owned));
+        true
+    }
 }
 
 /// The small HTTP server of a process that does background work only, if it is to have one: no API, only

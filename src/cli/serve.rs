@@ -3,15 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use rocket::fairing::AdHoc;
 use rocket::{Build, Rocket};
-use tokio::sync::oneshot;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::simulated::{self, Note};
 use crate::app::{self, DatabaseLock, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, Texts};
-use crate::http::in_flight::InFlight;
+use crate::front::{self, Admission, Front, FrontError, Limits};
 use crate::service::Services;
 use crate::simulator::{Simulator, SimulatorConfig};
 use crate::telemetry;
@@ -33,9 +32,8 @@ pub(super) struct Running {
 /// A server that answers.
 struct Listening {
     base_url: String,
-    shutdown: rocket::Shutdown,
-    in_flight: InFlight,
-    served: tokio::task::JoinHandle<Result<(), String>>,
+    front: Front,
+    told: ToldToStop,
 }
 
 pub(super) async fn serve(config: Config, with_simulator: bool) -> anyhow::Result<ExitCode> {
@@ -63,7 +61,9 @@ pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::R
     let services = app::build_services(&config, store, clock).await?;
     telemetry::count_panics(services.metrics.clone());
     let workers = config.worker.enabled.then(|| Workers::start(&services));
-    let listening = Listening::start(app::server(&config, services.clone())).await?;
+    let admission = Arc::new(app::Room(services.clone()));
+    let server = app::server(&config, services.clone());
+    let listening = Listening::start(&config, server, Some(admission)).await?;
     let base_url = listening.base_url.clone();
     let mut note = None;
     if let Some(simulator) = &simulator {
@@ -84,59 +84,39 @@ pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::R
 
 impl Listening {
     /// Starts a server; returns once requests are answered.
-    async fn start(rocket: Rocket<Build>) -> anyhow::Result<Listening> {
-        let (told, listening) = oneshot::channel();
-        let told = std::sync::Mutex::new(Some(told));
-        let in_flight = InFlight::default();
-        let rocket = rocket.attach(in_flight.clone()).attach(AdHoc::on_liftoff(
-            "listening",
-            move |rocket| {
-                Box::pin(async move {
-                    let config = rocket.config();
-                    let address = std::net::SocketAddr::new(config.address, config.port);
-                    let mut told = told
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner);
-                    if let Some(told) = told.take() {
-                        // The receiver is gone only when the start was given up.
-                        let _ = told.send(address);
-                    }
-                })
-            },
-        ));
-        let rocket = rocket
-            .ignite()
-            .await
-            .map_err(|error| server_error(&error))?;
-        let shutdown = rocket.shutdown();
-        let served = tokio::spawn(async move {
-            let outcome = rocket.launch().await;
-            outcome.map(|_| ()).map_err(|error| error.pretty_text())
-        });
-        let Ok(address) = listening.await else {
-            let reason = match served.await {
-                Ok(Err(reason)) => reason,
-                _ => "the server ended before it listened".to_owned(),
-            };
-            return Err(StartError::Server(reason).into());
-        };
+    async fn start(
+        config: &Config,
+        rocket: Rocket<Build>,
+        admission: Option<Arc<dyn Admission>>,
+    ) -> anyhow::Result<Listening> {
+        let told = ToldToStop::listen()?;
+        let connections = front::affordable(config.http.max_connections.get());
+        let limits = Limits::with_connections(connections);
+        let front = Front::start(rocket, limits, admission).await;
+        let front = front.map_err(|error| StartError::Server(in_words(error)))?;
         Ok(Listening {
-            base_url: format!("http://{address}"),
-            shutdown,
-            in_flight,
-            served,
+            base_url: format!("http://{}", front.address()),
+            front,
+            told,
         })
     }
 
     /// Returns once the process was told to stop and every request is answered.
-    async fn until_stopped(self) -> anyhow::Result<()> {
-        let mut served = self.served;
-        let outcome = tokio::select! {
-            outcome = &mut served => outcome?,
-            // Rocket would wait its whole grace period for idle connections.
-            () = async { self.shutdown.await; self.in_flight.drained().await } => Ok(()),
-        };
-        Ok(outcome.map_err(StartError::Server)?)
+    async fn until_stopped(mut self) -> anyhow::Result<()> {
+        self.told.wait().await;
+        self.stop().await
+    }
+
+    /// Returns once every request is answered; no more are taken.
+    async fn stop(self) -> anyhow::Result<()> {
+        match self.front.stopped().await {
+            true => Ok(()),
+            false => Err(StartError::Server(
+                "the server did not end in time; what was under way is recovered at the next start"
+                    .to_owned(),
+            )
+            .into()),
+        }
     }
 }
 
@@ -160,8 +140,8 @@ impl Running {
     }
 
     /// Stops now.
-    pub async fn stop(self) -> anyhow::Result<()> {
-        self.listening.shutdown.clone().notify();
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.listening.told.now();
         self.until_stopped().await.map(|_| ())
     }
 }
@@ -188,28 +168,14 @@ impl Ended {
     }
 }
 
-fn server_error(error: &rocket::Error) -> StartError {
-    StartError::Server(error.pretty_text())
-}
-
-/// Words for why Rocket did not start.
-trait PrettyText {
-    fn pretty_text(&self) -> String;
-}
-
-impl PrettyText for rocket::Error {
-    fn pretty_text(&self) -> String {
-        match self.kind() {
-            rocket::error::ErrorKind::Bind(error) => format!(
-                "the server cannot listen: {error}; choose another port with ROCKET_PORT \
-                 (TILL_WORKER__PORT for `till worker`), or stop what uses it"
-            ),
-            rocket::error::ErrorKind::Shutdown(..) => {
-                "the server did not end in time; what was under way is recovered at the next start"
-                    .to_owned()
-            }
-            other => other.to_string(),
-        }
+/// Words for why the server did not start.
+fn in_words(error: FrontError) -> String {
+    match error {
+        FrontError::Bind(address, error) => format!(
+            "the server cannot listen at {address}: {error}; choose another port with ROCKET_PORT \
+             (TILL_WORKER__PORT for `till worker`), or stop what uses it"
+        ),
+        FrontError::Ignite(reason) => reason,
     }
 }
 
@@ -262,7 +228,7 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
     let workers = Workers::start(&services);
     tracing::info!("the worker runs");
     let outcome = match app::worker_server(&config, services.clone()) {
-        Some(server) => answer_until_stopped(server).await,
+        Some(server) => answer_until_stopped(&config, server).await,
         None => until_told_to_stop().await.map_err(Into::into),
     };
     workers.stop().await;
@@ -271,18 +237,46 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 /// Serves a worker's health and metrics until the process is told to stop.
-async fn answer_until_stopped(server: Rocket<Build>) -> anyhow::Result<()> {
-    let listening = Listening::start(server).await?;
+async fn answer_until_stopped(config: &Config, server: Rocket<Build>) -> anyhow::Result<()> {
+    let listening = Listening::start(config, server, None).await?;
     println!("The worker listens on {}", listening.base_url);
     listening.until_stopped().await
 }
 
 /// Returns at Ctrl-C or SIGTERM.
 pub(super) async fn until_told_to_stop() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        outcome = tokio::signal::ctrl_c() => outcome,
-        _ = terminate.recv() => Ok(()),
+    ToldToStop::listen()?.wait().await;
+    Ok(())
+}
+
+/// Hears Ctrl-C and SIGTERM from when it is made.
+struct ToldToStop {
+    interrupt: Signal,
+    terminate: Signal,
+    already: bool,
+}
+
+impl ToldToStop {
+    fn listen() -> std::io::Result<ToldToStop> {
+        Ok(ToldToStop {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            already: false,
+        })
+    }
+
+    /// As if it had been told.
+    fn now(&mut self) {
+        self.already = true;
+    }
+
+    async fn wait(&mut self) {
+        if self.already {
+            return;
+        }
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The sections of the configuration, each with what holds when nothing is said.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use serde::Deserialize;
 
@@ -124,6 +124,8 @@ pub struct Http {
     pub sessions_per_order: NonZeroU32,
     /// How many webhooks are looked at in a second.
     pub webhooks_per_second: NonZeroU32,
+    /// How many connections are open at once.
+    pub max_connections: NonZeroUsize,
 }
 
 impl Default for Http {
@@ -136,6 +138,7 @@ impl Default for Http {
             orders_per_minute: limit(60),
             sessions_per_order: limit(5),
             webhooks_per_second: limit(20_000),
+            max_connections: NonZeroUsize::new(4_096).expect("the bound is not zero"),
         }
     }
 }

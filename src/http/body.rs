@@ -1,10 +1,9 @@
 //! Request bodies: capped, on a deadline, complete, and strict JSON.
 //!
-//! Rocket has no read timeout, takes any content type for JSON, reports a body cut within its first bytes as
-//! complete, and logs a data guard's error with everything in it. These guards answer each with a problem,
-//! and their error holds only its code.
+//! The server in front of Rocket reads a body whole, against the cap and the clock, and says how it came
+//! ([`Arrival`]). Rocket takes any content type for JSON and logs a data guard's error with everything in it.
+//! These guards answer each with a problem, and their error holds only its code.
 
-use std::io;
 use std::time::Duration;
 
 use rocket::Request;
@@ -18,15 +17,12 @@ use super::problem::{FieldError, Problem, Refused, fail};
 use super::problem_catalogue::Code;
 use super::strict_json::{self, Refusal};
 
-/// Rocket peeks at this many bytes of every body before a guard sees it (`_method=delete`).
-const PEEKED_BYTES: usize = 14;
-
 /// How much body is read and how long that may take. Manage one to change the defaults.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     /// The most bytes a body may have.
     pub max_size: ByteUnit,
-    /// How long it may take to arrive, from when the guard begins to read.
+    /// How long it may take to arrive, from the end of the request's head.
     pub read_timeout: Duration,
 }
 
@@ -36,6 +32,51 @@ impl Default for BodyLimits {
             max_size: 256.kibibytes(),
             read_timeout: Duration::from_secs(10),
         }
+    }
+}
+
+/// How a body came, as the server notes it in the request's local cache; whole where it notes nothing.
+/// Where a body did not come whole, Rocket is handed none of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// To its end.
+    Whole,
+    /// Its connection ended before.
+    Cut,
+    /// Not in time.
+    Slow,
+    /// It has more bytes than it may.
+    TooLarge,
+    /// Too many others were arriving.
+    NoRoom,
+}
+
+/// What is to be said of a body that did not come whole. Nothing is done about such a request.
+pub(super) fn not_whole(request: &Request<'_>) -> Option<Problem> {
+    let limits = BodyLimits::of(request);
+    match *request.local_cache(|| Arrival::Whole) {
+        Arrival::Whole => None,
+        Arrival::Cut => Some(truncated()),
+        Arrival::TooLarge => Some(too_large(limits)),
+        Arrival::NoRoom => Some(Problem::new(
+            Code::Overloaded,
+            "Too many large bodies arrive; nothing was done. Try again.",
+        )),
+        Arrival::Slow => {
+            let detail = format!(
+                "The body did not arrive within {} seconds.",
+                limits.read_timeout.as_secs_f32()
+            );
+            let problem = Problem::new(Code::RequestTimeout, detail);
+            Some(problem.header("Connection", "close"))
+        }
+    }
+}
+
+impl BodyLimits {
+    fn of(request: &Request<'_>) -> BodyLimits {
+        let managed = request.rocket().state::<BodyLimits>();
+        managed.copied().unwrap_or_default()
     }
 }
 
@@ -108,43 +149,18 @@ impl<'r, T: Serialize> Responder<'r, 'static> for Json<T> {
 
 /// Reads the whole body, or says what is wrong with how it came.
 async fn read(request: &Request<'_>, data: Data<'_>) -> Result<Vec<u8>, Problem> {
-    let limits = request
-        .rocket()
-        .state::<BodyLimits>()
-        .copied()
-        .unwrap_or_default();
-    let too_large = || {
-        Problem::new(
-            Code::PayloadTooLarge,
-            format!("The body may have up to {}.", limits.max_size),
-        )
-    };
+    let limits = BodyLimits::of(request);
     let declared: Option<u64> = request
         .headers()
         .get_one("Content-Length")
         .and_then(|length| length.parse().ok());
     if declared.is_some_and(|length| limits.max_size < length) {
-        return Err(too_large());
+        return Err(too_large(limits));
     }
-    let ended = data.peek_complete();
-    let stream = data.open(limits.max_size);
-    // The peek ends before its 14 bytes at the end of the body, which it marks, or at an error, which it drops.
-    if !ended && stream.hint() < PEEKED_BYTES {
-        return Err(truncated());
-    }
-    let body = match rocket::tokio::time::timeout(limits.read_timeout, stream.into_bytes()).await {
-        Err(_) => {
-            let detail = format!(
-                "The body did not arrive within {} seconds.",
-                limits.read_timeout.as_secs_f32()
-            );
-            return Err(Problem::new(Code::RequestTimeout, detail).header("Connection", "close"));
-        }
-        Ok(Err(error)) => return Err(unreadable(&error)),
-        Ok(Ok(body)) => body,
-    };
+    let body = data.open(limits.max_size).into_bytes().await;
+    let body = body.map_err(|error| truncated().caused_by(&error))?;
     if !body.is_complete() {
-        return Err(too_large());
+        return Err(too_large(limits));
     }
     let bytes = body.into_inner();
     let received = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -154,8 +170,11 @@ async fn read(request: &Request<'_>, data: Data<'_>) -> Result<Vec<u8>, Problem>
     }
 }
 
-fn unreadable(error: &io::Error) -> Problem {
-    truncated().caused_by(error)
+fn too_large(limits: BodyLimits) -> Problem {
+    Problem::new(
+        Code::PayloadTooLarge,
+        format!("The body may have up to {}.", limits.max_size),
+    )
 }
 
 fn truncated() -> Problem {

@@ -22,6 +22,12 @@ const PUBLISHABLE: &[(&str, &str)] = &[
 
 const ALLOW_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, Order-Token, Request-Id";
 const EXPOSE_HEADERS: &str = "Request-Id, Idempotent-Replayed, Retry-After, Location";
+
+/// What lets browsers read an answer.
+pub const READABLE: [(&str, &str); 2] = [
+    ("access-control-allow-origin", "*"),
+    ("access-control-expose-headers", EXPOSE_HEADERS),
+];
 const MAX_AGE_S: &str = "600";
 
 /// The `OPTIONS` routes that answer preflights. They are not part of the API document.

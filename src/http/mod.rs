@@ -15,7 +15,6 @@ pub mod cors;
 pub mod docs;
 pub mod events;
 pub mod health;
-pub mod in_flight;
 pub mod ledger;
 pub mod metrics;
 pub mod openapi;

@@ -25,10 +25,18 @@ impl RequestId {
         request.local_cache(|| {
             let mut given = request.headers().get(Self::HEADER);
             match (given.next(), given.next()) {
-                (Some(id), None) if Self::is_acceptable(id) => RequestId(id.to_owned()),
-                _ => RequestId(format!("req_{}", Uuid::now_v7().simple())),
+                (id, None) => Self::given_or_new(id),
+                _ => Self::given_or_new(None),
             }
         })
+    }
+
+    /// The id a caller gave, if it is harmless to log, else a new one.
+    pub fn given_or_new(given: Option<&str>) -> RequestId {
+        match given.filter(|id| Self::is_acceptable(id)) {
+            Some(id) => RequestId(id.to_owned()),
+            None => RequestId(format!("req_{}", Uuid::now_v7().simple())),
+        }
     }
 
     /// The id as text.

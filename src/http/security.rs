@@ -8,6 +8,7 @@ use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::{ContentType, Method};
 use rocket::{Data, Request, Response};
 
+use super::body;
 use super::problem::{self, Problem};
 use super::problem_catalogue::Code;
 
@@ -20,7 +21,7 @@ const MAX_URI_BYTES: usize = 8 * 1024;
 /// No route of ours has it.
 const UNROUTABLE: Method = Method::Connect;
 
-/// Refuses forms outside the staff console, and addresses that are too long.
+/// Refuses bodies that did not come whole, forms outside the staff console, and addresses that are too long.
 pub struct Gate;
 
 #[rocket::async_trait]
@@ -33,7 +34,9 @@ impl Fairing for Gate {
     }
 
     async fn on_request(&self, request: &mut Request<'_>, data: &mut Data<'_>) {
-        let problem = if uri_bytes(request) > MAX_URI_BYTES {
+        let problem = if let Some(problem) = body::not_whole(request) {
+            problem
+        } else if uri_bytes(request) > MAX_URI_BYTES {
             Problem::new(
                 Code::UriTooLong,
                 format!("Path and query may have {MAX_URI_BYTES} bytes together."),

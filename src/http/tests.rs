@@ -9,7 +9,7 @@ use rocket::{Build, Config, Rocket, delete, get, post, routes};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::body::{BodyLimits, Bytes, Json, OptionalJson};
+use super::body::{Bytes, Json, OptionalJson};
 use super::problem::{FieldError, Problem};
 use super::problem_catalogue::Code;
 use super::request_id::RequestId;
@@ -17,7 +17,6 @@ use super::throttle::{Policy, Throttle};
 
 mod answers;
 mod bodies;
-mod wire;
 
 const CANARY: &str = "CANARY-4f1c";
 

@@ -90,6 +90,11 @@ impl<M: Member> Batcher<M> {
         outcome.await.unwrap_or(Err(StoreError::Panicked))
     }
 
+    /// Whether the next member is turned away.
+    pub fn is_full(&self) -> bool {
+        self.lock().waiting.len() >= WAITING
+    }
+
     /// Whether a lane is free for what waits now.
     fn enqueue(&self, waiting: Waiting<M>) -> Result<bool, StoreError> {
         let mut state = self.lock();

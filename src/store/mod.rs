@@ -183,6 +183,18 @@ impl Store {
         self.orders.is_busy() || self.settlements.is_busy()
     }
 
+    /// Whether so many orders wait that the next is turned away.
+    #[must_use]
+    pub fn is_full_of_orders(&self) -> bool {
+        self.orders.is_full()
+    }
+
+    /// Whether so many webhooks wait that the next is turned away.
+    #[must_use]
+    pub fn is_full_of_webhooks(&self) -> bool {
+        self.settlements.is_full()
+    }
+
     /// Reads of one shop.
     #[must_use]
     pub fn shop(&self, shop: ShopId) -> ShopStore<'_> {

@@ -78,6 +78,12 @@ const RULES: &[Rule] = &[
         "async_trait base64 futures rocket serde serde_json \
          serde_path_to_error sha2 subtle thiserror tokio tracing utoipa uuid",
     ),
+    // The server that Rocket runs in: sockets and deadlines, and nothing of what is asked.
+    rule(
+        "front",
+        "http",
+        "hyper hyper_util rocket rustix serde_json thiserror tokio tokio_util tracing",
+    ),
     rule(
         "staff",
         "service domain",
@@ -156,6 +162,7 @@ fn imports_follow_the_layers() {
         "simulator",
         "service",
         "http",
+        "front",
     ] {
         assert!(layers.contains(layer), "found no file of the layer {layer}");
     }

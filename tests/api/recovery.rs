@@ -362,7 +362,8 @@ async fn a_first_lease_lasts_by_the_databases_clock() {
     let shop = app.merchant().await;
     let order = shop.place_order().await.str("id").to_owned();
     let other = app.process_wrong_by(-10).await;
-    let (url, shutdown) = app.serve(other.clone()).await;
+    let front = app.serve(other.clone()).await;
+    let url = format!("http://{}", front.address());
     app.fault(json!({"on": "checkout.session.create", "do": "delay:1500"}))
         .await;
     let first = tokio::spawn({
@@ -385,7 +386,7 @@ async fn a_first_lease_lasts_by_the_databases_clock() {
         "in flight"
     );
     first.await.expect("an answer").expect(201);
-    shutdown.notify();
+    front.stop();
     other.store.close().await.expect("closes");
     app.finish().await;
 }

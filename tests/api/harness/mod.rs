@@ -10,7 +10,6 @@ mod vandal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocket::fairing::AdHoc;
 use serde_json::{Value, json};
 use till::app;
 use till::clock::Clock;
@@ -19,7 +18,7 @@ use till::domain::access::{KeyKind, Mode, Scopes};
 use till::domain::currency::Currency;
 use till::domain::money::Money;
 use till::domain::verify::Check;
-use till::http::in_flight::InFlight;
+use till::front::{Front, Limits};
 use till::service::{Services, catalogue, keys};
 use till::simulator::{Simulator, SimulatorConfig};
 use till::store::Store;
@@ -51,8 +50,7 @@ pub struct TestApp {
     pub http: reqwest::Client,
     config: Config,
     database: TestDatabase,
-    shutdown: rocket::Shutdown,
-    in_flight: InFlight,
+    front: Front,
     webhooks: bool,
     workers: Option<worker::Workers>,
     expect_open_calls: bool,
@@ -135,8 +133,8 @@ impl TestApp {
         let services = app::build_services(&config, store, clock.clone())
             .await
             .expect("the services");
-        let in_flight = InFlight::default();
-        let (base_url, shutdown) = serve(&config, services.clone(), in_flight.clone()).await;
+        let front = serve(&config, services.clone()).await;
+        let base_url = format!("http://{}", front.address());
         if setup.webhooks {
             simulator.set_webhook_url(&format!("{base_url}/webhooks/stripe"));
         }
@@ -160,8 +158,7 @@ impl TestApp {
             http,
             config,
             database,
-            shutdown,
-            in_flight,
+            front,
             webhooks: setup.webhooks,
             workers,
             expect_open_calls: false,
@@ -339,7 +336,7 @@ impl TestApp {
             // One that is being answered now may still write.
             let silent = json!({ "url": null });
             self.simulate("webhook", &silent).await;
-            self.in_flight.drained().await;
+            self.front.quiet().await;
         }
         if !self.database_lost && !self.expect_broken {
             self.work().await;
@@ -383,7 +380,7 @@ impl TestApp {
                 "provider calls without an outcome"
             );
         }
-        self.shutdown.clone().notify();
+        self.front.stop();
         if let Some(simulator) = self.simulator.take() {
             simulator.stop().await;
         }
@@ -463,29 +460,11 @@ fn config(
     Config::from_figment(figment).expect("a configuration")
 }
 
-async fn serve(
-    config: &Config,
-    services: Arc<Services>,
-    in_flight: InFlight,
-) -> (String, rocket::Shutdown) {
-    let (told, listening) = tokio::sync::oneshot::channel();
-    let told = std::sync::Mutex::new(Some(told));
-    let rocket = app::server(config, services)
-        .attach(in_flight)
-        .attach(AdHoc::on_liftoff("listening", move |rocket| {
-            let port = rocket.config().port;
-            if let Some(told) = told.lock().expect("not poisoned").take() {
-                let _ = told.send(port);
-            }
-            Box::pin(async {})
-        }))
-        .ignite()
-        .await
-        .expect("the server ignites");
-    let shutdown = rocket.shutdown();
-    tokio::spawn(rocket.launch());
-    let port = listening.await.expect("the server listens");
-    (format!("http://127.0.0.1:{port}"), shutdown)
+async fn serve(config: &Config, services: Arc<Services>) -> Front {
+    let room = Arc::new(app::Room(services.clone()));
+    let limits = Limits::with_connections(512);
+    let front = Front::start(app::server(config, services), limits, Some(room)).await;
+    front.expect("the server listens")
 }
 
 async fn sample_catalogue(store: &Store, shop: &ShopRecord) {

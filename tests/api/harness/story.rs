@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use till::app;
 use till::clock::Clock;
-use till::http::in_flight::InFlight;
+use till::front::Front;
 use till::service::Services;
 use till::store::Store;
 
@@ -241,8 +241,8 @@ impl TestApp {
     }
 
     /// An HTTP server in front of it; stop it with the handle.
-    pub async fn serve(&self, services: Arc<Services>) -> (String, rocket::Shutdown) {
-        serve(&self.config, services, InFlight::default()).await
+    pub async fn serve(&self, services: Arc<Services>) -> Front {
+        serve(&self.config, services).await
     }
 }
 

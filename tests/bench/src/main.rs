@@ -8,6 +8,7 @@ mod baseline;
 mod empty;
 mod http;
 mod large;
+mod overload;
 mod process;
 mod report;
 mod rows;
@@ -90,6 +91,8 @@ struct Measure {
 enum Part {
     /// Placing orders
     Create,
+    /// Three times as many orders as can be placed
+    Overload,
     /// Orders from placed to paid
     Paid,
     /// Taking webhooks
@@ -175,6 +178,9 @@ async fn measure(options: Measure) -> anyhow::Result<()> {
             true => Some(run.creation().await?),
             false => None,
         };
+        if effort.wants(Part::Overload) {
+            run.overloaded().await?;
+        }
         run.working(placed).await?;
         if let Some(many) = effort.large.filter(|_| effort.wants(Part::Lists)) {
             run.lists(many).await?;

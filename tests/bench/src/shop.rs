@@ -32,6 +32,24 @@ pub fn order(authorization: &str, series: &str, number: usize) -> Request {
 
 /// Places orders, as fast as they are taken or at a pace.
 pub async fn place(site: &Site, time: Duration, pace: Option<f64>) -> anyhow::Result<Outcome> {
+    place_series(site, "load", time, pace).await
+}
+
+/// The same as fast as they are taken, beside orders that are there.
+pub async fn place_as(
+    site: &Site,
+    series: &'static str,
+    time: Duration,
+) -> anyhow::Result<Outcome> {
+    place_series(site, series, time, None).await
+}
+
+async fn place_series(
+    site: &Site,
+    series: &'static str,
+    time: Duration,
+    pace: Option<f64>,
+) -> anyhow::Result<Outcome> {
     let authorization = site.authorization();
     let load = Load {
         port: site.port,
@@ -40,7 +58,7 @@ pub async fn place(site: &Site, time: Duration, pace: Option<f64>) -> anyhow::Re
         status: 201,
         pace,
     };
-    load.run(move |number| order(&authorization, "load", number))
+    load.run(move |number| order(&authorization, series, number))
         .await
 }
 

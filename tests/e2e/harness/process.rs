@@ -125,6 +125,13 @@ impl Process {
         number.expect("a number").parse().expect("a number")
     }
 
+    /// How many files and sockets it has open.
+    pub fn open_files(&self) -> usize {
+        let pid = self.child.id().expect("it runs");
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its files");
+        open.count()
+    }
+
     /// Asks it to end, as an init system does.
     pub fn terminate(&self) {
         self.signal("TERM");
