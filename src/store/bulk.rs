@@ -2,8 +2,8 @@
 //! connection's cache of prepared statements, however many rows there are.
 //!
 //! PostgreSQL takes one array per column and makes rows of them with `unnest`. The arrays travel as text, in the
-//! server's own notation: the driver's arrays cannot hold a NULL. SQLite takes rows as `VALUES`, in groups whose
-//! sizes are powers of two until a few are left, so that each table has a handful of texts.
+//! server's own notation: the driver's arrays cannot hold a NULL. SQLite takes rows as `VALUES`, as many as the next
+//! power of two, so that each table has a handful of texts; the rows that are missing are NULL and passed over.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use super::rows::{sql, to_json};
 use super::{Engine, StoreError, Tx};
 
 /// The most rows one SQLite statement takes; a power of two.
-const ROWS_AT_ONCE: usize = 64;
+const ROWS_AT_ONCE: usize = 128;
 /// The same for tables of up to [`NARROW`] columns.
 const NARROW_ROWS_AT_ONCE: usize = 512;
 /// How many columns a narrow table has at most.
@@ -321,45 +321,29 @@ impl Wanted {
 
 /// Reads rows of several tables in one statement; the answer has a list for each part.
 ///
-/// Every column travels as text, so that rows of any table stand below each other.
-pub(super) async fn read(tx: &Tx, parts: Vec<Wanted>) -> Result<Vec<Vec<Cells>>, StoreError> {
-    let width = parts
-        .iter()
-        .map(|part| part.columns.len())
-        .max()
-        .unwrap_or(0);
-    let mut texts = Vec::with_capacity(parts.len());
-    let mut values = Vec::new();
+/// Every column travels as text, so that rows of any table stand below each other; on SQLite a row travels as one text
+/// with all of them, because the driver copies each value by itself.
+pub(super) async fn read<C: ConnectionTrait>(
+    connection: &C,
+    engine: Engine,
+    parts: Vec<Wanted>,
+) -> Result<Vec<Vec<Cells>>, StoreError> {
     let count = parts.len();
-    for (part, at) in parts.into_iter().zip(0_u32..) {
-        let columns = part
-            .columns
-            .iter()
-            .map(|column| format!("CAST({column} AS TEXT)"));
-        let padding =
-            std::iter::repeat_n("NULL".to_owned(), width.saturating_sub(part.columns.len()));
-        let columns: Vec<String> = columns.chain(padding).collect();
-        texts.push(format!(
-            "SELECT {at}, {} FROM {} WHERE {}",
-            columns.join(", "),
-            part.table,
-            part.condition
-        ));
-        values.extend(part.values);
-    }
-    let text = texts.join(" UNION ALL ");
+    let (text, values, width) = read_text(engine, parts);
     let mut lists: Vec<Vec<Cells>> = (0..count).map(|_| Vec::new()).collect();
-    for row in tx
-        .conn()
-        .query_all_raw(sql(tx.engine, &text, values))
-        .await?
-    {
-        let part = match tx.engine {
-            Engine::Sqlite => row.try_get_by_index::<i64>(0)?,
-            Engine::Postgres => i64::from(row.try_get_by_index::<i32>(0)?),
+    let rows = connection.query_all_raw(sql(engine, &text, values)).await?;
+    for row in rows {
+        let (part, cells) = match engine {
+            Engine::Sqlite => {
+                let cells: String = row.try_get_by_index(1)?;
+                (row.try_get_by_index::<i64>(0)?, cells_of(&cells)?)
+            }
+            Engine::Postgres => {
+                let cells = (1..=width).map(|at| Ok(row.try_get_by_index(at)?));
+                let part = i64::from(row.try_get_by_index::<i32>(0)?);
+                (part, cells.collect::<Result<_, StoreError>>()?)
+            }
         };
-        let cells = (1..=width).map(|at| Ok(row.try_get_by_index(at)?));
-        let cells: Vec<Option<String>> = cells.collect::<Result<_, StoreError>>()?;
         let list = usize::try_from(part)
             .ok()
             .and_then(|part| lists.get_mut(part));
@@ -368,6 +352,48 @@ pub(super) async fn read(tx: &Tx, parts: Vec<Wanted>) -> Result<Vec<Vec<Cells>>,
         }
     }
     Ok(lists)
+}
+
+/// The statement of a [`read`], its values, and how many columns each row has beside the number of its part.
+fn read_text(engine: Engine, parts: Vec<Wanted>) -> (String, Vec<Value>, usize) {
+    let widths = parts.iter().map(|part| part.columns.len());
+    let width = match engine {
+        Engine::Sqlite => 1,
+        Engine::Postgres => widths.max().unwrap_or(0),
+    };
+    let mut texts = Vec::with_capacity(parts.len());
+    let mut values = Vec::new();
+    for (part, at) in parts.into_iter().zip(0_u32..) {
+        let columns = match engine {
+            Engine::Sqlite => format!("json_array({})", part.columns.join(", ")),
+            Engine::Postgres => {
+                let missing = width.saturating_sub(part.columns.len());
+                let columns = part.columns.iter();
+                let columns = columns.map(|column| format!("CAST({column} AS TEXT)"));
+                let padding = std::iter::repeat_n("NULL".to_owned(), missing);
+                columns.chain(padding).collect::<Vec<_>>().join(", ")
+            }
+        };
+        texts.push(format!(
+            "SELECT {at}, {columns} FROM {} WHERE {}",
+            part.table, part.condition
+        ));
+        values.extend(part.values);
+    }
+    (texts.join(" UNION ALL "), values, width)
+}
+
+/// The cells of a row that is written as a JSON array.
+fn cells_of(row: &str) -> Result<Vec<Option<String>>, StoreError> {
+    use serde_json::Value as Json;
+    let cells: Vec<Json> = serde_json::from_str(row)
+        .map_err(|_| StoreError::Corrupt("a row that is no JSON".to_owned()))?;
+    let cells = cells.into_iter().map(|cell| match cell {
+        Json::Null => None,
+        Json::String(text) => Some(text),
+        other => Some(other.to_string()),
+    });
+    Ok(cells.collect())
 }
 
 /// A row as texts.
@@ -437,32 +463,22 @@ fn quoted<C: IdenStatic>(column: &C) -> String {
     format!("\"{}\"", column.as_str())
 }
 
-/// What goes into one statement: everything on PostgreSQL, powers of two and the rest on SQLite.
-fn groups<M>(engine: Engine, rows: &[M], columns: usize) -> Vec<&[M]> {
-    if engine == Engine::Postgres {
-        return if rows.is_empty() {
-            Vec::new()
-        } else {
-            vec![rows]
-        };
-    }
-    let mut groups = Vec::new();
-    let mut left = rows;
-    let mut size = match columns {
-        ..=NARROW => NARROW_ROWS_AT_ONCE,
-        _ => ROWS_AT_ONCE,
+/// What goes into one statement: everything on PostgreSQL, up to a limit on SQLite.
+fn groups<'a>(engine: Engine, rows: &'a [&'a [Value]], columns: usize) -> Vec<&'a [&'a [Value]]> {
+    let most = match (engine, columns) {
+        (Engine::Postgres, _) => rows.len().max(1),
+        (Engine::Sqlite, ..=NARROW) => NARROW_ROWS_AT_ONCE,
+        (Engine::Sqlite, _) => ROWS_AT_ONCE,
     };
-    while !left.is_empty() {
-        match left.split_at_checked(size) {
-            Some((group, rest)) => {
-                groups.push(group);
-                left = rest;
-            }
-            None if size <= EXACT => size = left.len(),
-            None => size = size.div_euclid(2),
-        }
+    rows.chunks(most).collect()
+}
+
+/// How many rows the statement for so many has on SQLite.
+fn padded(rows: usize) -> usize {
+    match rows {
+        ..=EXACT => rows,
+        _ => rows.next_power_of_two(),
     }
-    groups
 }
 
 /// The rows as a source of a statement, and the values it is sent with.
@@ -474,8 +490,18 @@ fn source<C: ColumnTrait>(
     match engine {
         Engine::Sqlite => {
             let row = format!("({})", vec!["?"; columns.len()].join(", "));
-            let text = format!("VALUES {}", vec![row.as_str(); rows.len()].join(", "));
-            (text, rows.concat())
+            let count = padded(rows.len());
+            let text = format!("VALUES {}", vec![row.as_str(); count].join(", "));
+            let mut values = rows.concat();
+            if count == rows.len() {
+                return (text, values);
+            }
+            values.resize(count.saturating_mul(columns.len()), Value::String(None));
+            // The first column is never null in a row that is there.
+            (
+                format!("SELECT * FROM ({text}) WHERE column1 IS NOT NULL"),
+                values,
+            )
         }
         Engine::Postgres => {
             let (types, values) = array_of_each(rows, columns);
@@ -567,28 +593,20 @@ mod tests {
 
     #[test]
     fn sqlite_takes_rows_in_few_sizes_and_postgresql_all_at_once() {
-        let rows: Vec<u32> = (0..203).collect();
+        let row = [Value::from(1_i64)];
+        let rows: Vec<&[Value]> = (0..203).map(|_| row.as_slice()).collect();
+        let mut sizes = std::collections::BTreeSet::new();
         for count in 0..rows.len() {
             let some = &rows[..count];
-            let all: Vec<u32> = groups(Engine::Sqlite, some, 30).concat();
-            assert_eq!(all, some);
-            let mut sizes = groups(Engine::Sqlite, some, 30)
-                .into_iter()
-                .map(<[u32]>::len);
-            assert!(
-                sizes.all(|size| {
-                    size <= EXACT || (size.is_power_of_two() && size <= ROWS_AT_ONCE)
-                })
-            );
-            assert_eq!(
-                groups(Engine::Postgres, some, 30).len(),
-                usize::from(count > 0)
-            );
+            let groups_of = |engine| groups(engine, some, 30);
+            assert_eq!(groups_of(Engine::Sqlite).concat().len(), count);
+            for group in groups_of(Engine::Sqlite) {
+                assert!(group.len() <= ROWS_AT_ONCE && group.len() <= padded(group.len()));
+                sizes.insert(padded(group.len()));
+            }
+            assert_eq!(groups_of(Engine::Postgres).len(), usize::from(count > 0));
         }
-        assert_eq!(
-            groups(Engine::Sqlite, &rows[..203], 30).len(),
-            3 + 2,
-            "64 three times, 8, 3"
-        );
+        let few: Vec<usize> = (1..=EXACT).chain([16, 32, 64, 128]).collect();
+        assert_eq!(sizes.into_iter().collect::<Vec<_>>(), few);
     }
 }

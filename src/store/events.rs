@@ -1,17 +1,14 @@
-//! Events: written in the transaction of the change they report, placed in the shop's feed with it (SQLite) or
-//! afterwards (PostgreSQL).
+//! Events: written in the transaction of the change they report, placed in the shop's feed afterwards.
 //!
 //! An event's data holds no personal data; it is merged in when the event is read.
-
-use std::collections::BTreeMap;
 
 use entity::{event, line_item, order};
 use sea_orm::{ConnectionTrait, Value};
 
+use super::StoreError;
 use super::failpoint::Step;
 use super::orders::public;
 use super::rows::{parse, sql, to_json};
-use super::{Engine, StoreError, Tx, bulk};
 use crate::clock::Clock;
 use crate::domain::access::{Mode, Trace};
 use crate::domain::event::EventType;
@@ -68,43 +65,6 @@ pub(super) fn rows(
         created_at: now,
     });
     rows.collect()
-}
-
-/// Inserts events. SQLite commits one transaction after the other, so there they get their positions at once; on
-/// PostgreSQL another one may commit later with a lower position, so there the feed gives them afterwards.
-pub(super) async fn insert(tx: &Tx, mut rows: Vec<event::Model>) -> Result<(), StoreError> {
-    if tx.engine == Engine::Sqlite {
-        let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
-        for row in &rows {
-            let count = counts.entry(&row.shop_id).or_default();
-            *count = count.saturating_add(1);
-        }
-        let mut next: BTreeMap<String, i64> = BTreeMap::new();
-        for (shop, count) in counts {
-            let end = advance(tx, shop, count).await?;
-            next.insert(shop.to_owned(), end.saturating_sub(count));
-        }
-        for row in &mut rows {
-            if let Some(last) = next.get_mut(&row.shop_id) {
-                *last = last.saturating_add(1);
-                row.position = Some(*last);
-            }
-        }
-    }
-    bulk::insert::<event::Entity>(tx, &rows).await
-}
-
-/// Moves the end of a shop's feed and returns where it is then.
-async fn advance(tx: &Tx, shop: &str, count: i64) -> Result<i64, StoreError> {
-    let text =
-        "UPDATE shop SET event_position = event_position + ? WHERE id = ? RETURNING event_position";
-    let values: [Value; 2] = [count.into(), shop.into()];
-    let row = tx
-        .conn()
-        .query_one_raw(sql(tx.engine, text, values))
-        .await?;
-    let row = row.ok_or_else(|| StoreError::Corrupt("the shop is gone".to_owned()))?;
-    Ok(row.try_get_by_index(0)?)
 }
 
 /// How many events one transaction places.

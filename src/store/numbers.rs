@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{ConnectionTrait, Value};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::error::StoreError;
 use super::failpoint::Step;
@@ -20,9 +20,27 @@ const FIRST_BLOCK: i64 = 20;
 /// The most it takes at once: under load a block lasts for more than one set.
 const LARGEST_BLOCK: i64 = 500;
 
+/// The most callers that wait for a block.
+const WAITING: usize = 2_048;
+
 /// The numbers this process may still hand out, by shop.
-#[derive(Default)]
-pub(super) struct Blocks(std::sync::Mutex<HashMap<ShopId, Block>>, Mutex<()>);
+pub(super) struct Blocks {
+    blocks: std::sync::Mutex<HashMap<ShopId, Block>>,
+    /// Who holds it takes the next block.
+    taking: Mutex<()>,
+    /// As many as may wait for that.
+    waiting: Semaphore,
+}
+
+impl Default for Blocks {
+    fn default() -> Self {
+        Blocks {
+            blocks: std::sync::Mutex::default(),
+            taking: Mutex::default(),
+            waiting: Semaphore::new(WAITING),
+        }
+    }
+}
 
 #[derive(Default)]
 struct Block {
@@ -49,21 +67,24 @@ impl Block {
 
 impl Blocks {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ShopId, Block>> {
-        self.0
+        self.blocks
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 impl Store {
-    /// The next number of a shop.
+    /// The next number of a shop; [`StoreError::Full`] when too many wait for theirs.
     pub(super) async fn take_number(&self, shop: ShopId) -> Result<i64, StoreError> {
         let at_hand = || self.numbers.lock().entry(shop).or_default().take();
         if let Some(number) = at_hand() {
             return Ok(number);
         }
+        let Ok(_waits) = self.numbers.waiting.try_acquire() else {
+            return Err(StoreError::Full);
+        };
         // One takes a block, and those who came meanwhile find it.
-        let _one = self.numbers.1.lock().await;
+        let _one = self.numbers.taking.lock().await;
         if let Some(number) = at_hand() {
             return Ok(number);
         }

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use entity::{line_item, order};
-use sea_orm::sea_query::Expr;
-use sea_orm::{EntityTrait, QueryFilter, QueryOrder};
 
 use super::batch::Member;
-use super::{Engine, ShopStore, Store, StoreError, bulk};
+use super::bulk::Wanted;
+use super::{ShopStore, Store, StoreError, bulk};
 use crate::domain::ids::OrderId;
 
 /// An order that somebody wants to read.
@@ -18,7 +17,9 @@ pub(super) struct ReadOrder {
 }
 
 /// An order with its lines.
-pub(super) type Found = Option<Arc<(order::Model, Vec<line_item::Model>)>>;
+type Rows = (order::Model, Vec<line_item::Model>);
+/// An order of the shop that asked, if there is one.
+pub(super) type Found = Option<Arc<Rows>>;
 
 impl Member for ReadOrder {
     type Outcome = Found;
@@ -28,26 +29,36 @@ impl Member for ReadOrder {
     }
 
     async fn run(store: &Store, set: &[Arc<Self>]) -> Result<Vec<Found>, StoreError> {
-        let among = bulk::among(store.engine, "\"order\".\"id\"");
-        let among = match store.engine {
-            Engine::Sqlite => among,
-            Engine::Postgres => among.replace('?', "$1"),
-        };
-        let ids = bulk::list(store.engine, set.iter().map(|one| one.id.as_str()));
-        let rows = order::Entity::find()
-            .filter(Expr::cust_with_values(among, [ids]))
-            .find_with_related(line_item::Entity)
-            .order_by_asc(line_item::Column::Position)
-            .all(&store.reader)
-            .await?;
-        let found: HashMap<String, Found> = rows
-            .into_iter()
-            .map(|(row, lines)| (row.id.clone(), Some(Arc::new((row, lines)))))
-            .collect();
+        let engine = store.engine;
+        let ids = bulk::list(engine, set.iter().map(|one| one.id.as_str()));
+        let wanted = |column| (bulk::among(engine, column), vec![ids.clone()]);
+        let (orders, lines) = (wanted("id"), wanted("order_id"));
+        let parts = vec![
+            Wanted::rows::<order::Entity>(orders.0, orders.1),
+            Wanted::rows::<line_item::Entity>(lines.0, lines.1),
+        ];
+        let mut parts = bulk::read(&store.reader, engine, parts).await?.into_iter();
+        let mut next = || parts.next().unwrap_or_default();
+        let (orders, lines) = (next(), next());
+        let mut lines_of: HashMap<String, Vec<line_item::Model>> = HashMap::new();
+        for line in lines {
+            let line = line.model::<line_item::Entity>()?;
+            lines_of
+                .entry(line.order_id.clone())
+                .or_default()
+                .push(line);
+        }
+        let mut found: HashMap<String, Arc<Rows>> = HashMap::new();
+        for row in orders {
+            let row = row.model::<order::Entity>()?;
+            let mut lines = lines_of.remove(&row.id).unwrap_or_default();
+            lines.sort_by_key(|line| line.position);
+            found.insert(row.id.clone(), Arc::new((row, lines)));
+        }
         let answers = set.iter().map(|one| {
-            let row = found.get(&one.id).cloned().flatten();
             // Another shop's order is none.
-            row.filter(|row| row.0.shop_id == one.shop)
+            let mine = |rows: &&Arc<Rows>| rows.0.shop_id == one.shop;
+            found.get(&one.id).filter(mine).cloned()
         });
         Ok(answers.collect())
     }

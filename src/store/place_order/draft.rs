@@ -28,11 +28,16 @@ pub(in crate::store) struct Draft {
     pub claims: Vec<String>,
     /// Which catalogue its lines were priced from; none when they bring their own prices.
     pub catalogue: Option<i64>,
+    /// Whether it has a reference.
     pub named: bool,
+    /// The row of its key; like the others, the values of the table's columns.
     pub key: Vec<Value>,
+    /// Its own row.
     pub order: Vec<Value>,
+    /// The rows of its lines.
     pub lines: Vec<Vec<Value>>,
-    pub events: Vec<event::Model>,
+    /// The rows of its first events.
+    pub events: Vec<Vec<Value>>,
 }
 
 /// Makes an order's rows, and the answer to give once they are inserted.
@@ -82,7 +87,10 @@ pub(super) fn draft(
             .into_iter()
             .map(bulk::values::<line_item::Entity>)
             .collect(),
-        events,
+        events: events
+            .into_iter()
+            .map(bulk::values::<event::Entity>)
+            .collect(),
     };
     Ok((draft, placed))
 }

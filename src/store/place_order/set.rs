@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
 use super::super::batch::Member;
 use super::super::failpoint::Step;
 use super::super::rows::sql;
-use super::super::{Constraint, Engine, Store, StoreError, Tx, bulk, events};
+use super::super::{Constraint, Engine, Store, StoreError, Tx, bulk};
 use super::{Draft, Verdict};
 
 impl Member for Draft {
@@ -58,14 +58,13 @@ async fn at_once(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, Store
     let orders: Vec<&[Value]> = set.iter().map(|one| one.order.as_slice()).collect();
     let lines = set.iter().flat_map(|one| &one.lines);
     let lines: Vec<&[Value]> = lines.map(Vec::as_slice).collect();
-    let rows = set.iter().flat_map(|one| one.events.iter().cloned());
-    let rows: Vec<Vec<Value>> = rows.map(bulk::values::<event::Entity>).collect();
-    let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+    let told = set.iter().flat_map(|one| &one.events);
+    let told: Vec<&[Value]> = told.map(Vec::as_slice).collect();
     let keys_source = bulk::arrays::<idempotency_key::Entity>(&keys, &mut values);
     values.push(bulk::array(catalogues).into());
     let orders_source = bulk::arrays::<order::Entity>(&orders, &mut values);
     let lines_source = bulk::arrays::<line_item::Entity>(&lines, &mut values);
-    let events_source = bulk::arrays::<event::Entity>(&rows, &mut values);
+    let events_source = bulk::arrays::<event::Entity>(&told, &mut values);
     let (key_columns, order_columns) = (
         bulk::columns::<idempotency_key::Entity>(),
         bulk::columns::<order::Entity>(),
@@ -113,8 +112,9 @@ async fn table_by_table(tx: &Tx, set: &[&Draft]) -> Result<HashSet<String>, Stor
     let lines = set.iter().flat_map(|one| &one.lines);
     let lines: Vec<&[Value]> = lines.map(Vec::as_slice).collect();
     bulk::insert_rows::<line_item::Entity>(tx, &lines).await?;
-    let told = set.iter().flat_map(|one| one.events.iter().cloned());
-    events::insert(tx, told.collect()).await?;
+    let told = set.iter().flat_map(|one| &one.events);
+    let told: Vec<&[Value]> = told.map(Vec::as_slice).collect();
+    bulk::insert_rows::<event::Entity>(tx, &told).await?;
     Ok(placed)
 }
 

@@ -5,7 +5,7 @@ use entity::{
     checkout_session, event, ledger_entry, ledger_transaction, order, payment, provider_fact,
 };
 
-use super::super::{Engine, StoreError, Tx, bulk, events};
+use super::super::{Engine, StoreError, Tx, bulk};
 
 /// What is still to be written.
 #[derive(Default)]
@@ -99,7 +99,7 @@ impl Later {
         bulk::insert::<ledger_transaction::Entity>(tx, &self.transactions).await?;
         bulk::insert::<ledger_entry::Entity>(tx, &self.entries).await?;
         bulk::update::<order::Entity>(tx, &self.orders, order::Column::Id, &ORDER).await?;
-        events::insert(tx, self.events).await
+        bulk::insert::<event::Entity>(tx, &self.events).await
     }
 
     /// One statement for all tables, and so one round trip: foreign keys are checked at its end.

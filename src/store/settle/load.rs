@@ -245,7 +245,7 @@ async fn read(tx: &Tx, locked: &[Locked]) -> Result<Vec<Vec<Cells>>, StoreError>
             vec![shops],
         ),
     ];
-    bulk::read(tx, parts).await
+    bulk::read(tx.conn(), engine, parts).await
 }
 
 fn by_order<E>(
