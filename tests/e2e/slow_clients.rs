@@ -27,7 +27,7 @@ impl Size {
             true => Size {
                 heads: 2_000,
                 bodies: 500,
-                deaf: 50,
+                deaf: 10,
                 time: Duration::from_secs(120),
             },
             false => Size {
