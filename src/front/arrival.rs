@@ -77,6 +77,10 @@ async fn collect(body: &mut Incoming, most: usize, kept: &Kept) -> Result<Bytes,
         if first.len().max(whole.len()) > most {
             return Err(Arrival::TooLarge);
         }
+        // A body of known length need not be asked whether there is more.
+        if body.is_end_stream() {
+            break;
+        }
     }
     match whole.is_empty() {
         true => Ok(first),

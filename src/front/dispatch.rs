@@ -34,6 +34,11 @@ pub(super) async fn answer(
     request: hyper::Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     let (parts, body) = request.into_parts();
+    if link.phase() != Phase::Head {
+        // It came together with the one before it. Others have their turn first, or whoever sends many requests
+        // at once would keep a thread to itself.
+        tokio::task::yield_now().await;
+    }
     link.enter(Phase::Body);
     let (arrival, body) = super::arrival::read(body, &shared.body, &shared.kept).await;
     link.enter(Phase::Answering);

@@ -30,7 +30,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rocket::local::asynchronous::Client;
 use rocket::{Build, Rocket};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,8 @@ use socket::Socket;
 
 /// The largest head, in bytes; a larger one is answered 431.
 const MAX_HEAD: usize = 64 * 1024;
+/// How many may wait to be accepted; the system may allow fewer.
+const BACKLOG: u32 = 4_096;
 /// How often connections are looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long nothing is accepted after the system had no room for one more connection.
@@ -135,7 +137,7 @@ impl Front {
         let (grace, mercy) = (config.shutdown.grace, config.shutdown.mercy);
         let body = rocket.state::<BodyLimits>().copied().unwrap_or_default();
         let bind = |error| FrontError::Bind(wanted, error);
-        let listener = TcpListener::bind(wanted).await.map_err(bind)?;
+        let listener = listen(wanted).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let shared = Arc::new(Shared {
             client: Client::untracked(rocket).await.map_err(ignite)?,
@@ -201,6 +203,18 @@ impl Front {
         }
         true
     }
+}
+
+/// Listens with room for many who come at once: the usual 128 are soon taken in a flood, and whoever comes then
+/// is heard a second later.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Accepts connections until told to stop.

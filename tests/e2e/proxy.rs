@@ -90,7 +90,9 @@ impl Proxied {
         };
         let mut command = Command::new(nginx);
         let folder = folder.to_str().expect("a path in UTF-8");
-        command.args(["-p", folder, "-c", "nginx.conf", "-g", "daemon off;"]);
+        // One process, so that none outlives the test.
+        let alone = "daemon off; master_process off;";
+        command.args(["-p", folder, "-c", "nginx.conf", "-g", alone]);
         let mut nginx = Process::start(command);
         eventually("nginx listens", 10, async || {
             let ended = nginx.ended(Duration::from_millis(1)).await;
