@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::{Store, StoreError};
 
 /// The most members that wait; more are turned away at once instead of late.
-const WAITING: usize = 2_048;
+pub(super) const WAITING: usize = 512;
 
 /// Commands that can be carried out together.
 pub(super) trait Member: Send + Sync + 'static {

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use sea_orm::{ConnectionTrait, Value};
 use tokio::sync::{Mutex, Semaphore};
 
+use super::batch::WAITING;
 use super::error::StoreError;
 use super::failpoint::Step;
 use super::rows::sql;
@@ -20,15 +21,12 @@ const FIRST_BLOCK: i64 = 20;
 /// The most it takes at once: under load a block lasts for more than one set.
 const LARGEST_BLOCK: i64 = 500;
 
-/// The most callers that wait for a block.
-const WAITING: usize = 2_048;
-
 /// The numbers this process may still hand out, by shop.
 pub(super) struct Blocks {
     blocks: std::sync::Mutex<HashMap<ShopId, Block>>,
     /// Who holds it takes the next block.
     taking: Mutex<()>,
-    /// As many as may wait for that.
+    /// As many may wait for that as for a set.
     waiting: Semaphore,
 }
 
