@@ -5,12 +5,12 @@
 //! head, a body and an answer. A request is handed to Rocket in process once it is there as a whole, so routing,
 //! guards, fairings and catchers are Rocket's, unchanged.
 //!
-//! * [`connections`] knows what every connection is doing and since when; it cuts those that take too long and,
+//! * `connections` knows what every connection is doing and since when; it cuts those that take too long and,
 //!   when there are too many, the one that is missed least.
-//! * [`socket`] tells it when bytes move.
-//! * [`arrival`] reads a body whole, against the cap and the clock.
-//! * [`dispatch`] hands a request to Rocket. What began there ends there, whether its client waits or not.
-//! * [`answer`] makes of Rocket's answer what hyper sends.
+//! * `socket` tells it when bytes move.
+//! * `arrival` reads a body whole, against the cap and the clock.
+//! * `dispatch` hands a request to Rocket. What began there ends there, whether its client waits or not.
+//! * `answer` makes of Rocket's answer what hyper sends.
 
 mod answer;
 mod arrival;
