@@ -202,3 +202,72 @@ async fn guarded<M: Member>(
     let running = tokio::spawn(async move { M::run(&store, &members).await });
     running.await.unwrap_or(Err(StoreError::Panicked))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::store::DatabaseSettings;
+
+    /// Answers with how many shared its set; some panic instead.
+    struct Guest {
+        panics: bool,
+        slow: bool,
+    }
+
+    impl Member for Guest {
+        type Outcome = usize;
+
+        fn claims(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        async fn run(_: &Store, set: &[Arc<Self>]) -> Result<Vec<usize>, StoreError> {
+            assert!(!set.iter().any(|one| one.panics), "on purpose");
+            if set.iter().any(|one| one.slow) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Ok(set.iter().map(|_| set.len()).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_member_that_panics_harms_no_neighbour() {
+        let name = format!("till-batch-{}", uuid::Uuid::new_v4().simple());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        let settings = DatabaseSettings {
+            url: format!("sqlite://{}", folder.join("till.db").display()),
+            max_connections: 1,
+            batch: 8,
+        };
+        let store = Store::open(&settings, Clock::system())
+            .await
+            .expect("opens");
+        let queue = Batcher::new(1);
+        let guest = |panics, slow| queue.submit(&store, Guest { panics, slow });
+        // The first one keeps the lane, so that the others wait and share a set.
+        let (first, a, panicked, b) = tokio::join!(
+            guest(false, true),
+            guest(false, false),
+            guest(true, false),
+            guest(false, false)
+        );
+        assert_eq!(first.expect("alone"), 1);
+        assert_eq!(
+            (a.expect("a"), b.expect("b")),
+            (1, 1),
+            "carried out one by one"
+        );
+        assert!(
+            matches!(panicked, Err(StoreError::Panicked)),
+            "{panicked:?}"
+        );
+        let (c, d) = tokio::join!(guest(false, true), guest(false, false));
+        assert!(c.is_ok() && d.is_ok(), "the lane lives on: {c:?}, {d:?}");
+        store.close().await.expect("closes");
+        std::fs::remove_dir_all(folder).expect("the folder goes");
+    }
+}
