@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::harness::free_port;
+
 const KEY_NAME: &str = "TILL_PROVIDERS__STRIPE__API_KEY";
 const SECRETS_NAME: &str = "TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS";
 const URL_NAME: &str = "TILL_PROVIDERS__STRIPE__BASE_URL";
@@ -156,11 +158,6 @@ impl Told {
             assert!(self.errors.contains(word), "{word:?} in {self:?}");
         }
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("its address").port()
 }
 
 fn with_rights(file: &Path, mode: u32) {

@@ -354,10 +354,25 @@ pub fn signed(secret: &str, body: &str) -> String {
     format!("t={now},v1={hex}")
 }
 
-/// A port nobody listens on now.
+/// A port nobody listens on, and that no other test is given while this one runs: servers come back to theirs
+/// after a crash. It lies under those the system hands to outgoing connections, so that none of them sits on it
+/// meanwhile.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
+    let folder = std::env::temp_dir().join("till-test-ports");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let mut port = 10_000 + (std::process::id() % 20_000) as u16;
+    for _ in 0..20_000 {
+        port = if port < 29_999 { port + 1 } else { 10_000 };
+        let Ok(taken) = std::fs::File::create(folder.join(port.to_string())) else {
+            continue;
+        };
+        if taken.try_lock().is_ok() && std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            // The lock ends with the process.
+            std::mem::forget(taken);
+            return port;
+        }
+    }
+    panic!("no port between 10000 and 29999 is free")
 }
 
 /// Waits until a condition holds; never sleeps longer than it must.
