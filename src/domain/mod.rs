@@ -9,6 +9,7 @@
 )]
 
 pub mod access;
+pub mod audit;
 pub mod books;
 pub mod call;
 pub mod card_number;
@@ -30,6 +31,7 @@ pub mod refund;
 pub mod resolution;
 pub mod search;
 pub mod settlement;
+pub mod staff;
 pub mod standing;
 pub mod text;
 pub mod time;

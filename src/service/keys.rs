@@ -1,6 +1,6 @@
 //! Shops and API keys.
 
-use super::{Caller, ServiceError, Who};
+use super::{By, Caller, ServiceError};
 use crate::clock::Clock;
 use crate::domain::access::{KeyKind, Mode, Scopes};
 use crate::domain::ids::ApiKeyId;
@@ -145,7 +145,7 @@ pub async fn check_key(
         return Ok(None);
     }
     Ok(Some(Caller {
-        who: Who::Key(key.id),
+        by: By::Key(key.id),
         kind: key.kind,
         scopes: key.scopes,
         shop: key.shop,

@@ -9,6 +9,7 @@
 )]
 
 pub mod actions;
+pub mod audit;
 pub mod calls;
 pub mod catalogue;
 mod changes;
@@ -29,6 +30,7 @@ pub mod refunds;
 pub mod replay;
 pub mod reviews;
 pub mod search;
+pub mod staff;
 pub mod timeline;
 pub mod verify;
 pub mod webhooks;
@@ -74,6 +76,8 @@ pub struct Services {
     pub auto_refund: bool,
     /// What stands before the provider.
     pub gate: gate::Gate,
+    /// Hashes the passwords of staff.
+    pub passwords: staff::Passwords,
     /// Wakes the workers when there is something to do at once.
     pub wake: Arc<Notify>,
     /// What is counted.
@@ -84,9 +88,9 @@ pub struct Services {
     pub last_probe: verify::LastProbe,
 }
 
-/// Who it is that calls.
+/// By whom something is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub enum By {
     /// A program, by its API key.
     Key(ApiKeyId),
     /// A member of staff.
@@ -119,7 +123,7 @@ pub struct Answering {
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// Who.
-    pub who: Who,
+    pub by: By,
     /// The kind of key; staff may do what secret keys may.
     pub kind: KeyKind,
     /// Its rights.
@@ -141,7 +145,7 @@ impl Caller {
     #[must_use]
     pub fn staff(person: StaffId, shop: ShopId, mode: Mode, request_id: String) -> Caller {
         Caller {
-            who: Who::Staff(person),
+            by: By::Staff(person),
             kind: KeyKind::Secret,
             scopes: Scopes::all(),
             shop,
@@ -167,9 +171,9 @@ impl Caller {
 
     /// Where this caller's idempotency keys are its own: staff never meet a program's.
     pub(crate) fn scope_of(&self, route: &'static str) -> Cow<'static, str> {
-        match self.who {
-            Who::Key(_) => Cow::Borrowed(route),
-            Who::Staff(_) => Cow::Owned(format!("staff {route}")),
+        match self.by {
+            By::Key(_) => Cow::Borrowed(route),
+            By::Staff(_) => Cow::Owned(format!("staff {route}")),
         }
     }
 
@@ -178,9 +182,9 @@ impl Caller {
     pub fn trace(&self) -> Trace {
         Trace {
             request_id: Some(self.request_id.clone()),
-            actor: match self.who {
-                Who::Key(key) => key.to_string(),
-                Who::Staff(person) => person.to_string(),
+            actor: match self.by {
+                By::Key(key) => key.to_string(),
+                By::Staff(person) => person.to_string(),
             },
         }
     }
