@@ -35,6 +35,7 @@ const UP: &[&str] = &[
     "ALTER TABLE review ADD COLUMN acknowledged {bool} NOT NULL DEFAULT FALSE",
     "ALTER TABLE review ADD COLUMN resolution {text}",
     "ALTER TABLE review ADD COLUMN due_at {int}",
+    "CREATE INDEX review_acknowledged_idx ON review (order_id) WHERE acknowledged",
     r#"CREATE TABLE review_decision (
         id {text} PRIMARY KEY,
         shop_id {text} NOT NULL REFERENCES shop (id),
@@ -67,6 +68,7 @@ const UP: &[&str] = &[
 const DOWN: &[&str] = &[
     "DROP TABLE order_note",
     "DROP TABLE review_decision",
+    "DROP INDEX review_acknowledged_idx",
     "ALTER TABLE review DROP COLUMN due_at",
     "ALTER TABLE review DROP COLUMN resolution",
     "ALTER TABLE review DROP COLUMN acknowledged",

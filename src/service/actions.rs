@@ -76,6 +76,18 @@ pub struct Preview {
     pub foreseen: Foreseen,
 }
 
+impl Preview {
+    /// Payments that are the order's and would not be any more.
+    #[must_use]
+    pub fn given_up(&self) -> Vec<&PaymentStanding> {
+        let (before, after) = (&self.foreseen.before, &self.foreseen.after);
+        let both = before.payments.iter().zip(&after.payments);
+        let gone = both.filter(|(before, after)| before.belongs && !after.belongs);
+        gone.filter_map(|(payment, _)| self.standing.payment(payment.id))
+            .collect()
+    }
+}
+
 /// What can be done to an order now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offers {

@@ -29,8 +29,6 @@ pub(super) struct Changes {
     pub events: Vec<(EventType, Shown)>,
     /// What has ended of the order's closing.
     pub over: Over,
-    /// Whether anything was asked before, answered or not.
-    pub asked_before: bool,
 }
 
 /// What has ended of the closing of an order, either way.
@@ -302,7 +300,6 @@ impl Adding {
             postings: self.postings,
             events,
             over,
-            asked_before: !self.before.reviews.is_empty(),
         }
     }
 }

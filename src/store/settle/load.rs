@@ -36,6 +36,8 @@ pub(super) struct Books {
     pub lines: Vec<line_item::Model>,
     /// Intents among those observed that events which could not be applied wait for.
     pub waiting: BTreeSet<String>,
+    /// Whether people have acknowledged a question whose cause was still there.
+    pub acknowledged: bool,
     /// Events that are not believed yet and calls without an outcome, with the flag each raises.
     quarantined: Vec<(String, ReviewKey)>,
 }
@@ -157,6 +159,10 @@ pub(super) async fn books<C: ConnectionTrait>(
     for row in next() {
         modes.insert(row.text(0)?.to_owned(), parse("shop.mode", row.text(1)?)?);
     }
+    let mut acknowledged = BTreeSet::new();
+    for row in next() {
+        acknowledged.insert(row.text(0)?.to_owned());
+    }
     let mut all = Vec::with_capacity(locked.len());
     for Locked { order, account, .. } in locked {
         let id = order.id.as_str();
@@ -180,6 +186,7 @@ pub(super) async fn books<C: ConnectionTrait>(
             old_flags,
             quarantined,
             posted: posted.remove(id).unwrap_or_default(),
+            acknowledged: acknowledged.contains(id),
             waiting: waiting.map(|(_, intent)| intent.clone()).collect(),
             order,
             sessions,
@@ -251,6 +258,7 @@ async fn read<C: ConnectionTrait>(
             bulk::among(engine, "id"),
             vec![shops],
         ),
+        Wanted::columns(&["order_id"], "review", and("acknowledged"), vec![orders]),
     ];
     bulk::read(connection, engine, parts).await
 }

@@ -25,7 +25,7 @@ pub(super) async fn follow(
 ) -> Result<Option<String>, StoreError> {
     let wanted = &changes.after.reviews;
     // What was acknowledged shows at no order, and yet its cause may have gone just now.
-    if wanted.is_empty() && !changes.asked_before && books.order.review.is_none() {
+    if wanted.is_empty() && !books.acknowledged && books.order.review.is_none() {
         return Ok(None);
     }
     let order_id = found.order.to_string();
