@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::ids::ShopId;
 use crate::secrets::password;
-use crate::service::staff::{NewPerson, create_person};
+use crate::service::people::{NewPerson, create_person};
 use crate::service::{ServiceError, keys};
 use crate::store::Store;
 
