@@ -25,6 +25,7 @@ pub mod notes;
 mod observe;
 pub mod orders;
 pub mod payments;
+pub mod people;
 pub mod recovery;
 pub mod refunds;
 pub mod replay;
