@@ -8,15 +8,18 @@
 //! `words/`, and one line in [`routes`].
 
 pub mod account;
+pub mod actions;
 pub mod assets;
 pub mod audit;
 pub mod csrf;
 pub mod guard;
+pub mod notes;
 pub mod overview;
 pub mod page;
 pub mod parts;
 pub mod people;
 pub mod person;
+pub mod reviews;
 pub mod session;
 pub mod tries;
 pub mod trouble;
@@ -50,6 +53,9 @@ pub fn routes() -> Vec<rocket::Route> {
         before_shops(person::routes()),
         audit::routes(),
         overview::routes(),
+        actions::routes(),
+        notes::routes(),
+        reviews::routes(),
     ]
     .concat()
 }

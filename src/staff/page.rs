@@ -114,6 +114,8 @@ pub struct Frame {
     pub done: Option<&'static str>,
     /// What stands in the search box.
     pub query: String,
+    /// How many questions of the shop wait for an answer.
+    pub open_reviews: u64,
 }
 
 impl Frame {
@@ -128,6 +130,7 @@ impl Frame {
             section: Section::Own,
             done: None,
             query: String::new(),
+            open_reviews: 0,
         }
     }
 
@@ -146,8 +149,9 @@ impl Frame {
 
     /// Around a page of a shop.
     #[must_use]
-    pub fn in_shop(mut self, shop: ShopRecord) -> Frame {
+    pub fn in_shop(mut self, shop: ShopRecord, open_reviews: u64) -> Frame {
         self.shop = Some(shop);
+        self.open_reviews = open_reviews;
         self
     }
 
@@ -185,6 +189,13 @@ impl Frame {
     #[must_use]
     pub fn pages(&self) -> &'static [(Section, &'static str, &'static str)] {
         &PAGES
+    }
+
+    /// How many things wait on a page of the navigation; none where nothing does.
+    #[must_use]
+    pub fn waiting(&self, section: &Section) -> Option<u64> {
+        let count = Some(self.open_reviews).filter(|count| *count > 0);
+        count.filter(|_| *section == Section::Reviews)
     }
 
     /// Whether the page shows a shop in which nothing real moves.

@@ -12,11 +12,14 @@ macro_rules! words {
 }
 
 pub mod account;
+pub mod actions;
 pub mod audit;
 pub mod layout;
+pub mod notes;
 pub mod overview;
 pub mod parts;
 pub mod people;
+pub mod reviews;
 pub mod session;
 pub mod trouble;
 

@@ -6,9 +6,7 @@ use entity::{
     checkout_session, order, payment, provider_call, provider_fact, refund, review as row,
 };
 use sea_orm::sea_query::NullOrdering;
-use sea_orm::{
-    ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 
 use super::rows::{money, parse, parse_opt};
 use super::settle::question;
@@ -136,15 +134,22 @@ impl ShopStore<'_> {
     /// # Errors
     /// The database's.
     pub async fn count_reviews(&self) -> Result<Vec<(Reason, u64)>, StoreError> {
-        let mut counts = Vec::new();
-        for reason in Reason::ALL {
-            let of_it = self.open().filter(row::Column::Reason.eq(reason.as_str()));
-            let count = of_it.count(&self.store.reader).await?;
-            if count > 0 {
-                counts.push((*reason, count));
-            }
-        }
-        Ok(counts)
+        let counts: Vec<(String, i64)> = self
+            .open()
+            .filter(row::Column::OrderId.is_not_null())
+            .select_only()
+            .column(row::Column::Reason)
+            .column_as(row::Column::Id.count(), "open")
+            .group_by(row::Column::Reason)
+            .order_by_asc(row::Column::Reason)
+            .into_tuple()
+            .all(&self.store.reader)
+            .await?;
+        let counts = counts.into_iter().map(|(reason, count)| {
+            let reason = parse("review.reason", &reason)?;
+            Ok((reason, u64::try_from(count).unwrap_or(0)))
+        });
+        counts.collect()
     }
 
     /// The order a question of this shop is about.
@@ -158,6 +163,19 @@ impl ShopStore<'_> {
             .await?;
         let order = found.and_then(|row| row.order_id);
         parse_opt("review.order_id", order.as_deref())
+    }
+
+    /// One question of this shop that is about an order, open or not.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn review(&self, id: ReviewId) -> Result<Option<OpenReview>, StoreError> {
+        let found = row::Entity::find_by_id(id.to_string())
+            .filter(row::Column::ShopId.eq(self.shop.to_string()))
+            .filter(row::Column::OrderId.is_not_null())
+            .all(&self.store.reader)
+            .await?;
+        Ok(self.with_facts(found).await?.pop())
     }
 
     /// What the questions are about, read in sets.

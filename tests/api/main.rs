@@ -35,6 +35,7 @@ mod replay;
 mod search;
 mod set_aside;
 mod smoke;
+mod staff_actions;
 mod staff_forms;
 mod staff_people;
 mod staff_reviews;
