@@ -120,7 +120,8 @@ impl<R: Rung> Desk<R> {
     #[must_use]
     pub fn frame(&self, section: Section) -> Frame {
         let frame = self.staff.frame(section);
-        frame.in_shop(self.shop.clone(), self.open_reviews)
+        let frame = frame.in_shop(self.shop.clone());
+        frame.with_open_reviews(self.open_reviews)
     }
 
     /// The person as somebody who asks for something in this shop.

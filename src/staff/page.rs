@@ -149,9 +149,15 @@ impl Frame {
 
     /// Around a page of a shop.
     #[must_use]
-    pub fn in_shop(mut self, shop: ShopRecord, open_reviews: u64) -> Frame {
+    pub fn in_shop(mut self, shop: ShopRecord) -> Frame {
         self.shop = Some(shop);
-        self.open_reviews = open_reviews;
+        self
+    }
+
+    /// With how many questions of the shop wait for an answer.
+    #[must_use]
+    pub fn with_open_reviews(mut self, count: u64) -> Frame {
+        self.open_reviews = count;
         self
     }
 
