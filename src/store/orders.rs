@@ -247,7 +247,7 @@ impl ShopStore<'_> {
             (order::Column::Review, filter.review.clone()),
             (order::Column::Reference, filter.reference.clone()),
         ];
-        let mut all = Condition::all();
+        let mut all = Condition::all().add(self.narrowed(filter));
         for (column, wanted) in equal {
             all = all.add_option(wanted.map(|wanted| column.eq(wanted)));
         }
