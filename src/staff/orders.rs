@@ -108,13 +108,18 @@ async fn list(
     let (orders, more) = match &filter {
         Some(filter) => {
             let page = query.page();
-            services.desk_orders(shop.id, shop.mode, filter, &page).await?
+            services
+                .desk_orders(shop.id, shop.mode, filter, &page)
+                .await?
         }
         None => (Vec::new(), false),
     };
     let counts = services.order_counts(shop.id, query.unpaid_hours()).await?;
     let act = desk.act(Action::OrdersView);
-    let act = query.told().into_iter().fold(act, |act, (name, value)| act.with(name, value));
+    let act = query
+        .told()
+        .into_iter()
+        .fold(act, |act, (name, value)| act.with(name, value));
     services.record(act).await?;
     let path = desk.url("orders");
     let (newer, older) = neighbours(&query, &orders, more);
@@ -167,8 +172,13 @@ async fn export(
         let detail = words::orders::EXPORT_UNCLEAR;
         Trouble(Problem::new(Code::BadRequest, detail))
     })?;
-    let act = desk.act(Action::OrdersExport).with("format", format.ending());
-    let act = query.told().into_iter().fold(act, |act, (name, value)| act.with(name, value));
+    let act = desk
+        .act(Action::OrdersExport)
+        .with("format", format.ending());
+    let act = query
+        .told()
+        .into_iter()
+        .fold(act, |act, (name, value)| act.with(name, value));
     services.record(act).await?;
     let day: String = now.to_string().chars().take(10).collect();
     Ok(Export {
@@ -212,7 +222,11 @@ fn neighbours(
     };
     // `more` speaks of the direction the page was read in; where it came from, there was an order.
     let backwards = query.before.is_some();
-    let newer = if backwards { more } else { query.after.is_some() };
+    let newer = if backwards {
+        more
+    } else {
+        query.after.is_some()
+    };
     let older = if backwards { true } else { more };
     (
         newer.then(|| query.newer_than(first.id)),
@@ -291,16 +305,31 @@ fn selects(query: &ListQuery, counts: &[(Facet, Counted)]) -> Vec<Select> {
     };
     let payment = PaymentStatus::ALL.iter().map(|one| {
         let name = words::orders::payment(*one);
-        choice(one.as_str(), name, Some(Facet::Payment(*one)), query.payment == Some(*one))
+        choice(
+            one.as_str(),
+            name,
+            Some(Facet::Payment(*one)),
+            query.payment == Some(*one),
+        )
     });
     let status = OrderStatus::ALL.iter().map(|one| {
         let name = words::orders::status(*one);
-        choice(one.as_str(), name, Some(Facet::Status(*one)), query.status == Some(*one))
+        choice(
+            one.as_str(),
+            name,
+            Some(Facet::Status(*one)),
+            query.status == Some(*one),
+        )
     });
     let goods = FulfilmentStatus::ALL.iter().map(|one| {
         let name = words::orders::fulfilment(*one);
         let facet = Facet::Fulfilment(*one);
-        choice(one.as_str(), name, Some(facet), query.fulfilment == Some(*one))
+        choice(
+            one.as_str(),
+            name,
+            Some(facet),
+            query.fulfilment == Some(*one),
+        )
     });
     let review = Reason::ALL.iter().map(|one| {
         let name = words::orders::review(*one);
@@ -342,15 +371,31 @@ fn chips(query: &ListQuery, path: &str) -> Vec<Chip> {
     let view = query.view.map(words::orders::view).map(text);
     chip(words::orders::VIEWS, view, of(|list| list.view = None));
     let payment = query.payment.map(words::orders::payment).map(text);
-    chip(words::orders::PAYMENT, payment, of(|list| list.payment = None));
+    chip(
+        words::orders::PAYMENT,
+        payment,
+        of(|list| list.payment = None),
+    );
     let status = query.status.map(words::orders::status).map(text);
     chip(words::orders::STATUS, status, of(|list| list.status = None));
     let goods = query.fulfilment.map(words::orders::fulfilment).map(text);
-    chip(words::orders::FULFILMENT, goods, of(|list| list.fulfilment = None));
+    chip(
+        words::orders::FULFILMENT,
+        goods,
+        of(|list| list.fulfilment = None),
+    );
     let review = query.review.map(words::orders::review).map(text);
     chip(words::orders::REVIEW, review, of(|list| list.review = None));
-    chip(words::orders::FROM, query.from.clone(), of(|list| list.from = None));
-    chip(words::orders::TO, query.to.clone(), of(|list| list.to = None));
+    chip(
+        words::orders::FROM,
+        query.from.clone(),
+        of(|list| list.from = None),
+    );
+    chip(
+        words::orders::TO,
+        query.to.clone(),
+        of(|list| list.to = None),
+    );
     let hours = query.hours.map(|hours| hours.to_string());
     chip(words::orders::HOURS, hours, of(|list| list.hours = None));
     chips

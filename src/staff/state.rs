@@ -133,7 +133,11 @@ impl Standing {
         let mut parts = Vec::new();
         self.say_payment(&mut parts);
         if !self.refunding.is_zero() {
-            say(&mut parts, words::REFUND_PENDING, &[Part::Money(self.refunding)]);
+            say(
+                &mut parts,
+                words::REFUND_PENDING,
+                &[Part::Money(self.refunding)],
+            );
         }
         if !self.suspense.is_zero() {
             say(&mut parts, words::SUSPENSE, &[Part::Money(self.suspense)]);
@@ -226,7 +230,11 @@ impl Standing {
     fn paid_on(&self) -> Vec<Part> {
         let mut parts = Vec::new();
         match self.paid_at {
-            Some(at) => say(&mut parts, words::PAID_ON, &[Part::Money(self.paid), Part::When(at)]),
+            Some(at) => say(
+                &mut parts,
+                words::PAID_ON,
+                &[Part::Money(self.paid), Part::When(at)],
+            ),
             None => say(&mut parts, words::PAID, &[Part::Money(self.paid)]),
         }
         parts
@@ -335,7 +343,11 @@ mod tests {
             fulfilment: FulfilmentStatus::Unfulfilled,
             closing: false,
             total: eur(5_997),
-            authorized: eur(if payment == PaymentStatus::Authorized { 5_997 } else { 0 }),
+            authorized: eur(if payment == PaymentStatus::Authorized {
+                5_997
+            } else {
+                0
+            }),
             paid: eur(paid),
             refunded: eur(match payment {
                 PaymentStatus::PartiallyRefunded => 1_000,
@@ -360,11 +372,26 @@ mod tests {
     fn every_payment_status_has_its_sentence() {
         use PaymentStatus as P;
         for (payment, wanted) in [
-            (P::Unpaid, "Waiting for payment of 59.97 EUR, until 4 May 2026, 09:00 UTC."),
-            (P::Pending, "Payment of 59.97 EUR is under way; the bank has not confirmed it yet."),
-            (P::Authorized, "59.97 EUR is reserved, but has not been taken yet."),
-            (P::PartiallyPaid, "20.00 EUR of 59.97 EUR paid; 39.97 EUR is still to be paid. Not shipped yet."),
-            (P::Paid, "Paid 59.97 EUR on 3 May 2026, 14:02 UTC. Not shipped yet. Nothing is open."),
+            (
+                P::Unpaid,
+                "Waiting for payment of 59.97 EUR, until 4 May 2026, 09:00 UTC.",
+            ),
+            (
+                P::Pending,
+                "Payment of 59.97 EUR is under way; the bank has not confirmed it yet.",
+            ),
+            (
+                P::Authorized,
+                "59.97 EUR is reserved, but has not been taken yet.",
+            ),
+            (
+                P::PartiallyPaid,
+                "20.00 EUR of 59.97 EUR paid; 39.97 EUR is still to be paid. Not shipped yet.",
+            ),
+            (
+                P::Paid,
+                "Paid 59.97 EUR on 3 May 2026, 14:02 UTC. Not shipped yet. Nothing is open.",
+            ),
             (
                 P::PartiallyRefunded,
                 "Paid 59.97 EUR on 3 May 2026, 14:02 UTC. 10.00 EUR refunded. Not shipped yet. Nothing is open.",
@@ -399,13 +426,19 @@ mod tests {
                 let mut one = standing(*payment);
                 one.fulfilment = fulfilment;
                 let text = one.state().text();
-                assert!(text.contains(said) && !text.contains("Not shipped"), "{text}");
+                assert!(
+                    text.contains(said) && !text.contains("Not shipped"),
+                    "{text}"
+                );
             }
         }
         let mut one = standing(PaymentStatus::Refunded);
         one.status = OrderStatus::Cancelled;
         let text = one.state().text();
-        assert!(text.ends_with("was refunded. The order is cancelled. Nothing is open."), "{text}");
+        assert!(
+            text.ends_with("was refunded. The order is cancelled. Nothing is open."),
+            "{text}"
+        );
     }
 
     #[test]
@@ -427,7 +460,10 @@ mod tests {
                 let mut one = standing(*payment);
                 change(&mut one);
                 let text = one.state().text();
-                assert!(text.contains("10.00 EUR") && !text.contains(words::NOTHING_OPEN), "{text}");
+                assert!(
+                    text.contains("10.00 EUR") && !text.contains(words::NOTHING_OPEN),
+                    "{text}"
+                );
             }
         }
     }

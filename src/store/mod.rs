@@ -13,6 +13,7 @@
 )]
 
 pub mod accounts;
+pub mod audit;
 mod batch;
 pub mod books;
 mod bulk;
@@ -26,6 +27,7 @@ pub mod error;
 pub mod events;
 pub mod failpoint;
 pub mod feed;
+mod found;
 pub mod idempotency;
 pub mod inbox;
 pub mod keys;
@@ -52,6 +54,7 @@ mod servers;
 pub mod settle;
 pub mod shops;
 mod snapshot;
+pub mod staff;
 pub mod timeline;
 mod tx;
 pub mod verify;

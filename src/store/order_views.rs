@@ -11,6 +11,7 @@ use entity::order;
 
 use super::rows::sql;
 use super::{Engine, ShopStore, StoreError};
+use crate::domain::ids::{Id as _, OrderId};
 use crate::domain::order::{FulfilmentStatus, OrderFilter, OrderStatus, PaymentStatus};
 use crate::domain::order_view::{COUNT_BOUND, Counted, Facet, Narrowing};
 use crate::domain::time::Timestamp;
@@ -90,20 +91,28 @@ impl ShopStore<'_> {
     pub(super) fn narrowed(&self, filter: &OrderFilter) -> Condition {
         let narrowing = &filter.narrowing;
         let mut all = Condition::all();
-        let paid = narrowing.paid_since.map(|since| self.paid_since(since));
-        let searched = filter
-            .search
-            .as_ref()
-            .is_some_and(|search| !search.words.is_empty());
-        let mut led = paid.is_some() || searched;
-        all = all.add_option(paid);
+        let search = filter.search.as_ref();
+        let searched = search.is_some_and(|search| !search.words.is_empty());
+        let mut led = searched;
+        if let Some(since) = narrowing.paid_since {
+            all = all.add(match searched {
+                true => order::Column::PaidAt.gte(since.ms()),
+                false => self.paid_since(since),
+            });
+            led = true;
+        }
         for lead in leads(narrowing) {
             let follows = led && self.store.engine == Engine::Sqlite;
             all = all.add(Expr::cust(if follows { lead.following } else { lead.text }));
             led = true;
         }
-        let before = narrowing.unpaid_since;
-        all = all.add_option(before.map(|before| order::Column::CreatedAt.lt(before.ms())));
+        if let Some(before) = narrowing.unpaid_since {
+            // An id carries the time its order was placed, and the index is sorted by it.
+            let first = OrderId::first_of(before).to_string();
+            all = all
+                .add(order::Column::Id.lt(first))
+                .add(order::Column::CreatedAt.lt(before.ms()));
+        }
         let currency = narrowing.currency;
         all.add_option(currency.map(|currency| order::Column::Currency.eq(currency.code())))
     }
@@ -144,8 +153,8 @@ impl ShopStore<'_> {
                 values.push(since.ms().into());
             }
             if let Some(before) = narrowing.unpaid_since {
-                text.push_str(" AND created_at < ?");
-                values.push(before.ms().into());
+                text.push_str(" AND id < ?");
+                values.push(OrderId::first_of(before).to_string().into());
             }
             let limit = COUNT_BOUND.saturating_add(1);
             parts.push(format!(

@@ -72,7 +72,9 @@ impl Format {
 
     fn content_type(self) -> ContentType {
         match self {
-            Format::Csv => ContentType::CSV.with_params([("charset", "utf-8"), ("header", "present")]),
+            Format::Csv => {
+                ContentType::CSV.with_params([("charset", "utf-8"), ("header", "present")])
+            }
             Format::Ndjson => ContentType::new("application", "x-ndjson"),
         }
     }
@@ -109,7 +111,8 @@ fn csv_rows(rows: impl IntoIterator<Item = Vec<String>>) -> Vec<u8> {
                 bytes.push(b',');
             }
             // A quote within is written twice; whatever else a cell holds stands between quotes as it is.
-            if cell.contains(['"', ',', '\r', '\n']) || cell.starts_with(' ') || cell.ends_with(' ') {
+            if cell.contains(['"', ',', '\r', '\n']) || cell.starts_with(' ') || cell.ends_with(' ')
+            {
                 bytes.push(b'"');
                 bytes.extend_from_slice(cell.replace('"', "\"\"").as_bytes());
                 bytes.push(b'"');

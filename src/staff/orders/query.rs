@@ -101,7 +101,9 @@ impl ListQuery {
     #[must_use]
     pub fn filter(&self, now: Timestamp) -> Option<OrderFilter> {
         let (search, currency) = typed_search(&self.q).ok()?;
-        let view = self.view.map(|view| view.narrowing(now, self.unpaid_hours()));
+        let view = self
+            .view
+            .map(|view| view.narrowing(now, self.unpaid_hours()));
         let mut narrowing = view.unwrap_or_default();
         narrowing.status = self.status;
         narrowing.payment = self.payment;
