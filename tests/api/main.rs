@@ -35,6 +35,7 @@ mod replay;
 mod search;
 mod set_aside;
 mod smoke;
+mod staff_orders;
 mod store;
 mod storm;
 mod tenancy;
