@@ -50,10 +50,11 @@ impl Chapter {
         self.steps.first().map(|step| &step.entry)
     }
 
-    /// Whether something in it did not work.
+    /// Whether something in it did not work in the end: of a try that failed, its call says what became of it.
     #[must_use]
     pub fn failed(&self) -> bool {
-        self.steps.iter().any(|step| has_failed(&step.entry))
+        let mut entries = self.steps.iter().map(|step| &step.entry);
+        entries.any(|entry| entry.object != "provider_attempt" && has_failed(entry))
     }
 }
 

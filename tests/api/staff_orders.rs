@@ -117,9 +117,9 @@ fn text(html: &str) -> String {
         ("&nbsp;", " "),
         ("&#39;", "'"),
         ("&#34;", "\""),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&amp;", "&"),
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+        ("&#38;", "&"),
     ] {
         text = text.replace(entity, c);
     }
@@ -305,7 +305,11 @@ async fn views_and_filters_show_their_orders_and_count_them() {
     let list = reader
         .list(&app, "q=mug&view=paid_today&payment=paid")
         .await;
-    assert_eq!(listed(&list), [all[4]], "a search joins the filters");
+    assert_eq!(
+        listed(&list),
+        [all[0], all[4]],
+        "a search joins the filters; what was doubtful was asked about and is paid"
+    );
     for on in [
         "Search: mug",
         "Saved views: Paid today (UTC)",
@@ -320,15 +324,15 @@ async fn views_and_filters_show_their_orders_and_count_them() {
         counts(&list),
         [
             "All 7",
-            "In review 2",
+            "In review 1",
             "Unpaid too long 1",
-            "Paid today (UTC) 4",
+            "Paid today (UTC) 5",
             "Refunded 2",
             "Disputed 1"
         ]
     );
     for count in [
-        "Unpaid (3)",
+        "Unpaid (2)",
         "Partly refunded (1)",
         "Cancelled (1)",
         "Shipped (0)",
@@ -407,7 +411,7 @@ async fn pages_and_exports_hold_every_order_once() {
     let answer = reader.get(&csv).await.expect(200);
     assert_eq!(
         answer.header("content-type"),
-        Some("text/csv; charset=utf-8; header=present")
+        Some("text/csv; charset=utf-8")
     );
     let day = &app.clock.now().to_string()[..10];
     let named = format!("attachment; filename=\"orders-{day}.csv\"");

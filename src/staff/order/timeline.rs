@@ -79,6 +79,7 @@ fn step_view(step: &Step, began: Timestamp, raw: &mut HashMap<String, String>) -
     let text = serde_json::to_string_pretty(entry);
     let trouble = has_failed(entry).then_some(match entry.object {
         "review" | "provider_event" => words::LOOK,
+        _ if entry.kind.starts_with("dispute") => words::LOOK,
         _ => words::FAILED,
     });
     StepView {

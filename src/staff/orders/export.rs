@@ -72,9 +72,7 @@ impl Format {
 
     fn content_type(self) -> ContentType {
         match self {
-            Format::Csv => {
-                ContentType::CSV.with_params([("charset", "utf-8"), ("header", "present")])
-            }
+            Format::Csv => ContentType::CSV,
             Format::Ndjson => ContentType::new("application", "x-ndjson"),
         }
     }

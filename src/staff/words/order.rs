@@ -66,7 +66,7 @@ words! {
     TIMELINE = "What happened";
     MORE = "What happened after that";
     RAW = "As the API gives it";
-    NEEDS_A_LOOK = "Needs a look";
+    PROBLEM = "Problem";
 }
 
 /// How many of a line were given back.
