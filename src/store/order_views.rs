@@ -5,14 +5,17 @@
 //! fits them, the way its documentation says: with a `+` before the column. PostgreSQL knows by itself what is rare.
 
 use sea_orm::sea_query::{Expr, SimpleExpr};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    Value,
+};
 
 use entity::order;
 
 use super::rows::sql;
 use super::{Engine, ShopStore, StoreError};
 use crate::domain::ids::{Id as _, OrderId};
-use crate::domain::order::{FulfilmentStatus, OrderFilter, OrderStatus, PaymentStatus};
+use crate::domain::order::{FulfilmentStatus, OrderStatus, PaymentStatus};
 use crate::domain::order_view::{COUNT_BOUND, Counted, Facet, Narrowing};
 use crate::domain::time::Timestamp;
 
@@ -21,6 +24,10 @@ const IN_REVIEW: &str = "review IS NOT NULL";
 const WAITING: &str = "status = 'open' AND payment_status = 'unpaid'";
 const REFUNDED: &str = "refunded_minor > 0";
 const DISPUTED: &str = "payment_status = 'disputed'";
+const PAID_SINCE: &str = "paid_at IS NOT NULL AND paid_at >= ?";
+
+/// A condition to be counted by, and the values in it.
+type Counting = (String, Vec<Value>);
 
 /// A condition, with an index to be found by or written so that none fits.
 struct Lead {
@@ -87,24 +94,25 @@ fn is_common(payment: PaymentStatus) -> bool {
 }
 
 impl ShopStore<'_> {
-    /// The conditions of a filter that only staff have.
-    pub(super) fn narrowed(&self, filter: &OrderFilter) -> Condition {
-        let narrowing = &filter.narrowing;
+    /// The conditions of a narrowing. `led`: something else finds the orders, and they are only asked for these.
+    pub(super) fn narrowed(&self, narrowing: &Narrowing, led: bool) -> Condition {
         let mut all = Condition::all();
-        let search = filter.search.as_ref();
-        let searched = search.is_some_and(|search| !search.words.is_empty());
-        let mut led = searched;
+        let mut follows = led;
         if let Some(since) = narrowing.paid_since {
-            all = all.add(match searched {
+            all = all.add(match led {
                 true => order::Column::PaidAt.gte(since.ms()),
                 false => self.paid_since(since),
             });
-            led = true;
+            follows = true;
         }
         for lead in leads(narrowing) {
-            let follows = led && self.store.engine == Engine::Sqlite;
-            all = all.add(Expr::cust(if follows { lead.following } else { lead.text }));
-            led = true;
+            let following = follows && self.store.engine == Engine::Sqlite;
+            all = all.add(Expr::cust(if following {
+                lead.following
+            } else {
+                lead.text
+            }));
+            follows = true;
         }
         if let Some(before) = narrowing.unpaid_since {
             // An id carries the time its order was placed, and the index is sorted by it.
@@ -117,6 +125,17 @@ impl ShopStore<'_> {
         all.add_option(currency.map(|currency| order::Column::Currency.eq(currency.code())))
     }
 
+    /// Whether so few orders meet the condition that leads that a search is better asked about each of them.
+    pub(super) async fn is_few(&self, narrowing: &Narrowing) -> Result<bool, StoreError> {
+        let (text, values) = match (narrowing.paid_since, leads(narrowing).into_iter().next()) {
+            (Some(since), _) => (PAID_SINCE.to_owned(), vec![since.ms().into()]),
+            (None, Some(lead)) => (lead.text, Vec::new()),
+            (None, None) => return Ok(false),
+        };
+        let counted = self.count(&[(text, values)]).await?;
+        Ok(matches!(counted.first(), Some(Counted::Exactly(_))))
+    }
+
     /// Found by the index over the time of payment and then sorted by id: sorting the rows themselves would read
     /// every one of them.
     fn paid_since(&self, since: Timestamp) -> SimpleExpr {
@@ -126,7 +145,7 @@ impl ShopStore<'_> {
             .filter(order::Column::ShopId.eq(self.shop.to_string()))
             .filter(order::Column::PaidAt.is_not_null())
             .filter(order::Column::PaidAt.gte(since.ms()));
-        order::Column::Id.in_subquery(sea_orm::QueryTrait::into_query(paid))
+        order::Column::Id.in_subquery(paid.into_query())
     }
 
     /// How many orders each facet has, counted up to [`COUNT_BOUND`], in one statement. The views count by the time
@@ -138,47 +157,54 @@ impl ShopStore<'_> {
         &self,
         facets: &[(Facet, Narrowing)],
     ) -> Result<Vec<(Facet, Counted)>, StoreError> {
-        let mut values = Vec::new();
-        let mut parts = Vec::with_capacity(facets.len());
-        for (at, (_, narrowing)) in facets.iter().enumerate() {
-            let mut text = "shop_id = ?".to_owned();
-            values.push(self.shop.to_string().into());
-            for lead in leads(narrowing) {
+        let conditions: Vec<Counting> = facets
+            .iter()
+            .map(|(_, narrowing)| {
                 // A facet has one condition with an index, which leads.
-                text.push_str(" AND ");
-                text.push_str(&lead.text);
-            }
-            if let Some(since) = narrowing.paid_since {
-                text.push_str(" AND paid_at IS NOT NULL AND paid_at >= ?");
-                values.push(since.ms().into());
-            }
-            if let Some(before) = narrowing.unpaid_since {
-                text.push_str(" AND id < ?");
-                values.push(OrderId::first_of(before).to_string().into());
-            }
-            let limit = COUNT_BOUND.saturating_add(1);
-            parts.push(format!(
-                "SELECT {at}, COUNT(*) FROM (SELECT 1 FROM \"order\" WHERE {text} LIMIT {limit}) counted"
-            ));
-        }
-        let text = parts.join(" UNION ALL ");
-        let rows = self
-            .store
-            .reader
-            .query_all_raw(sql(self.store.engine, &text, values))
-            .await?;
-        let mut counts = vec![0_i64; facets.len()];
-        for row in rows {
+                let mut texts: Vec<String> =
+                    leads(narrowing).into_iter().map(|lead| lead.text).collect();
+                let mut values = Vec::new();
+                if let Some(since) = narrowing.paid_since {
+                    texts.push(PAID_SINCE.to_owned());
+                    values.push(since.ms().into());
+                }
+                if let Some(before) = narrowing.unpaid_since {
+                    texts.push("id < ?".to_owned());
+                    values.push(OrderId::first_of(before).to_string().into());
+                }
+                (texts.join(" AND "), values)
+            })
+            .collect();
+        let counts = self.count(&conditions).await?;
+        let facets = facets.iter().map(|(facet, _)| *facet);
+        Ok(facets.zip(counts).collect())
+    }
+
+    /// How many orders meet each of some conditions, counted up to the bound, in one statement.
+    async fn count(&self, conditions: &[Counting]) -> Result<Vec<Counted>, StoreError> {
+        let mut values: Vec<Value> = Vec::new();
+        let limit = COUNT_BOUND.saturating_add(1);
+        let parts = conditions.iter().enumerate().map(|(at, (text, more))| {
+            values.push(self.shop.to_string().into());
+            values.extend(more.iter().cloned());
+            let and = if text.is_empty() { "" } else { " AND " };
+            format!(
+                "SELECT {at}, COUNT(*) FROM (SELECT 1 FROM \"order\" WHERE shop_id = ?{and}{text} \
+                 LIMIT {limit}) counted"
+            )
+        });
+        let text = parts.collect::<Vec<String>>().join(" UNION ALL ");
+        let statement = sql(self.store.engine, &text, values);
+        let mut counts = vec![0_i64; conditions.len()];
+        for row in self.store.reader.query_all_raw(statement).await? {
             let at: i32 = row.try_get_by_index(0)?;
             let place = usize::try_from(at).ok().and_then(|at| counts.get_mut(at));
             if let Some(place) = place {
                 *place = row.try_get_by_index(1)?;
             }
         }
-        let counts = counts
-            .into_iter()
-            .map(|count| u64::try_from(count).unwrap_or(0));
-        let facets = facets.iter().map(|(facet, _)| *facet);
-        Ok(facets.zip(counts.map(Counted::of)).collect())
+        let counts = counts.into_iter();
+        let counts = counts.map(|count| Counted::of(u64::try_from(count).unwrap_or(0)));
+        Ok(counts.collect())
     }
 }
