@@ -24,6 +24,7 @@ mod observe;
 pub mod order_desk;
 pub mod orders;
 pub mod payments;
+pub mod people;
 pub mod recovery;
 pub mod refunds;
 pub mod replay;

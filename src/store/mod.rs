@@ -39,6 +39,7 @@ mod order_views;
 pub mod orders;
 mod paging;
 pub mod payments;
+mod people;
 pub mod place_order;
 pub mod polling;
 pub mod pools;

@@ -3,71 +3,29 @@
 //! Method: orders made and paid over HTTP, the console asked over HTTP by somebody who signed in; what a page says is
 //! read out of its HTML.
 
-use reqwest::redirect::Policy;
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use till::domain::access::{KeyKind, Mode, Scopes};
 use till::domain::ids::ShopId;
 use till::domain::staff::Role;
-use till::service::staff::{NewPerson, create_person};
 
+use crate::harness::person::Person;
 use crate::harness::{Actor, Answer, Payable, TestApp};
 
-const PASSWORD: &str = "correct horse battery staple";
-
-/// Somebody who is signed in to the console.
-struct Reader {
-    http: reqwest::Client,
-    base_url: String,
-    cookie: String,
-}
+/// Somebody who is signed in to the console, and may only read.
+struct Reader(Person);
 
 impl Reader {
     /// A viewer of all shops, or of one.
     async fn sign_in(app: &TestApp, shop: Option<ShopId>) -> Reader {
-        let email = format!("{}@staff.example", uuid::Uuid::new_v4().simple());
-        let person = NewPerson {
-            email: email.clone(),
-            name: "Vera".to_owned(),
-            role: Role::Viewer,
-            shop,
-            password: PASSWORD.to_owned(),
-        };
-        create_person(&app.services.store, &app.clock, person)
-            .await
-            .expect("a person");
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .build()
-            .expect("an HTTP client");
-        let form = [("email", email.as_str()), ("password", PASSWORD)];
-        let body: Vec<String> = form
-            .iter()
-            .map(|(name, value)| format!("{name}={}", value.replace('@', "%40").replace(' ', "+")))
-            .collect();
-        let answer = http
-            .post(format!("{}/staff/sign-in", app.base_url))
-            .header("Content-Type", "application/x-www-form-urlencoded")
-            .body(body.join("&"))
-            .send()
-            .await
-            .expect("Till answers");
-        assert_eq!(answer.status(), 303, "signed in");
-        let cookie = answer.headers()["set-cookie"].to_str().expect("a cookie");
-        let cookie = cookie.split(';').next().expect("a value").to_owned();
-        Reader {
-            http,
-            base_url: app.base_url.clone(),
-            cookie,
-        }
+        Reader(match shop {
+            Some(shop) => app.person_of(Role::Viewer, shop).await,
+            None => app.person(Role::Viewer).await,
+        })
     }
 
     async fn get(&self, path: &str) -> Answer {
-        let request = self
-            .http
-            .get(format!("{}{path}", self.base_url))
-            .header("Cookie", &self.cookie);
-        Answer::read(request.send().await.expect("Till answers")).await
+        self.0.get(path).await
     }
 
     /// The list of the shop with this query, as HTML.
@@ -505,10 +463,7 @@ async fn another_shops_orders_are_not_there() {
     ] {
         one.get(path).await.expect(404);
     }
-    let stranger = Reader {
-        cookie: String::new(),
-        ..one
-    };
+    let stranger = Reader(app.newcomer(Role::Viewer, None).await);
     for path in ["orders", "orders/export.csv", &format!("orders/{ours}")] {
         let sent = stranger.get(&within(&app.shop.id, path)).await.expect(303);
         let to = sent.header("location").expect("an address");
@@ -758,5 +713,65 @@ async fn a_page_tells_the_whole_story_without_what_is_nobodys_business() {
             "order.export  {\"format\":\"csv\",\"payment\":\"paid\",\"search\":\"1\"}".to_owned(),
         ]
     );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_stop_at_their_bound_and_searches_join_what_is_common() {
+    let mut app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let first = shop.place_order().await.str("id").to_owned();
+    app.work().await;
+    let copied = "shop_id, reference, status, payment_status, fulfilment_status, review, currency, tax_included, \
+                  subtotal_minor, discount_minor, shipping_minor, tax_minor, total_minor, customer_email, \
+                  customer_name, metadata, token_key, event_seq, paid_at, expires_at, actor, created_at, updated_at";
+    let look = app.look().await;
+    for sql in [
+        format!(
+            "WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 1100) \
+             INSERT INTO \"order\" (id, number, {copied}) \
+             SELECT substr(id, 1, length(id) - 5) || CAST(10000 + n AS TEXT), 100000 + n, {copied} \
+             FROM \"order\" CROSS JOIN many"
+        ),
+        "INSERT INTO order_term (shop_id, term, order_id) SELECT shop_id, 'mug', id FROM \"order\" \
+         WHERE number > 100000"
+            .to_owned(),
+    ] {
+        look.execute_unprepared(&sql).await.expect(&sql);
+    }
+    look.close().await.expect("closes");
+    app.expect_broken();
+    let reader = Reader::sign_in(&app, None).await;
+    let list = reader.list(&app, "q=mug&status=open").await;
+    assert_eq!(listed(&list).len(), 50);
+    assert_eq!(counts(&list)[0], "All 1,000+");
+    assert!(list.contains("Unpaid (1,000+)") && list.contains("Paid (0)"));
+    for (query, found) in [
+        (
+            "q=mug&payment=unpaid&status=open&fulfilment=unfulfilled",
+            50,
+        ),
+        ("q=mug&status=open&payment=paid", 0),
+        ("q=mug&view=paid_today", 0),
+        ("q=mug+25.00+EUR&status=open", 1),
+        ("q=mug+25.00+USD&status=open", 0),
+        ("view=unpaid_too_long&hours=1", 0),
+    ] {
+        assert_eq!(
+            listed(&reader.list(&app, query).await).len(),
+            found,
+            "{query}"
+        );
+    }
+    assert_eq!(
+        listed(&reader.list(&app, "q=25.00").await),
+        [first.as_str()]
+    );
+    let file = format!(
+        "/staff/{}/orders/export.ndjson?q=mug&status=open",
+        app.shop.id
+    );
+    let file = reader.get(&file).await.expect(200).text;
+    assert_eq!(file.lines().count(), 1_101);
     app.finish().await;
 }
