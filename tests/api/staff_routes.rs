@@ -254,7 +254,7 @@ async fn what_goes_wrong_is_a_page_and_the_api_keeps_its_problems() {
             .contains(missing.header("request-id").expect("an id"))
     );
     let wrong = person
-        .request(Method::DELETE, "/staff/sign-out")
+        .request(Method::DELETE, "/staff/account/password")
         .send()
         .await;
     let wrong = Answer::read(wrong.expect("Till answers")).await.expect(405);
