@@ -506,6 +506,8 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
 
 const PHC: &str = "'$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'";
 
+const OTHER_HASH: &str = "'fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210'";
+
 const HASH: &str = "'0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'";
 /// Another.
 const OTHER_HASH: &str = "'1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'";
@@ -686,6 +688,7 @@ const REFUSED: &[(&str, &[(&str, &str)])] = &[
     ("staff_user", &[("email", "'Grace@example.com'")]),
     ("staff_user", &[("email", "'x'")]),
     ("staff_user", &[("email", "'g@h'"), ("role", "'owner'")]),
+    ("staff_user", &[("email", "'g@h'"), ("role", "'admin'")]),
     ("staff_user", &[("email", "'g@h'"), ("name", "''")]),
     (
         "staff_user",

@@ -20,6 +20,7 @@ mod readme;
 mod serve;
 mod shutdown;
 mod slow_clients;
+mod staff;
 mod start;
 mod unsafe_settings;
 mod verify;
