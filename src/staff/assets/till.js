@@ -112,7 +112,12 @@
   let leader = 0;
 
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && event.target.matches?.("input, textarea")) event.target.blur();
+    if (event.key === "Escape") {
+      if (event.target.matches?.("input, textarea")) event.target.blur();
+      const menu = event.target.closest?.(".switcher[open], .person[open]");
+      if (menu) menu.querySelector("summary").focus();
+      menus(null);
+    }
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
     if (typing(event.target) || document.querySelector("dialog[open]")) return;
     if (off() && event.key !== "?") return;
@@ -140,7 +145,16 @@
     } catch { /* A browser that keeps nothing keeps the keys on. */ }
   });
 
+  // Menus close when something else is used.
+  const menus = (except) => {
+    for (const menu of all(".switcher[open], .person[open]")) {
+      if (!menu.contains(except)) menu.open = false;
+    }
+  };
+
+  document.addEventListener("focusin", (event) => menus(event.target));
   document.addEventListener("click", (event) => {
+    menus(event.target);
     if (event.target.closest("[data-keys-list]")) keys["?"]();
     // A row opens wherever it is clicked, unless something in it has a use of its own or text is being selected.
     const row = event.target.closest(".rows tbody tr");
@@ -158,10 +172,12 @@
   };
   document.addEventListener("htmx:load", (event) => begin(event.detail.elt));
   begin(document);
+  // Only pages whose times were not rewritten say that they are in UTC.
+  for (const note of all(".utc")) note.hidden = true;
   // On a small screen the navigation is a strip: where one is comes into sight.
-  const rail = document.querySelector(".rail");
-  const current = rail?.querySelector("[aria-current]");
-  if (current && rail.scrollWidth > rail.clientWidth) {
-    rail.scrollLeft = current.offsetLeft - (rail.clientWidth - current.offsetWidth) / 2;
+  const strip = document.querySelector(".pages");
+  const current = strip?.querySelector("[aria-current]");
+  if (current && strip.scrollWidth > strip.clientWidth) {
+    strip.scrollLeft = current.offsetLeft - (strip.clientWidth - current.offsetWidth) / 2;
   }
 })();
