@@ -1,7 +1,9 @@
 //! The staff console in a real browser: what a person sees, clicks and types, and what the pages must never do.
 
 mod chromium;
+mod console;
 mod driver;
 mod looks;
+mod pages;
 mod tab;
 mod watch;
