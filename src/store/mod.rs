@@ -25,6 +25,7 @@ pub mod error;
 pub mod events;
 pub mod failpoint;
 pub mod feed;
+mod found;
 pub mod idempotency;
 pub mod inbox;
 pub mod keys;
