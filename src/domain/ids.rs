@@ -120,6 +120,10 @@ ids! {
     AccountId, AccountTag = "pa";
     /// A member of staff.
     StaffId, StaffTag = "stf";
+    /// A session of a member of staff.
+    StaffSessionId, StaffSessionTag = "ses";
+    /// An entry of the audit log.
+    AuditId, AuditTag = "aud";
     /// A product of a shop's catalogue.
     ProductId, ProductTag = "prod";
     /// A product's price in one currency.

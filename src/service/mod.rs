@@ -8,6 +8,7 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod audit;
 pub mod calls;
 pub mod catalogue;
 mod changes;
@@ -26,6 +27,7 @@ pub mod recovery;
 pub mod refunds;
 pub mod replay;
 pub mod search;
+pub mod staff;
 pub mod timeline;
 pub mod verify;
 pub mod webhooks;
@@ -69,6 +71,8 @@ pub struct Services {
     pub auto_refund: bool,
     /// What stands before the provider.
     pub gate: gate::Gate,
+    /// Hashes the passwords of staff.
+    pub passwords: staff::Passwords,
     /// Wakes the workers when there is something to do at once.
     pub wake: Arc<Notify>,
     /// What is counted.
