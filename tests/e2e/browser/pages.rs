@@ -3,14 +3,31 @@
 use super::console::Console;
 
 /// The lists of a shop: below its own path, and what they are called.
-const LISTS: [&str; 9] = ["", "/orders", "/reviews", "/payments", "/refunds", "/webhooks", "/calls", "/ledger", "/findings"];
+const LISTS: [&str; 9] = [
+    "",
+    "/orders",
+    "/reviews",
+    "/payments",
+    "/refunds",
+    "/webhooks",
+    "/calls",
+    "/ledger",
+    "/findings",
+];
 
 /// Pages of the person, not of a shop.
 const OWN: [&str; 3] = ["/staff/account", "/staff/audit", "/staff/people"];
 
 fn called(path: &str) -> String {
-    let name = path.trim_start_matches("/staff").trim_matches('/').replace('/', "-");
-    if name.is_empty() { "overview".to_owned() } else { name }
+    let name = path
+        .trim_start_matches("/staff")
+        .trim_matches('/')
+        .replace('/', "-");
+    if name.is_empty() {
+        "overview".to_owned()
+    } else {
+        name
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
