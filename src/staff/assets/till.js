@@ -16,10 +16,16 @@
   }
 
   // -- times: the reader's zone and language; the exact one on hover ----------------------------------------------
-  const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const parts = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
+  const thisYear = new Intl.DateTimeFormat(undefined, parts);
+  const anyYear = new Intl.DateTimeFormat(undefined, { year: "numeric", ...parts });
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
   const ago = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
-  const language = short.resolvedOptions().locale;
+  const language = exact.resolvedOptions().locale;
+  const short = (moment) => {
+    const now = moment.getFullYear() === new Date().getFullYear();
+    return (now ? thisYear : anyYear).format(moment);
+  };
   const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 14], ["week", Infinity]];
   const sizes = { second: 1, minute: 60, hour: 3600, day: 86400, week: 604800 };
 
@@ -35,11 +41,11 @@
     if (!time.dateTime.includes("T") || Number.isNaN(moment.getTime())) return;
     time.lang = language;
     time.title = exact.format(moment);
-    time.textContent = "relative" in time.dataset ? relative(moment) : short.format(moment);
+    time.textContent = "relative" in time.dataset ? relative(moment) : short(moment);
     if ("relative" in time.dataset) {
       const whole = document.createElement("span");
       whole.className = "hidden";
-      whole.textContent = ` (${short.format(moment)})`;
+      whole.textContent = ` (${short(moment)})`;
       time.append(whole);
     }
   };
@@ -84,13 +90,14 @@
   const off = () => {
     try { return localStorage.getItem(OFF) !== null; } catch { return false; }
   };
-  const rowLink = (row) => row.querySelector("a[data-open]") || row.querySelector("a[href]");
-  const rows = () => all(".rows tbody tr, [data-row]").map(rowLink).filter((link) => link?.offsetParent);
+  const ROW = "main tbody tr, [data-key=row]";
+  const rowLink = (row) => row.querySelector("a[data-key=open]") || row.querySelector("a[href]");
+  const rows = () => all(ROW).map(rowLink).filter((link) => link?.offsetParent);
 
   const move = (step) => {
     const links = rows();
     if (!links.length) return;
-    const row = document.activeElement?.closest(".rows tbody tr, [data-row]");
+    const row = document.activeElement?.closest(ROW);
     const at = row ? links.indexOf(rowLink(row)) : -1;
     const next = at < 0 ? (step > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + step, 0), links.length - 1);
     links[next].focus();
@@ -157,7 +164,7 @@
     menus(event.target);
     if (event.target.closest("[data-keys-list]")) keys["?"]();
     // A row opens wherever it is clicked, unless something in it has a use of its own or text is being selected.
-    const row = event.target.closest(".rows tbody tr");
+    const row = event.target.closest(ROW);
     if (!row || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     if (event.target.closest("a, button, input, select, label, summary, details, form")) return;
     if (!getSelection().isCollapsed) return;
