@@ -84,7 +84,7 @@ impl Console {
         let person = self.person(role).await;
         let tab = self.tab().await;
         tab.open("/staff").await;
-        tab.fill("E-mail", &person.email).await;
+        tab.fill("E-mail address", &person.email).await;
         tab.fill("Password", &person.password).await;
         tab.loads(async || tab.click("button", "Sign in").await)
             .await;

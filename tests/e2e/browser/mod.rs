@@ -2,7 +2,9 @@
 
 mod chromium;
 mod console;
+mod doors;
 mod driver;
+mod keyboard;
 mod looks;
 mod pages;
 mod tab;

@@ -89,9 +89,14 @@ impl Tab {
 
     /// Opens a path whose answer is an error page with this status.
     pub async fn open_refused(&self, path: &str, status: u16) {
-        self.watching(|watch| watch.expects(status));
+        self.expects(status);
         self.open(path).await;
         assert_eq!(self.status(), status, "{path}");
+    }
+
+    /// The next page is answered with this status, on purpose.
+    pub fn expects(&self, status: u16) {
+        self.watching(|watch| watch.expects(status));
     }
 
     /// Does something that leads to another page, and waits until that is there.
