@@ -5,7 +5,9 @@ use super::tab::Tab;
 
 async fn focused(tab: &Tab) -> String {
     let name = tab
-        .evaluate("document.activeElement.name || document.activeElement.innerText.trim()")
+        .evaluate(
+            "document.activeElement.name || document.activeElement.innerText.trim().slice(0, 60)",
+        )
         .await;
     name.as_str().unwrap_or_default().to_owned()
 }
