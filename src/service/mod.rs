@@ -23,6 +23,7 @@ pub mod ledger;
 mod observe;
 pub mod orders;
 pub mod payments;
+pub mod people;
 pub mod recovery;
 pub mod refunds;
 pub mod replay;

@@ -11,9 +11,12 @@ macro_rules! words {
     )*};
 }
 
+pub mod account;
+pub mod audit;
 pub mod layout;
 pub mod overview;
 pub mod parts;
+pub mod people;
 pub mod session;
 pub mod trouble;
 

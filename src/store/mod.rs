@@ -37,6 +37,7 @@ mod numbers;
 pub mod orders;
 mod paging;
 pub mod payments;
+mod people;
 pub mod place_order;
 pub mod polling;
 pub mod pools;
