@@ -134,6 +134,7 @@ pub async fn list(
         created_after: query.time("created_after"),
         created_before: query.time("created_before"),
         search: query.search("q"),
+        ..OrderFilter::default()
     };
     query.finish()?;
     let orders = services.orders(&key.caller, &filter, &page).await;

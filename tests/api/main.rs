@@ -36,6 +36,7 @@ mod search;
 mod set_aside;
 mod smoke;
 mod staff_forms;
+mod staff_orders;
 mod staff_people;
 mod staff_routes;
 mod staff_sessions;

@@ -28,7 +28,12 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("POST", "/people/<id>/enable", Some(Role::Admin)),
     ("POST", "/people/<id>/password", Some(Role::Admin)),
     ("POST", "/people/<id>/sign-out", Some(Role::Admin)),
+    ("GET", "/orders/<id>", Some(Role::Viewer)),
     ("GET", "/<_>", Some(Role::Viewer)),
+    ("GET", "/<_>/orders", Some(Role::Viewer)),
+    ("GET", "/<_>/orders/export.csv", Some(Role::Viewer)),
+    ("GET", "/<_>/orders/export.ndjson", Some(Role::Viewer)),
+    ("GET", "/<_>/orders/<id>", Some(Role::Viewer)),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
