@@ -80,10 +80,10 @@ pub async fn get(
     key: ApiKey<StorefrontRead>,
     services: &State<Arc<Services>>,
     id: &str,
-) -> Result<Json<Order>, Problem> {
+) -> Result<Reply, Problem> {
     let id: OrderId = id.parse().map_err(|_| Problem::not_found())?;
     let order = services.order(&key.caller, id).await;
-    order.map(Json).map_err(service_problem)
+    order.map(Reply).map_err(service_problem)
 }
 
 /// List orders

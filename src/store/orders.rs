@@ -165,9 +165,8 @@ impl ShopStore<'_> {
         let Some(found) = self.order_rows(id).await? else {
             return Ok(None);
         };
-        let (row, lines) = &*found;
-        let order = public(row, lines, mode)?;
-        Ok(Some((order, row.cancel_requested_at.is_some())))
+        let order = public(&found.order, &found.lines, mode)?;
+        Ok(Some((order, found.order.cancel_requested_at.is_some())))
     }
 
     /// The key a client token of this order was derived with.
