@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod ledger;
 mod observe;
+pub mod order_desk;
 pub mod orders;
 pub mod payments;
 pub mod people;

@@ -12,12 +12,15 @@ pub mod assets;
 pub mod audit;
 pub mod csrf;
 pub mod guard;
+pub mod order;
+pub mod orders;
 pub mod overview;
 pub mod page;
 pub mod parts;
 pub mod people;
 pub mod person;
 pub mod session;
+pub mod state;
 pub mod tries;
 pub mod trouble;
 pub mod words;
@@ -50,6 +53,8 @@ pub fn routes() -> Vec<rocket::Route> {
         before_shops(person::routes()),
         audit::routes(),
         overview::routes(),
+        orders::routes(),
+        order::routes(),
     ]
     .concat()
 }

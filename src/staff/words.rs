@@ -14,10 +14,14 @@ macro_rules! words {
 pub mod account;
 pub mod audit;
 pub mod layout;
+pub mod order;
+pub mod order_state;
+pub mod orders;
 pub mod overview;
 pub mod parts;
 pub mod people;
 pub mod session;
+pub mod timeline;
 pub mod trouble;
 
 use crate::domain::staff::Role;

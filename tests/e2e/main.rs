@@ -21,6 +21,7 @@ mod readme;
 mod serve;
 mod shutdown;
 mod slow_clients;
+mod staff;
 mod start;
 mod unsafe_settings;
 mod verify;
