@@ -23,6 +23,7 @@ pub mod keys;
 pub mod ledger;
 pub mod notes;
 mod observe;
+pub mod order_desk;
 pub mod orders;
 pub mod payments;
 pub mod people;

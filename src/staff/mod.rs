@@ -14,6 +14,8 @@ pub mod audit;
 pub mod csrf;
 pub mod guard;
 pub mod notes;
+pub mod order;
+pub mod orders;
 pub mod overview;
 pub mod page;
 pub mod parts;
@@ -21,6 +23,7 @@ pub mod people;
 pub mod person;
 pub mod reviews;
 pub mod session;
+pub mod state;
 pub mod tries;
 pub mod trouble;
 pub mod words;
@@ -53,6 +56,8 @@ pub fn routes() -> Vec<rocket::Route> {
         before_shops(person::routes()),
         audit::routes(),
         overview::routes(),
+        orders::routes(),
+        order::routes(),
         actions::routes(),
         notes::routes(),
         reviews::routes(),

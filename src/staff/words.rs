@@ -16,11 +16,15 @@ pub mod actions;
 pub mod audit;
 pub mod layout;
 pub mod notes;
+pub mod order;
+pub mod order_state;
+pub mod orders;
 pub mod overview;
 pub mod parts;
 pub mod people;
 pub mod reviews;
 pub mod session;
+pub mod timeline;
 pub mod trouble;
 
 use crate::domain::staff::Role;

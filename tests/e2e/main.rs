@@ -5,6 +5,7 @@
 //! databases: then every test has a database of its own there.
 
 mod bodies;
+mod browser;
 mod campaigns;
 mod canaries;
 mod commands;
