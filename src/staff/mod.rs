@@ -8,10 +8,12 @@
 //! `words/`, and one line in [`routes`].
 
 pub mod account;
+pub mod actions;
 pub mod assets;
 pub mod audit;
 pub mod csrf;
 pub mod guard;
+pub mod notes;
 pub mod order;
 pub mod orders;
 pub mod overview;
@@ -19,6 +21,7 @@ pub mod page;
 pub mod parts;
 pub mod people;
 pub mod person;
+pub mod reviews;
 pub mod session;
 pub mod state;
 pub mod tries;
@@ -55,6 +58,9 @@ pub fn routes() -> Vec<rocket::Route> {
         overview::routes(),
         orders::routes(),
         order::routes(),
+        actions::routes(),
+        notes::routes(),
+        reviews::routes(),
     ]
     .concat()
 }

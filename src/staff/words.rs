@@ -12,14 +12,17 @@ macro_rules! words {
 }
 
 pub mod account;
+pub mod actions;
 pub mod audit;
 pub mod layout;
+pub mod notes;
 pub mod order;
 pub mod order_state;
 pub mod orders;
 pub mod overview;
 pub mod parts;
 pub mod people;
+pub mod reviews;
 pub mod session;
 pub mod timeline;
 pub mod trouble;
