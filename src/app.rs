@@ -138,6 +138,7 @@ pub async fn build_services(
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
         queues_counted_at: Mutex::default(),
         last_probe: LastProbe::default(),
+        known_figures: crate::service::overview::KnownFigures::default(),
     }))
 }
 

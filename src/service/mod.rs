@@ -16,11 +16,13 @@ pub mod closing;
 pub mod error;
 pub mod events;
 pub mod gate;
+pub mod health;
 pub mod idempotency;
 pub mod keys;
 pub mod ledger;
 mod observe;
 pub mod orders;
+pub mod overview;
 pub mod payments;
 pub mod recovery;
 pub mod refunds;
@@ -77,6 +79,8 @@ pub struct Services {
     pub queues_counted_at: Mutex<Option<i64>>,
     /// What the last health probe found.
     pub last_probe: verify::LastProbe,
+    /// What the overview read of the past.
+    pub known_figures: overview::KnownFigures,
 }
 
 /// Who calls: an API key that was checked, in one request.
