@@ -15,6 +15,7 @@ pub mod checkouts;
 pub mod closing;
 pub mod error;
 pub mod events;
+pub mod files;
 pub mod gate;
 pub mod health;
 pub mod idempotency;
