@@ -23,6 +23,20 @@ pub trait Id: Copy + fmt::Display + FromStr<Err = InvalidId> {
     const PREFIX: &'static str;
     /// The id over this UUID.
     fn from_uuid(uuid: Uuid) -> Self;
+    /// The UUID.
+    fn uuid(self) -> Uuid;
+
+    /// When it was made, in whole milliseconds: the first 48 bits.
+    fn made_at(self) -> Timestamp {
+        let ms = self.uuid().as_u128() >> 80;
+        Timestamp::from_ms(i64::try_from(ms).unwrap_or(i64::MAX))
+    }
+
+    /// The smallest id that can be made at this time; times before 1970 and after the year 10889 are taken for those.
+    fn first_of(time: Timestamp) -> Self {
+        let ms = u128::try_from(time.ms()).unwrap_or(0).min((1 << 48) - 1);
+        Self::from_uuid(Uuid::from_u128(ms << 80))
+    }
 }
 
 /// The lowest id of a moment: every id made then or later is not below it, every older one is.
@@ -50,6 +64,10 @@ macro_rules! ids {
             const PREFIX: &'static str = $prefix;
             fn from_uuid(uuid: Uuid) -> Self {
                 $name(uuid)
+            }
+
+            fn uuid(self) -> Uuid {
+                self.0
             }
         }
 
@@ -159,6 +177,16 @@ mod tests {
             let (a, b) = (OrderId::from_uuid(Uuid::from_u128(a)), OrderId::from_uuid(Uuid::from_u128(b)));
             prop_assert_eq!(a.to_string().parse(), Ok(a));
             prop_assert_eq!(a.cmp(&b), a.to_string().cmp(&b.to_string()));
+        }
+
+        #[test]
+        fn ids_made_at_a_time_are_between_its_first_and_the_first_of_the_next(
+            ms in 0_u64..1 << 47, rest in any::<u128>(),
+        ) {
+            let time = Timestamp::from_ms(i64::try_from(ms).expect("small"));
+            let id = OrderId::from_uuid(Uuid::from_u128((u128::from(ms) << 80) | (rest >> 48)));
+            prop_assert_eq!(id.made_at(), time);
+            prop_assert!(OrderId::first_of(time) <= id && id < OrderId::first_of(time.plus_ms(1)));
         }
 
         #[test]

@@ -26,6 +26,7 @@ pub mod events;
 pub mod failpoint;
 pub mod feed;
 pub mod files;
+mod found;
 pub mod health;
 pub mod idempotency;
 pub mod inbox;

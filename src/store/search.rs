@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use entity::{checkout_session, event, line_item, order, order_term, payment, search_cursor};
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict, Query, SelectStatement};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 
 use super::failpoint::Step;
@@ -26,20 +26,24 @@ const EVENTS_AT_ONCE: u64 = 100;
 /// The orders of a shop that have a word among their terms: one range of the primary key.
 #[must_use]
 pub fn matching(shop: ShopId, word: &Word) -> SelectStatement {
-    let term = order_term::Column::Term;
     let mut query = Query::select();
     query
         .column(order_term::Column::OrderId)
         .from(order_term::Entity)
-        .and_where(order_term::Column::ShopId.eq(shop.to_string()));
-    match word {
-        Word::Whole(word) => query.and_where(term.eq(word)),
-        Word::Prefix { from, before } => {
-            query.and_where(term.gte(from));
-            query.and_where_option(before.as_ref().map(|before| term.lt(before)))
-        }
-    };
+        .and_where(order_term::Column::ShopId.eq(shop.to_string()))
+        .cond_where(within(word));
     query
+}
+
+/// The terms that are a word or begin with it.
+pub(super) fn within(word: &Word) -> Condition {
+    let term = order_term::Column::Term;
+    match word {
+        Word::Whole(word) => Condition::all().add(term.eq(word)),
+        Word::Prefix { from, before } => Condition::all()
+            .add(term.gte(from))
+            .add_option(before.as_ref().map(|before| term.lt(before))),
+    }
 }
 
 impl Store {

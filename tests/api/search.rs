@@ -177,6 +177,66 @@ async fn cursors_stand_still_while_orders_come_in() {
     app.finish().await;
 }
 
+/// Forty orders, so that `bulk` begins more terms than are looked up one by one; every third is Ada's, every fourth
+/// of cups.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_rare_and_common_words_hold_what_a_look_at_every_order_finds() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let mut placed: Vec<(usize, String)> = Vec::new();
+    for at in 0..40 {
+        let name = if at % 3 == 0 { "Ada" } else { "Grace" };
+        let line = if at % 4 == 0 { "Cup" } else { "Cupboard" };
+        let id = place(&shop, &format!("bulk-{at}"), name, line, "8.00").await;
+        placed.insert(0, (at, id));
+    }
+    app.work().await;
+    let cancelled = &placed[39 - 36].1;
+    let none = json!({});
+    shop.post(&format!("/v1/orders/{cancelled}/cancel"), &none)
+        .await
+        .expect(200);
+    app.work().await;
+    let is = |at: usize, of: usize| at % of == 0;
+    let questions: [(&str, &dyn Fn(usize) -> bool); 9] = [
+        ("q=bulk", &|_| true),
+        ("q=ada", &|at| is(at, 3)),
+        ("q=bulk+ada", &|at| is(at, 3)),
+        ("q=cup", &|_| true),
+        ("q=cup+ada", &|at| is(at, 3)),
+        ("q=cupboard+grace+bulk", &|at| !is(at, 4) && !is(at, 3)),
+        ("q=ada&status=open", &|at| is(at, 3) && at != 36),
+        ("q=bulk+ada&status=cancelled", &|at| at == 36),
+        ("q=cup+bulk&email=ada@example.com", &|at| is(at, 3)),
+    ];
+    for (question, holds) in questions {
+        let wanted = placed.iter().filter(|(at, _)| holds(*at));
+        let wanted: Vec<&String> = wanted.map(|(_, id)| id).collect();
+        let mut query = format!("{question}&limit=3");
+        let mut read = Vec::new();
+        loop {
+            let page = list(&shop, &query).await;
+            let Some(last) = page.last() else { break };
+            query = format!("{question}&limit=3&starting_after={last}");
+            read.extend(page);
+        }
+        assert!(
+            read.iter().eq(wanted.iter().copied()),
+            "{question}: {read:?}"
+        );
+        let oldest = wanted.last().expect("an order");
+        let query = format!("{question}&limit=3&ending_before={oldest}");
+        let newer = wanted.len() - 1;
+        let page = list(&shop, &query).await;
+        assert!(
+            page.iter()
+                .eq(wanted[newer.saturating_sub(3)..newer].iter().copied()),
+            "{question}, upwards: {page:?}"
+        );
+    }
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_searches_are_answered_and_long_ones_refused() {
     let app = TestApp::quiet().await;

@@ -11,7 +11,7 @@ use super::super::rows::to_json;
 use super::super::{Store, StoreError};
 use super::PlaceOrder;
 use crate::domain::event::EventType;
-use crate::domain::ids::{LineItemId, ShopId};
+use crate::domain::ids::{Id as _, LineItemId, ShopId};
 use crate::domain::money::Money;
 use crate::domain::order::{FulfilmentStatus, OrderStatus, PaymentStatus, PlacedOrder};
 use crate::domain::pricing::Quote;
@@ -50,7 +50,7 @@ pub(super) fn draft(
 ) -> Result<(Draft, PlacedOrder), StoreError> {
     let state = fold(&first_terms(command, quote.total), &[]);
     let free = state.counts_as_paid;
-    let row = order_row(store, command, quote, number, state.payment_status, free);
+    let row = order_row(command, quote, number, state.payment_status, free);
     let lines = line_rows(store, command, quote);
     let order = orders::public(&row, &lines, command.mode)?;
     let events = first_events(
@@ -149,14 +149,14 @@ fn first_terms(command: &PlaceOrder, total: Money) -> Terms {
 }
 
 fn order_row(
-    store: &Store,
     command: &PlaceOrder,
     quote: &Quote,
     number: i64,
     payment_status: PaymentStatus,
     free: bool,
 ) -> order::Model {
-    let now = store.clock.now().ms();
+    // Its id carries the same time, by which lists are cut.
+    let now = command.id.made_at().ms();
     order::Model {
         id: command.id.to_string(),
         shop_id: command.shop.to_string(),
@@ -196,7 +196,7 @@ fn order_row(
 }
 
 fn line_rows(store: &Store, command: &PlaceOrder, quote: &Quote) -> Vec<line_item::Model> {
-    let now = store.clock.now().ms();
+    let now = command.id.made_at().ms();
     quote
         .lines
         .iter()

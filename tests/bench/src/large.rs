@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::http::{Connection, Request, percentiles};
-use crate::rows::{FIRST_NUMBER, Template, id_expression};
+use crate::rows::{FIRST_NUMBER, Template};
 use crate::site::{Engine, Site};
 
 /// How many orders the lists and searches are compared with.
@@ -48,17 +48,19 @@ fn inserts(engine: Engine, template: &Template, from: i64, to: i64) -> Vec<Strin
     };
     let mut sql = Vec::new();
     let listed = ["\"order\"", "line_item"];
+    let id = order_id(engine);
     let rows = template
         .inserts
         .iter()
         .filter(|row| listed.contains(&row.table));
     for row in rows {
-        let mut row = row.clone();
+        let mut row = row.clone().with("order_id", &id);
         if row.table == listed[0] {
             row = row
+                .with("id", &id)
                 .with("customer_email", EMAIL)
                 .with("customer_name", "'Ada Family' || (n % 1000)")
-                .with("created_at", &format!("{FIRST_MS} + n * 1000"))
+                .with("created_at", &placed_ms("n"))
                 .with(
                     "status",
                     "CASE WHEN n % 1000 = 0 THEN 'cancelled' ELSE 'open' END",
@@ -74,7 +76,6 @@ fn inserts(engine: Engine, template: &Template, from: i64, to: i64) -> Vec<Strin
             row.head()
         ));
     }
-    let id = id_expression("ord_0", engine);
     let mut terms = vec![
         id.clone(),
         format!("CAST({FIRST_NUMBER} + n AS TEXT)"),
@@ -94,6 +95,46 @@ fn inserts(engine: Engine, template: &Template, from: i64, to: i64) -> Vec<Strin
     sql
 }
 
+/// When order `n` was placed, in epoch milliseconds.
+fn placed_ms(n: &str) -> String {
+    format!("({FIRST_MS} + {n} * 1000)")
+}
+
+/// The digits of ids, and how many of them carry the time.
+const DIGITS: &str = "0123456789abcdefghjkmnpqrstvwxyz";
+const TIME_DIGITS: u32 = 10;
+
+/// The id of order `n` as an expression: like one the server makes, it carries the time the order was placed.
+fn order_id(engine: Engine) -> String {
+    let time = (0..TIME_DIGITS).rev().map(|at| {
+        let (ms, bits) = (placed_ms("n"), at * 5);
+        let digit = format!("(({ms} >> {bits}) & 31)");
+        match engine {
+            Engine::Sqlite => format!("substr('{DIGITS}', 1 + {digit}, 1)"),
+            Engine::Postgres => format!("substr('{DIGITS}', 1 + {digit}::int, 1)"),
+        }
+    });
+    let rest = match engine {
+        Engine::Sqlite => "printf('%016d', n)",
+        Engine::Postgres => "lpad(n::text, 16, '0')",
+    };
+    format!(
+        "'ord_' || {} || {rest}",
+        time.collect::<Vec<_>>().join(" || ")
+    )
+}
+
+/// The id of order `n`.
+fn id_of(n: i64) -> String {
+    let ms = FIRST_MS + n * 1000;
+    let digit = |at: u32| {
+        let digit = usize::try_from((ms >> (at * 5)) & 31).unwrap_or(0);
+        char::from(DIGITS.as_bytes()[digit])
+    };
+    let time: String = (0..TIME_DIGITS).rev().map(digit).collect();
+    format!("ord_{time}{n:016}")
+}
+
 /// A customer has twenty orders.
 const EMAIL: &str = "'customer' || (n / 20) || '@example.com'";
 
@@ -111,7 +152,7 @@ pub struct Question {
 pub const QUESTIONS: [Question; 12] = [
     list("the newest 20", |_, _| String::new()),
     list("20 from anywhere on", |n, _| {
-        format!("&starting_after=ord_0{n:025}")
+        format!("&starting_after={}", id_of(n))
     }),
     list("by payment status", |_, _| {
         "&payment_status=paid".to_owned()
