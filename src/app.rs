@@ -20,6 +20,7 @@ use crate::provider::PaymentProvider;
 use crate::provider::stripe::{Stripe, StripeError};
 use crate::service::Services;
 use crate::service::verify::LastProbe;
+use crate::staff;
 use crate::store::connect::sqlite_path;
 use crate::store::{Store, StoreError};
 
@@ -134,6 +135,7 @@ pub async fn build_services(
         sessions_per_order: config.http.sessions_per_order.get(),
         auto_refund: config.orders.late_payments == LatePayments::Refund,
         gate: crate::service::gate::Gate::default(),
+        passwords: crate::service::staff::Passwords::default(),
         wake: Arc::new(Notify::new()),
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
         queues_counted_at: Mutex::default(),
@@ -156,6 +158,7 @@ pub fn server(config: &Config, services: Arc<Services>) -> Rocket<Build> {
         .attach(AdHoc::on_ignite("routes", |rocket| async {
             rocket.mount("/", http::api_routes())
         }))
+        .attach(staff::console())
 }
 
 /// Turns orders and webhooks away while their queue is full: before anything is read of them, so that refusing

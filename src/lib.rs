@@ -11,6 +11,7 @@ pub mod provider;
 pub mod secrets;
 pub mod service;
 pub mod simulator;
+pub mod staff;
 pub mod store;
 pub mod telemetry;
 pub mod worker;

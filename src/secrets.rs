@@ -1,5 +1,7 @@
 //! Secrets that can be derived are never stored: client tokens come from a secret key and what they are for.
-//! Secrets that callers hold (API keys) are stored as hashes.
+//! Secrets that callers hold (API keys, session tokens) are stored as hashes.
+
+pub mod password;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -178,6 +180,22 @@ pub fn hash(text: &str) -> String {
             write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
             hex
         })
+}
+
+/// A session token: 256 bits by chance, for a cookie. Its [`hash`] is stored.
+#[must_use]
+pub fn new_session_token() -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes::<32>())
+}
+
+/// What a form must carry besides the cookie of its session: derived from the session's token, so that nobody who
+/// cannot read the cookie can make it, and it tells nothing of the token.
+#[must_use]
+pub fn form_token(session_token: &str) -> String {
+    let mut mac = HmacSha256::new_from_slice(session_token.as_bytes())
+        .expect("HMAC takes keys of any length");
+    mac.update(b"staff-form/1");
+    URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
 }
 
 /// A webhook secret of the form providers use, for simulators and demos.

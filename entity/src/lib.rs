@@ -1,6 +1,7 @@
 //! Till's rows: one table a file. Rows are not what callers see; they know neither serde nor logic.
 
 pub mod api_key;
+pub mod audit_entry;
 pub mod checkout_session;
 pub mod deployment;
 pub mod event;
@@ -24,3 +25,5 @@ pub mod refund_line;
 pub mod review;
 pub mod search_cursor;
 pub mod shop;
+pub mod staff_session;
+pub mod staff_user;

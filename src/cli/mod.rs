@@ -13,6 +13,7 @@ mod replay;
 mod serve;
 mod simulated;
 mod simulator;
+mod staff;
 mod trigger;
 mod verify;
 mod walk;
@@ -25,6 +26,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::app::StartError;
 use crate::config::{Config, ConfigError, refuse_unknown_variables};
 use crate::domain::access::{KeyKind, Mode};
+use crate::domain::staff::Role;
 use crate::{http, telemetry};
 
 /// Orders, checkouts and payments: never lost, never doubled, always explained.
@@ -58,6 +60,11 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Manage who may use the staff console
+    Staff {
+        #[command(subcommand)]
+        command: StaffCommand,
     },
     /// Manage what a shop sells
     Catalogue {
@@ -232,6 +239,31 @@ enum KeyCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum StaffCommand {
+    /// Let somebody use the console; asks for their password, or reads it from a pipe
+    Create {
+        /// Their e-mail address, with which they sign in
+        #[arg(long)]
+        email: String,
+        /// Their name; what is before the @ when not given
+        #[arg(long)]
+        name: Option<String>,
+        /// What they may do; each role includes those before it
+        #[arg(long, value_enum)]
+        role: RoleArg,
+        /// The only shop they may see, by name; every shop when not given
+        #[arg(long)]
+        shop: Option<String>,
+        /// Make a password and show it once
+        #[arg(long)]
+        generate: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum CatalogueCommand {
     /// Create and change products from a file, all or none; exits 1 with every error when it is not good
     #[command(
@@ -305,6 +337,29 @@ impl From<KindArg> for KeyKind {
     }
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RoleArg {
+    /// Reads everything of the shops
+    Viewer,
+    /// Also notes, cancellations, replays
+    Operator,
+    /// Also refunds, captures and everything else that moves money
+    Finance,
+    /// Also people and the whole audit log
+    Admin,
+}
+
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Role {
+        match role {
+            RoleArg::Viewer => Role::Viewer,
+            RoleArg::Operator => Role::Operator,
+            RoleArg::Finance => Role::Finance,
+            RoleArg::Admin => Role::Admin,
+        }
+    }
+}
+
 /// Wrong use that clap cannot see, such as a shop that does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -369,6 +424,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(args) => migrate::migrate(&config, args.command).await,
         Command::Shop { command } => manage::shop(&config, command).await,
         Command::Key { command } => manage::key(&config, command).await,
+        Command::Staff { command } => staff::staff(&config, command).await,
         Command::Catalogue { command } => catalogue::catalogue(&config, command).await,
         Command::Simulator(args) => simulator::simulator(args).await,
         Command::Replay(args) => replay::replay(config, args).await,

@@ -9,6 +9,7 @@
 )]
 
 pub mod access;
+pub mod audit;
 pub mod books;
 pub mod call;
 pub mod card_number;
@@ -32,6 +33,7 @@ pub mod pricing;
 pub mod refund;
 pub mod search;
 pub mod settlement;
+pub mod staff;
 pub mod text;
 pub mod time;
 pub mod timeline;

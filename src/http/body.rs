@@ -148,7 +148,10 @@ impl<'r, T: Serialize> Responder<'r, 'static> for Json<T> {
 }
 
 /// Reads the whole body, or says what is wrong with how it came.
-async fn read(request: &Request<'_>, data: Data<'_>) -> Result<Vec<u8>, Problem> {
+///
+/// # Errors
+/// A body that is too large or did not come whole.
+pub async fn read(request: &Request<'_>, data: Data<'_>) -> Result<Vec<u8>, Problem> {
     let limits = BodyLimits::of(request);
     let declared: Option<u64> = request
         .headers()

@@ -20,10 +20,14 @@ pub fn default_catcher() -> Catcher {
 }
 
 fn answer<'r>(status: Status, request: &'r Request<'_>) -> BoxFuture<'r> {
-    let problem =
-        problem::take_kept(request, status).unwrap_or_else(|| from_status(status, request));
-    let response = problem.respond_to(request);
+    let response = problem_of(status, request).respond_to(request);
     Box::pin(async move { response })
+}
+
+/// What is to be said of a request that ended with a status: what a guard or a fairing left, else what the status
+/// means.
+pub fn problem_of(status: Status, request: &Request<'_>) -> Problem {
+    problem::take_kept(request, status).unwrap_or_else(|| from_status(status, request))
 }
 
 fn from_status(status: Status, request: &Request<'_>) -> Problem {

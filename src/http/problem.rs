@@ -200,6 +200,21 @@ impl Problem {
         &self.0.errors
     }
 
+    /// When to come back, in seconds, if that is known.
+    pub fn comes_back_after_s(&self) -> Option<u64> {
+        self.0.retry_after_s
+    }
+
+    /// The headers that go with it.
+    pub fn headers(&self) -> &[(&'static str, String)] {
+        &self.0.headers
+    }
+
+    /// Keeps it for the log of server errors, for whoever sends it in another form.
+    pub fn told(self, request: &Request<'_>) {
+        Told::slot(request).set(self);
+    }
+
     /// The code's status.
     pub fn status(&self) -> Status {
         Status::new(self.0.code.status())

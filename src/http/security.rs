@@ -1,7 +1,8 @@
 //! What is refused before routing, and the headers every response carries.
 //!
 //! Rocket lets a form field `_method` change a POST into any other method before a fairing sees the request.
-//! So a form is refused outside the staff console whatever its method has become. A fairing cannot answer: it
+//! So a form is refused outside the staff console whatever its method has become, and within it when that is no
+//! longer POST. A fairing cannot answer: it
 //! keeps the problem for the catcher and gives the request a method no route has.
 
 use rocket::fairing::{Fairing, Info, Kind};
@@ -14,6 +15,10 @@ use super::problem_catalogue::Code;
 
 /// The one place that takes forms.
 const FORMS_UNDER: &str = "staff";
+
+/// What pages of the console may load and do: only what is served beside them.
+const CONSOLE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                              connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// Longer than any address we hand out, with room for a list's filters.
 const MAX_URI_BYTES: usize = 8 * 1024;
@@ -41,10 +46,7 @@ impl Fairing for Gate {
                 Code::UriTooLong,
                 format!("Path and query may have {MAX_URI_BYTES} bytes together."),
             )
-        } else if is_form(request)
-            && !is_under(request, FORMS_UNDER)
-            && !data.peek(1).await.is_empty()
-        {
+        } else if is_form(request) && !takes_form(request) && !data.peek(1).await.is_empty() {
             Problem::new(
                 Code::UnsupportedMediaType,
                 "Forms are not accepted here. Send JSON with `Content-Type: application/json`.",
@@ -69,6 +71,13 @@ fn is_form(request: &Request<'_>) -> bool {
         .is_some_and(|given| given.is_form() || given.is_form_data())
 }
 
+/// The staff console takes plain forms by POST, and no files.
+fn takes_form(request: &Request<'_>) -> bool {
+    is_under(request, FORMS_UNDER)
+        && request.method() == Method::Post
+        && request.content_type().is_some_and(|given| given.is_form())
+}
+
 /// By decoded segments, as Rocket routes.
 fn is_under(request: &Request<'_>, first_segment: &str) -> bool {
     request.uri().path().segments().next() == Some(first_segment)
@@ -88,9 +97,13 @@ impl Fairing for SecurityHeaders {
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         response.set_raw_header("X-Content-Type-Options", "nosniff");
-        response.set_raw_header("Referrer-Policy", "no-referrer");
+        default_header(response, "Referrer-Policy", "no-referrer");
         if is_under(request, "v1") {
             default_header(response, "Cache-Control", "no-store");
+        }
+        if is_under(request, FORMS_UNDER) {
+            default_header(response, "Cache-Control", "no-store");
+            default_header(response, "Content-Security-Policy", CONSOLE_POLICY);
         }
         if response.content_type().is_some_and(|sent| is_json(&sent)) {
             default_header(

@@ -10,7 +10,7 @@ use super::calls::Performed;
 use super::replay::{ReplayOutcome, Replayed};
 use super::{ServiceError, Services};
 use crate::domain::call::{CallFile, CallFilter, CallStory};
-use crate::domain::ids::{CallId, PaymentId, ProviderEventId, RefundId, ShopId, lowest_of};
+use crate::domain::ids::{CallId, Id, PaymentId, ProviderEventId, RefundId, ShopId};
 use crate::domain::inbox::{InboxFile, InboxFilter, InboxStory};
 use crate::domain::page::{Cursor, Page, Stretch};
 use crate::domain::payment::{PaymentFile, PaymentFilter};
@@ -227,7 +227,7 @@ impl Services {
         self.kept_on(|services| async move {
             let oldest = Page {
                 limit: REPLAYED_AT_ONCE,
-                cursor: Cursor::EndingBefore(lowest_of(Timestamp::from_ms(0))),
+                cursor: Cursor::EndingBefore(Id::first_of(Timestamp::from_ms(0))),
             };
             let found = services.inbox_files(shop, &filter, &oldest).await?;
             let more = found.has_more || found.looked_until.is_some();

@@ -8,6 +8,7 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod audit;
 pub mod calls;
 pub mod catalogue;
 mod changes;
@@ -29,6 +30,7 @@ pub mod recovery;
 pub mod refunds;
 pub mod replay;
 pub mod search;
+pub mod staff;
 pub mod timeline;
 pub mod verify;
 pub mod webhooks;
@@ -72,6 +74,8 @@ pub struct Services {
     pub auto_refund: bool,
     /// What stands before the provider.
     pub gate: gate::Gate,
+    /// Hashes the passwords of staff.
+    pub passwords: staff::Passwords,
     /// Wakes the workers when there is something to do at once.
     pub wake: Arc<Notify>,
     /// What is counted.

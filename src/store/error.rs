@@ -59,6 +59,8 @@ pub enum Constraint {
     ProviderEvent,
     /// A fact.
     ProviderFact,
+    /// The e-mail address of a member of staff.
+    StaffEmail,
     /// Any other unique index.
     Other,
 }
@@ -91,6 +93,11 @@ const CONSTRAINTS: &[(&str, &str, Constraint)] = &[
         "provider_fact.provider_account_id, provider_fact.object_id, provider_fact.kind, \
          provider_fact.amount_minor, provider_fact.currency",
         Constraint::ProviderFact,
+    ),
+    (
+        "staff_user_email_key",
+        "staff_user.email",
+        Constraint::StaffEmail,
     ),
 ];
 

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, QueryResult, Value};
 use super::rows::{parse, sql};
 use super::{ShopStore, StoreError};
 use crate::domain::health::{FailedTry, TriesAlike};
-use crate::domain::ids::{AttemptId, lowest_of};
+use crate::domain::ids::{AttemptId, Id};
 use crate::domain::time::{MINUTE_MS, Timestamp};
 
 /// The most tries that are counted of one part of time.
@@ -17,7 +17,7 @@ const NEWEST: &str = "SELECT id, provider_call_id, outcome, duration_ms, started
 
 impl ShopStore<'_> {
     fn since(&self, since: Timestamp) -> [Value; 3] {
-        let lowest = lowest_of::<AttemptId>(since.plus_ms(-MINUTE_MS));
+        let lowest = AttemptId::first_of(since.plus_ms(-MINUTE_MS));
         [
             lowest.to_string().into(),
             since.ms().into(),

@@ -13,6 +13,7 @@
 )]
 
 pub mod accounts;
+pub mod audit;
 mod batch;
 pub mod books;
 mod bulk;
@@ -54,6 +55,7 @@ mod servers;
 pub mod settle;
 pub mod shops;
 mod snapshot;
+pub mod staff;
 pub mod timeline;
 mod tx;
 pub mod verify;

@@ -13,7 +13,7 @@ use super::rows::{parse, sql};
 use super::{ShopStore, StoreError};
 use crate::domain::currency::Currency;
 use crate::domain::ids::{
-    AccountId, CheckoutSessionId, Id, LedgerEntryId, OrderId, ProviderEventId, lowest_of,
+    AccountId, CheckoutSessionId, Id, LedgerEntryId, OrderId, ProviderEventId,
 };
 use crate::domain::ledger::LedgerAccountName;
 use crate::domain::overview::{Checkouts, HourMoved, Open, Problems};
@@ -38,7 +38,7 @@ const ID_SLACK_MS: i64 = MINUTE_MS;
 
 /// `id` and `created_at` of a table within a part of time, with their values.
 fn within<I: Id>(id: &str, at: &str, from: Timestamp, until: Timestamp) -> (String, [Value; 4]) {
-    let bound = |at: Timestamp, slack| lowest_of::<I>(at.plus_ms(slack)).to_string();
+    let bound = |at: Timestamp, slack| I::first_of(at.plus_ms(slack)).to_string();
     (
         format!("{id} >= ? AND {id} < ? AND {at} >= ? AND {at} < ?"),
         [

@@ -10,7 +10,7 @@ use sea_orm::{
 use super::StoreError;
 use super::primary::Connection;
 use super::rows::parse;
-use crate::domain::ids::{Id, ShopId, lowest_of};
+use crate::domain::ids::{Id, ShopId};
 use crate::domain::page::{Cursor, Page, Span, Stretch, cut};
 use crate::domain::time::{MINUTE_MS, Timestamp};
 
@@ -101,7 +101,7 @@ where
 /// Rows made in a span of time: by their ids, which begin with it and are an index, and to the millisecond by the
 /// column that says so.
 pub(super) fn made_in<I: Id, C: ColumnTrait>(id: C, created_at: C, span: Span) -> Condition {
-    let bound = |at: Timestamp, slack| lowest_of::<I>(at.plus_ms(slack)).to_string();
+    let bound = |at: Timestamp, slack| I::first_of(at.plus_ms(slack)).to_string();
     let mut all = Condition::all();
     if let Some(from) = span.from {
         all = all.add(id.gte(bound(from, -ID_SLACK_MS)));

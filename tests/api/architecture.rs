@@ -84,9 +84,10 @@ const RULES: &[Rule] = &[
         "http",
         "hyper hyper_util rocket rustix serde_json thiserror tokio tokio_util tracing",
     ),
+    // Stands on the HTTP edge: request ids, problems and throttles are one for both.
     rule(
         "staff",
-        "service domain",
+        "service domain http",
         "askama async_trait base64 futures rocket serde serde_json sha2 subtle thiserror \
          tokio tracing utoipa uuid",
     ),

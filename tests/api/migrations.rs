@@ -462,7 +462,49 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("created_at", "0"),
         ],
     ),
+    (
+        "staff_user",
+        &[
+            ("id", "'stf'"),
+            ("email", "'ada@example.com'"),
+            ("name", "'Ada'"),
+            ("role", "'viewer'"),
+            ("password_hash", PHC),
+            ("shop_id", "'s'"),
+            ("password_changed_at", "0"),
+            ("created_at", "0"),
+        ],
+    ),
+    (
+        "staff_session",
+        &[
+            ("id", "'ses'"),
+            ("staff_id", "'stf'"),
+            ("token_hash", HASH),
+            ("address", "'127.0.0.1'"),
+            ("user_agent", "''"),
+            ("created_at", "0"),
+            ("last_seen_at", "0"),
+            ("expires_at", "0"),
+        ],
+    ),
+    (
+        "audit_entry",
+        &[
+            ("id", "'aud'"),
+            ("shop_id", "'s'"),
+            ("staff_id", "'stf'"),
+            ("actor", "'stf'"),
+            ("action", "'order.view'"),
+            ("object_type", "'order'"),
+            ("object_id", "'o'"),
+            ("detail", "'{}'"),
+            ("at", "0"),
+        ],
+    ),
 ];
+
+const PHC: &str = "'$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'";
 
 const HASH: &str = "'0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'";
 
@@ -639,6 +681,24 @@ const REFUSED: &[(&str, &[(&str, &str)])] = &[
     ),
     ("ledger_entry", &[("payment_id", "'nobody'")]),
     ("event", &[("sequence", "0"), ("type", "'order.created'")]),
+    ("staff_user", &[("email", "'Grace@example.com'")]),
+    ("staff_user", &[("email", "'x'")]),
+    ("staff_user", &[("email", "'g@h'"), ("role", "'owner'")]),
+    ("staff_user", &[("email", "'g@h'"), ("name", "''")]),
+    (
+        "staff_user",
+        &[("email", "'g@h'"), ("password_hash", "'secret'")],
+    ),
+    (
+        "staff_user",
+        &[("email", "'g@h'"), ("shop_id", "'nowhere'")],
+    ),
+    ("staff_session", &[("token_hash", "'abc'")]),
+    ("staff_session", &[("staff_id", "'nobody'")]),
+    ("audit_entry", &[("staff_id", "'nobody'")]),
+    ("audit_entry", &[("actor", "''")]),
+    ("audit_entry", &[("action", "''")]),
+    ("audit_entry", &[("object_type", "NULL")]),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -658,11 +718,16 @@ async fn rows_that_cannot_be_true_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ledger_only_grows() {
+async fn the_ledger_and_the_audit_log_only_grow() {
     let filled = Filled::new().await;
-    for table in ["ledger_account", "ledger_transaction", "ledger_entry"] {
+    for table in [
+        "ledger_account",
+        "ledger_transaction",
+        "ledger_entry",
+        "audit_entry",
+    ] {
         let mut attempts = vec![
-            format!("UPDATE {table} SET created_at = 1"),
+            format!("UPDATE {table} SET shop_id = 's'"),
             format!("UPDATE {table} SET id = id"),
             format!("DELETE FROM {table}"),
         ];
@@ -741,6 +806,7 @@ async fn every_named_constraint_is_recognised() {
         Constraint::IdempotencyKey => ("idempotency_key", vec![("id", "'b'")]),
         Constraint::ProviderEvent => ("provider_event", vec![("id", "'b'")]),
         Constraint::ProviderFact => ("provider_fact", vec![("id", "'b'")]),
+        Constraint::StaffEmail => ("staff_user", vec![("id", "'b'")]),
         Constraint::Other => ("order", vec![("id", "'b'"), ("reference", "NULL")]),
     };
     for constraint in [
@@ -750,6 +816,7 @@ async fn every_named_constraint_is_recognised() {
         Constraint::IdempotencyKey,
         Constraint::ProviderEvent,
         Constraint::ProviderFact,
+        Constraint::StaffEmail,
         Constraint::Other,
     ] {
         let (table, changed) = provoked(constraint);

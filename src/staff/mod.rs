@@ -1,0 +1,40 @@
+//! The staff console: server-rendered pages under `/staff`.
+//!
+//! A handler's signature says who may call it: `Staff<Viewer>` for pages of the console itself, `Desk<Viewer>` for
+//! pages of a shop. Forms come through `Csrf<T>`. A handler returns a `Page` or a redirect; what goes wrong becomes a
+//! page too.
+//!
+//! To add a page: a file here with its handlers and a `routes()`, templates beside it in `templates/`, its words in
+//! `words/`, and one line in [`routes`].
+
+pub mod assets;
+pub mod csrf;
+pub mod guard;
+pub mod overview;
+pub mod page;
+pub mod parts;
+pub mod session;
+pub mod trouble;
+pub mod words;
+
+use rocket::fairing::AdHoc;
+
+use crate::http::traced;
+
+/// Where the console is mounted.
+pub const BASE: &str = "/staff";
+
+/// Mounts the console.
+pub fn console() -> AdHoc {
+    AdHoc::on_ignite("staff console", |rocket| async {
+        rocket
+            .mount(BASE, traced::traced(routes()))
+            .register(BASE, vec![trouble::catcher()])
+    })
+}
+
+/// Every route of the console.
+#[must_use]
+pub fn routes() -> Vec<rocket::Route> {
+    [assets::routes(), session::routes(), overview::routes()].concat()
+}

@@ -1,0 +1,145 @@
+//! Pages that say what went wrong, for everything under `/staff`.
+//!
+//! They are made from the problems of the HTTP edge, so that a status, its `Allow` and its `Retry-After` are the same
+//! everywhere. Whoever is not signed in is sent to sign in instead.
+
+use askama::Template;
+use rocket::Request;
+use rocket::catcher::{BoxFuture, Catcher};
+use rocket::http::uri::fmt::{Query, UriDisplay};
+use rocket::http::{Header, Method, Status};
+use rocket::response::{self, Responder, Response};
+
+use super::guard::known_sender;
+use super::page::{Frame, Section, html};
+use super::{parts, words};
+use crate::http::answer::service_problem;
+use crate::http::catchers::problem_of;
+use crate::http::problem::Problem;
+use crate::http::problem_catalogue::Code;
+use crate::http::request_id::RequestId;
+use crate::service::ServiceError;
+
+/// What went wrong, as a page.
+pub struct Trouble(pub Problem);
+
+impl Trouble {
+    /// There is nothing here, or nothing they may see.
+    #[must_use]
+    pub fn not_found() -> Trouble {
+        Trouble(Problem::not_found())
+    }
+}
+
+impl From<ServiceError> for Trouble {
+    fn from(error: ServiceError) -> Self {
+        Trouble(service_problem(error))
+    }
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Self {
+        Trouble(problem)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "trouble.html", config = "src/staff/templates/askama.toml")]
+struct TroublePage {
+    frame: Frame,
+    title: &'static str,
+    text: String,
+    wait: Option<String>,
+    request_id: String,
+}
+
+impl<'r> Responder<'r, 'static> for Trouble {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let problem = self.0;
+        if problem.code() == Code::Unauthenticated {
+            return Ok(to_sign_in(request));
+        }
+        let (title, text) = said(&problem);
+        let frame = known_sender(request).map_or_else(Frame::for_nobody, |sender| {
+            Frame::of(&sender.session, sender.shops, Section::Own)
+        });
+        let wait = problem.comes_back_after_s().map(words::trouble::wait);
+        let page = TroublePage {
+            frame,
+            title,
+            text,
+            wait: wait.filter(|_| problem.status().code == 429),
+            request_id: RequestId::of(request).as_str().to_owned(),
+        };
+        let mut response = html(&page).map_err(|_| Status::InternalServerError)?;
+        response.set_status(problem.status());
+        if let Some(seconds) = problem.comes_back_after_s() {
+            response.set_raw_header("Retry-After", seconds.to_string());
+        }
+        for (name, value) in problem.headers() {
+            response.set_header(Header::new(*name, value.clone()));
+        }
+        problem.told(request);
+        Ok(response)
+    }
+}
+
+/// What a problem is called, and what to do about it.
+fn said(problem: &Problem) -> (&'static str, String) {
+    let detail = || problem.detail().to_owned();
+    match problem.status().code {
+        404 => (
+            words::trouble::NOT_FOUND,
+            words::trouble::NOT_FOUND_TEXT.to_owned(),
+        ),
+        403 => (words::trouble::FORBIDDEN, detail()),
+        429 => (
+            words::trouble::TOO_MANY,
+            words::trouble::TOO_MANY_TEXT.to_owned(),
+        ),
+        503 => (
+            words::trouble::UNAVAILABLE,
+            words::trouble::UNAVAILABLE_TEXT.to_owned(),
+        ),
+        500.. => (
+            words::trouble::FAILED,
+            words::trouble::FAILED_TEXT.to_owned(),
+        ),
+        _ => (words::trouble::REFUSED, detail()),
+    }
+}
+
+/// Sends a browser to sign in, and back to a page it only wanted to read.
+fn to_sign_in(request: &Request<'_>) -> Response<'static> {
+    let wanted = request.uri().to_string();
+    let target = match request.method() {
+        Method::Get if wanted != super::BASE => {
+            let next = &wanted as &dyn UriDisplay<Query>;
+            format!("{}/sign-in?next={next}", super::BASE)
+        }
+        _ => format!("{}/sign-in", super::BASE),
+    };
+    let mut response = Response::build();
+    if request.headers().contains("HX-Request") {
+        // A redirect would put the sign-in page into a part of this one.
+        return response
+            .status(Status::Unauthorized)
+            .raw_header("HX-Redirect", target)
+            .finalize();
+    }
+    response
+        .status(Status::SeeOther)
+        .raw_header("Location", target)
+        .finalize()
+}
+
+/// The catcher of everything under `/staff`.
+#[must_use]
+pub fn catcher() -> Catcher {
+    Catcher::new(None, answer)
+}
+
+fn answer<'r>(status: Status, request: &'r Request<'_>) -> BoxFuture<'r> {
+    let response = Trouble(problem_of(status, request)).respond_to(request);
+    Box::pin(async move { response })
+}

@@ -1,0 +1,31 @@
+//! The message catalogue: every sentence a person reads in the console.
+//!
+//! One module a page. A sentence without parameters is a constant, one with parameters a function; both are used in
+//! templates by their path, as in `{{ words::layout::SIGN_OUT }}`.
+
+/// Sentences without parameters, each documented by itself.
+macro_rules! words {
+    ($($name:ident = $text:literal;)*) => {$(
+        #[doc = $text]
+        pub const $name: &str = $text;
+    )*};
+}
+
+pub mod layout;
+pub mod overview;
+pub mod parts;
+pub mod session;
+pub mod trouble;
+
+use crate::domain::staff::Role;
+
+/// A role, as people say it.
+#[must_use]
+pub fn role(role: &Role) -> &'static str {
+    match role {
+        Role::Viewer => "Viewer",
+        Role::Operator => "Operator",
+        Role::Finance => "Finance",
+        Role::Admin => "Admin",
+    }
+}

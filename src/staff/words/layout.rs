@@ -1,0 +1,26 @@
+//! Around every page.
+
+words! {
+    TILL = "Till";
+    SKIP = "Skip to the content";
+    SEARCH = "Search orders";
+    SEARCH_HINT = "Number, e-mail, name, reference, SKU, id or amount";
+    SHOP = "Shop";
+    OVERVIEW = "Overview";
+    ORDERS = "Orders";
+    REVIEWS = "Review";
+    PAYMENTS = "Payments";
+    REFUNDS = "Refunds";
+    WEBHOOKS = "Webhooks";
+    CALLS = "Provider calls";
+    LEDGER = "Ledger";
+    FINDINGS = "Findings";
+    ACCOUNT = "Your account";
+    PEOPLE = "People";
+    AUDIT = "Audit log";
+    SIGN_OUT = "Sign out";
+    TEST_MODE = "Test mode: no real money moves in this shop.";
+    MENU = "Pages of this shop";
+    PERSON_MENU = "You";
+    UTC_NOTE = "Times are in UTC.";
+}

@@ -1,0 +1,36 @@
+//! The parts pages are made of.
+
+words! {
+    OLDER = "Older";
+    NEWER = "Newer";
+    PAGES = "Pages";
+    UTC = "UTC";
+    MINUS = "−";
+    JANUARY = "Jan";
+    FEBRUARY = "Feb";
+    MARCH = "Mar";
+    APRIL = "Apr";
+    MAY = "May";
+    JUNE = "Jun";
+    JULY = "Jul";
+    AUGUST = "Aug";
+    SEPTEMBER = "Sep";
+    OCTOBER = "Oct";
+    NOVEMBER = "Nov";
+    DECEMBER = "Dec";
+}
+
+/// The months in their order.
+pub const MONTHS: [&str; 12] = [
+    JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE, JULY, AUGUST, SEPTEMBER, OCTOBER, NOVEMBER,
+    DECEMBER,
+];
+
+/// What was done, by its code in the address (`?done=…`); an unknown code says nothing.
+#[must_use]
+pub fn done(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "signed-out" => "You are signed out.",
+        _ => return None,
+    })
+}
