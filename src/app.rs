@@ -141,6 +141,7 @@ pub async fn build_services(
         queues_counted_at: Mutex::default(),
         last_probe: LastProbe::default(),
         known_figures: crate::service::overview::KnownFigures::default(),
+        forms: crate::service::once::Once::default(),
     }))
 }
 

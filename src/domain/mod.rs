@@ -30,6 +30,7 @@ pub mod overview;
 pub mod page;
 pub mod payment;
 pub mod pricing;
+pub mod redaction;
 pub mod refund;
 pub mod search;
 pub mod settlement;

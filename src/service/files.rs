@@ -10,7 +10,7 @@ use super::calls::Performed;
 use super::replay::{ReplayOutcome, Replayed};
 use super::{ServiceError, Services};
 use crate::domain::call::{CallFile, CallFilter, CallStory};
-use crate::domain::ids::{CallId, Id, PaymentId, ProviderEventId, RefundId, ShopId};
+use crate::domain::ids::{CallId, Id, OrderId, PaymentId, ProviderEventId, RefundId, ShopId};
 use crate::domain::inbox::{InboxFile, InboxFilter, InboxStory};
 use crate::domain::page::{Cursor, Page, Stretch};
 use crate::domain::payment::{PaymentFile, PaymentFilter};
@@ -61,6 +61,24 @@ impl ReplayCount {
 }
 
 impl Services {
+    /// The order somebody names by its id or its number; none when the shop has no such order.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn order_named(
+        &self,
+        shop: ShopId,
+        name: &str,
+    ) -> Result<Option<OrderId>, ServiceError> {
+        if let Ok(id) = name.parse() {
+            return Ok(Some(id));
+        }
+        match name.parse() {
+            Ok(number) => Ok(self.store.shop(shop).order_numbered(number).await?),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// A page of a shop's payments that pass a filter.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod ledger;
 mod observe;
+pub mod once;
 pub mod orders;
 pub mod overview;
 pub mod payments;
@@ -86,6 +87,8 @@ pub struct Services {
     pub last_probe: verify::LastProbe,
     /// What the overview read of the past.
     pub known_figures: overview::KnownFigures,
+    /// What forms of staff came to.
+    pub forms: once::Once,
 }
 
 /// Who calls: an API key that was checked, in one request.

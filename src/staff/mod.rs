@@ -8,13 +8,20 @@
 //! `words/`, and one line in [`routes`].
 
 pub mod assets;
+pub mod calls;
+pub mod chart;
 pub mod csrf;
 pub mod guard;
+pub mod ledger;
+mod ledger_csv;
+pub mod listing;
 pub mod overview;
 pub mod page;
 pub mod parts;
+pub mod payments;
 pub mod session;
 pub mod trouble;
+pub mod webhooks;
 pub mod words;
 
 use rocket::fairing::AdHoc;
@@ -36,5 +43,14 @@ pub fn console() -> AdHoc {
 /// Every route of the console.
 #[must_use]
 pub fn routes() -> Vec<rocket::Route> {
-    [assets::routes(), session::routes(), overview::routes()].concat()
+    [
+        assets::routes(),
+        session::routes(),
+        overview::routes(),
+        payments::routes(),
+        webhooks::routes(),
+        calls::routes(),
+        ledger::routes(),
+    ]
+    .concat()
 }

@@ -11,11 +11,17 @@ macro_rules! words {
     )*};
 }
 
+pub mod calls;
+pub mod figures;
 pub mod layout;
+pub mod ledger;
+pub mod lists;
 pub mod overview;
 pub mod parts;
+pub mod payments;
 pub mod session;
 pub mod trouble;
+pub mod webhooks;
 
 use crate::domain::staff::Role;
 

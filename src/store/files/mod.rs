@@ -13,7 +13,9 @@ use std::collections::HashMap;
 use entity::order;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
+use super::rows::parse;
 use super::{ShopStore, StoreError};
+use crate::domain::ids::OrderId;
 
 /// The numbers of orders, by order id.
 struct Numbers(HashMap<String, String>);
@@ -25,6 +27,22 @@ impl Numbers {
 }
 
 impl ShopStore<'_> {
+    /// The id of the shop's order with this number.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn order_numbered(&self, number: i64) -> Result<Option<OrderId>, StoreError> {
+        let id: Option<String> = order::Entity::find()
+            .filter(order::Column::ShopId.eq(self.shop.to_string()))
+            .filter(order::Column::Number.eq(number))
+            .select_only()
+            .column(order::Column::Id)
+            .into_tuple()
+            .one(&self.store.reader)
+            .await?;
+        id.map(|id| parse("order.id", &id)).transpose()
+    }
+
     /// The numbers of some of the shop's orders, read at once.
     async fn numbers<'o>(
         &self,
