@@ -37,7 +37,8 @@ const UP: &[&str] = &[
         last_signed_in_at {int},
         disabled_at {int},
         created_at {int} NOT NULL,
-        CONSTRAINT staff_user_email_key UNIQUE (email)
+        CONSTRAINT staff_user_email_key UNIQUE (email),
+        CONSTRAINT staff_user_admin_of_all CHECK (shop_id IS NULL OR role <> 'admin')
     ) {strict}"#,
     r#"CREATE TABLE staff_session (
         id {text} PRIMARY KEY,

@@ -261,6 +261,39 @@ enum StaffCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Give somebody another password; their sessions end
+    Reset {
+        /// Their e-mail address
+        email: String,
+        /// Make a password and show it once
+        #[arg(long)]
+        generate: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let somebody in no more; their sessions end at once
+    Disable {
+        /// Their e-mail address
+        email: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let somebody who was disabled in again
+    Enable {
+        /// Their e-mail address
+        email: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List everybody
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

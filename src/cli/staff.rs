@@ -12,8 +12,11 @@ use crate::app::open_store;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::ids::ShopId;
+use crate::domain::staff::check_password;
 use crate::secrets::password;
-use crate::service::staff::{NewPerson, create_person};
+use crate::service::audit::Who;
+use crate::service::people::{self, Change, NewPerson, create_person};
+use crate::service::staff::StaffRecord;
 use crate::service::{ServiceError, keys};
 use crate::store::Store;
 
@@ -29,8 +32,6 @@ pub(super) async fn staff(config: &Config, command: StaffCommand) -> anyhow::Res
             generate,
             json,
         } => {
-            let shop = only_shop(&store, shop.as_deref()).await?;
-            let password = new_password(generate)?;
             let name = name.unwrap_or_else(|| {
                 let (local, _) = email.split_once('@').unwrap_or((&email, ""));
                 local.to_owned()
@@ -39,28 +40,149 @@ pub(super) async fn staff(config: &Config, command: StaffCommand) -> anyhow::Res
                 email,
                 name,
                 role: role.into(),
-                shop,
-                password: password.clone(),
+                shop: only_shop(&store, shop.as_deref()).await?,
+                password: new_password(generate)?,
             };
-            let id = create_person(&store, &clock, person.clone())
-                .await
-                .map_err(in_words)?;
-            let value = json!({
-                "id": id, "email": person.email, "role": person.role,
-                "password": generate.then_some(&password),
-            });
-            print(json, &value, || {
-                let said = format!("Added {} as {} ({id}).", person.email, person.role);
-                match generate {
-                    true => {
-                        format!("{password}\n\n{said} This is the password; it is shown once.")
-                    }
-                    false => said,
-                }
-            })?;
+            create(&store, &clock, person, generate, json).await?;
         }
+        StaffCommand::Reset {
+            email,
+            generate,
+            json,
+        } => reset(&store, &clock, &email, generate, json).await?,
+        StaffCommand::Disable { email, json } => {
+            switch(&store, &clock, &email, Change::Disable, json).await?;
+        }
+        StaffCommand::Enable { email, json } => {
+            switch(&store, &clock, &email, Change::Enable, json).await?;
+        }
+        StaffCommand::List { json } => list(&store, json).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn create(
+    store: &Store,
+    clock: &Clock,
+    person: NewPerson,
+    generate: bool,
+    json: bool,
+) -> anyhow::Result<()> {
+    let password = person.password.clone();
+    let id = create_person(store, clock, person)
+        .await
+        .map_err(in_words)?;
+    let person = store.staff_by_id(id).await?.ok_or(ServiceError::NotFound)?;
+    let value = json!({
+        "id": id, "email": person.email, "name": person.name, "role": person.role,
+        "password": generate.then_some(&password),
+    });
+    print(json, &value, || {
+        let said = format!("Added {} as {} ({id}).", person.email, person.role);
+        with_password(said, generate.then_some(&password))
+    })
+}
+
+async fn reset(
+    store: &Store,
+    clock: &Clock,
+    email: &str,
+    generate: bool,
+    json: bool,
+) -> anyhow::Result<()> {
+    let person = known(store, email).await?;
+    let new = new_password(generate)?;
+    check_password(&new, &person.email)
+        .map_err(|why| WrongUse(format!("the password {why}; nothing was done")))?;
+    let hash = password::hash(&new);
+    people::reset_password(store, clock, &Who::cli(), person.id, hash).await?;
+    let value = json!({
+        "id": person.id, "email": person.email, "password": generate.then_some(&new),
+    });
+    print(json, &value, || {
+        let said = format!(
+            "{} has another password; their sessions are over.",
+            person.email
+        );
+        with_password(said, generate.then_some(&new))
+    })
+}
+
+/// What was done, after a password that is shown once.
+fn with_password(said: String, password: Option<&String>) -> String {
+    match password {
+        Some(password) => {
+            format!("{password}\n\n{said} This is the password; it is shown once.")
+        }
+        None => said,
+    }
+}
+
+async fn switch(
+    store: &Store,
+    clock: &Clock,
+    email: &str,
+    what: Change,
+    json: bool,
+) -> anyhow::Result<()> {
+    let person = known(store, email).await?;
+    let changed = people::change(store, clock, &Who::cli(), person.id, what).await;
+    let changed = changed.map_err(in_words)?;
+    let disabled = what == Change::Disable;
+    let value = json!({
+        "id": person.id, "email": person.email, "disabled": disabled, "changed": changed,
+    });
+    print(json, &value, || match (changed, disabled) {
+        (true, true) => format!("Disabled {}; their sessions are over.", person.email),
+        (true, false) => format!("{} can sign in again.", person.email),
+        (false, _) => format!("{} is so already; nothing was changed.", person.email),
+    })
+}
+
+async fn list(store: &Store, json: bool) -> anyhow::Result<()> {
+    let (people, shops) = (store.staff().await?, store.shops().await?);
+    let shop = |person: &StaffRecord| {
+        let mut shops = shops.iter();
+        let shop = shops.find(|shop| Some(shop.id) == person.shop);
+        shop.map(|shop| shop.name.clone())
+    };
+    let values: Vec<_> = people
+        .iter()
+        .map(|person| {
+            json!({
+                "id": person.id, "email": person.email, "name": person.name,
+                "role": person.role, "shop": shop(person), "created_at": person.created_at,
+                "last_signed_in_at": person.last_signed_in_at, "disabled_at": person.disabled_at,
+            })
+        })
+        .collect();
+    print(json, &values, || {
+        if people.is_empty() {
+            return "There is nobody. Add somebody with: till staff create --email … --role admin"
+                .to_owned();
+        }
+        let lines = people.iter().map(|person| {
+            let state = match (person.disabled_at, person.last_signed_in_at) {
+                (Some(at), _) => format!("disabled {at}"),
+                (None, Some(at)) => format!("last signed in {at}"),
+                (None, None) => "never signed in".to_owned(),
+            };
+            let shop = shop(person).unwrap_or_else(|| "every shop".to_owned());
+            let (role, email) = (person.role.as_str(), &person.email);
+            format!("{}  {role:<8}  {email}  {shop}  {state}", person.id)
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    })
+}
+
+async fn known(store: &Store, email: &str) -> anyhow::Result<StaffRecord> {
+    match people::find_person(store, email).await {
+        Err(ServiceError::NotFound) => {
+            let text = format!("nobody has the e-mail address `{email}`; see `till staff list`");
+            Err(WrongUse(text).into())
+        }
+        other => Ok(other?),
+    }
 }
 
 async fn only_shop(store: &Store, name: Option<&str>) -> anyhow::Result<Option<ShopId>> {

@@ -130,6 +130,14 @@ impl<K: Eq + Hash + Clone> Throttle<K> {
         }
     }
 
+    /// Takes the last hit of a key back: it turned out not to count.
+    pub fn forgive(&self, key: &K) {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = keys.get_mut(key) {
+            seen.hits_ms.pop_back();
+        }
+    }
+
     fn window_ms(&self) -> i64 {
         i64::from(self.policy.window_s) * 1000
     }

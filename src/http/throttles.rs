@@ -124,7 +124,7 @@ fn count<K: Eq + std::hash::Hash + Clone>(
 }
 
 /// Whose hits are counted together. Requests without an address (none over TCP) share one.
-fn client(request: &Request<'_>) -> IpAddr {
+pub fn client(request: &Request<'_>) -> IpAddr {
     let address = request.client_ip();
     address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), subscriber)
 }

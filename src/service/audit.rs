@@ -5,8 +5,11 @@ use serde_json::Value;
 use super::{ServiceError, Services};
 use crate::clock::Clock;
 use crate::domain::audit::Action;
-use crate::domain::ids::{ShopId, StaffId};
+use crate::domain::ids::{AuditId, ShopId, StaffId};
+use crate::domain::page::Page;
 use crate::store::audit::NewAudit;
+
+pub use crate::store::audit::{AuditFilter, AuditRecord};
 
 /// Who acts, from where, in which request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +102,18 @@ impl Who {
 }
 
 impl Services {
+    /// A page of the log, newest first, and whether there is more in its direction.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn audit_log(
+        &self,
+        filter: &AuditFilter,
+        page: &Page<AuditId>,
+    ) -> Result<(Vec<AuditRecord>, bool), ServiceError> {
+        Ok(self.store.audit(filter, page).await?)
+    }
+
     /// Appends an act to the log. What cannot be recorded must not be shown or done.
     ///
     /// # Errors

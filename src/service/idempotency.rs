@@ -31,13 +31,14 @@ pub fn claim<T: Serialize>(
 }
 
 impl Services {
-    /// Forgets the answers to requests that are older than answers are kept.
+    /// Forgets what is kept for a time: answers to requests, and sessions of staff that are over.
     ///
     /// # Errors
     /// The store's.
     pub async fn forget_old(&self) -> Result<u64, ServiceError> {
         let before = self.clock.now().plus_ms(-KEEP_KEYS_MS);
-        Ok(self.store.forget_keys(before.ms()).await?)
+        let answers = self.store.forget_keys(before.ms()).await?;
+        Ok(answers.saturating_add(self.forget_sessions().await?))
     }
 }
 

@@ -27,6 +27,7 @@ pub mod once;
 pub mod orders;
 pub mod overview;
 pub mod payments;
+pub mod people;
 pub mod recovery;
 pub mod refunds;
 pub mod replay;

@@ -1,4 +1,4 @@
-//! Staff: adding people, signing in and out, and the sessions in between.
+//! Staff: signing in and out, and the sessions in between.
 //!
 //! A browser holds a random token; the hash of it is stored. An unknown e-mail address costs as much work as a wrong
 //! password. How many passwords are hashed at once is bounded, because each takes memory.
@@ -10,15 +10,13 @@ use tokio::sync::Semaphore;
 
 use super::audit::{Act, Who};
 use super::{ServiceError, Services};
-use crate::clock::Clock;
 use crate::domain::audit::Action;
-use crate::domain::ids::{ShopId, StaffId};
-use crate::domain::staff::{Role, USER_AGENT_MAX, check_password, email};
-use crate::domain::text;
-use crate::domain::time::MINUTE_MS;
+use crate::domain::ids::{StaffId, StaffSessionId};
+use crate::domain::staff::{USER_AGENT_MAX, check_password, email};
+use crate::domain::time::{DAY_MS, MINUTE_MS};
 use crate::secrets::{self, password};
-use crate::store::staff::{NewSession, NewStaff};
-use crate::store::{Constraint, Store, StoreError};
+use crate::store::StoreError;
+use crate::store::staff::NewSession;
 
 pub use crate::store::shops::ShopRecord;
 pub use crate::store::staff::{SessionRecord, StaffRecord};
@@ -27,6 +25,8 @@ pub use crate::store::staff::{SessionRecord, StaffRecord};
 const AT_ONCE: usize = 2;
 /// How many more may wait for it.
 const MAX_WAITING: usize = 32;
+/// For how long sessions that are over are kept: so long, an address somebody signed in from counts as theirs.
+const KEEP_SESSIONS_MS: i64 = 30 * DAY_MS;
 
 /// Hashes passwords, few at a time.
 pub struct Passwords {
@@ -108,96 +108,6 @@ impl Passwords {
     }
 }
 
-/// A person to be added.
-#[derive(Clone)]
-pub struct NewPerson {
-    /// Their e-mail address.
-    pub email: String,
-    /// Their name.
-    pub name: String,
-    /// What they may do.
-    pub role: Role,
-    /// The only shop they may see.
-    pub shop: Option<ShopId>,
-    /// Their password.
-    pub password: String,
-}
-
-impl NewPerson {
-    /// Everything that is wrong with it, by field.
-    fn checked(mut self) -> Result<NewPerson, ServiceError> {
-        let mut wrong = Vec::new();
-        match email(&self.email) {
-            Ok(email) => self.email = email,
-            Err(why) => wrong.push(("/email".to_owned(), why)),
-        }
-        self.name = self.name.trim().to_owned();
-        if let Err(why) = text::plain(&self.name, 200) {
-            wrong.push(("/name".to_owned(), why));
-        }
-        if let Err(why) = check_password(&self.password, &self.email) {
-            wrong.push(("/password".to_owned(), why));
-        }
-        match wrong.is_empty() {
-            true => Ok(self),
-            false => Err(ServiceError::Invalid(wrong)),
-        }
-    }
-}
-
-/// Adds a person whose password was hashed.
-///
-/// # Errors
-/// An e-mail address that somebody has, or the store's.
-async fn add(
-    store: &Store,
-    clock: &Clock,
-    who: &Who,
-    person: NewPerson,
-    password_hash: String,
-) -> Result<StaffId, ServiceError> {
-    let new = &NewStaff {
-        id: clock.id(),
-        email: person.email,
-        name: person.name,
-        role: person.role,
-        shop: person.shop,
-        password_hash,
-    };
-    let act = Act::new(who, Action::PersonCreate)
-        .about("person", new.id)
-        .with("role", new.role.as_str());
-    let entry = &act.entry(clock);
-    let added = store
-        .write(|tx| async move {
-            tx.insert_staff(new).await?;
-            tx.insert_audit(entry).await
-        })
-        .await;
-    match added {
-        Ok(()) => Ok(new.id),
-        Err(StoreError::Conflict(Constraint::StaffEmail)) => Err(ServiceError::Invalid(vec![(
-            "/email".to_owned(),
-            "belongs to somebody already".to_owned(),
-        )])),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Adds a person, from the command line.
-///
-/// # Errors
-/// What is wrong with the fields, or the store's.
-pub async fn create_person(
-    store: &Store,
-    clock: &Clock,
-    person: NewPerson,
-) -> Result<StaffId, ServiceError> {
-    let person = person.checked()?;
-    let hash = password::hash(&person.password);
-    add(store, clock, &Who::cli(), person, hash).await
-}
-
 /// Somebody's try to sign in.
 pub struct SignIn {
     /// The e-mail address, as typed.
@@ -232,41 +142,36 @@ impl Services {
             Err(_) => None,
         };
         let (person, hash) = known.unzip();
-        let holds = self.passwords.holds(attempt.password, hash).await?;
+        let hash: Option<String> = hash;
+        let holds = self.passwords.holds(attempt.password, hash.clone()).await?;
         let mut who = attempt.who;
         who.staff = person.as_ref().map(|person| person.id);
-        let Some(person) = person.filter(|_| holds) else {
-            self.record(Act::new(&who, Action::SignInFailed)).await?;
-            return Ok(None);
+        let begun = match person.zip(hash).filter(|_| holds) {
+            // It may be disabled, or the password changed meanwhile.
+            Some((person, hash)) => {
+                let begun = Begun::new(self, &who, person.id, &attempt.user_agent);
+                self.begin(&who, &begun, &hash).await?.then_some(begun)
+            }
+            None => None,
         };
-        let token = secrets::new_session_token();
-        let session = &NewSession {
-            id: self.clock.id(),
-            staff: person.id,
-            token_hash: secrets::hash(&token),
-            address: who.address.clone().unwrap_or_default(),
-            user_agent: short(&attempt.user_agent),
-        };
-        let act = Act::new(&who, Action::SignIn).about("session", session.id);
-        let entry = &act.entry(&self.clock);
-        let begun = self
-            .store
-            .write(|tx| async move {
-                let begun = tx
-                    .begin_session(session, person.password_changed_at)
-                    .await?;
-                if begun {
-                    tx.insert_audit(entry).await?;
-                }
-                Ok::<_, StoreError>(begun)
-            })
-            .await?;
-        if !begun {
-            // Disabled, or the password was changed meanwhile.
+        if begun.is_none() {
             self.record(Act::new(&who, Action::SignInFailed)).await?;
-            return Ok(None);
         }
-        Ok(Some(token))
+        Ok(begun.map(|begun| begun.token))
+    }
+
+    async fn begin(&self, who: &Who, begun: &Begun, checked: &str) -> Result<bool, ServiceError> {
+        let session = &begun.session;
+        let act = Act::new(who, Action::SignIn).about("session", session.id);
+        let entry = &act.entry(&self.clock);
+        let begun = self.store.write(|tx| async move {
+            let begun = tx.begin_session(session, checked).await?;
+            if begun {
+                tx.insert_audit(entry).await?;
+            }
+            Ok::<_, StoreError>(begun)
+        });
+        Ok(begun.await?)
     }
 
     /// The live session of a token.
@@ -315,6 +220,95 @@ impl Services {
         Ok(())
     }
 
+    /// A person's live sessions, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn sessions_of(&self, staff: StaffId) -> Result<Vec<SessionRecord>, ServiceError> {
+        Ok(self.store.sessions(staff).await?)
+    }
+
+    /// Whether somebody signed in from an address with an e-mail address lately.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn signed_in_from(&self, given: &str, address: &str) -> Result<bool, ServiceError> {
+        let email = given.trim().to_lowercase();
+        Ok(self.store.signed_in_from(&email, address).await?)
+    }
+
+    /// Ends one session of a person, or all of them; returns how many there were.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn end_sessions(
+        &self,
+        who: &Who,
+        staff: StaffId,
+        only: Option<StaffSessionId>,
+    ) -> Result<u64, ServiceError> {
+        let act = match only {
+            Some(session) => Act::new(who, Action::SessionEnd).about("session", session),
+            None => Act::new(who, Action::SessionEndAll).about("person", staff),
+        };
+        let entry = &act.entry(&self.clock);
+        let ended = self.store.write(|tx| async move {
+            let ended = tx.end_sessions(staff, only).await?;
+            if ended > 0 {
+                tx.insert_audit(entry).await?;
+            }
+            Ok::<_, StoreError>(ended)
+        });
+        Ok(ended.await?)
+    }
+
+    /// Gives a person the password they chose, after checking the one they have. Every session of theirs ends; the
+    /// token of a new one is returned, or none when the present password is wrong.
+    ///
+    /// # Errors
+    /// A new password that is not good enough, too many at once, or the store's.
+    pub async fn change_password(
+        &self,
+        who: &Who,
+        session: &Session,
+        present: String,
+        new: String,
+    ) -> Result<Option<String>, ServiceError> {
+        let person = &session.person;
+        if let Err(why) = check_password(&new, &person.email) {
+            return Err(ServiceError::Invalid(vec![("/password".to_owned(), why)]));
+        }
+        let known = self.store.staff_by_email(&person.email).await?;
+        let hash = known.map(|(_, hash)| hash);
+        let holds = self.passwords.holds(present, hash.clone()).await?;
+        let Some(checked) = hash.filter(|_| holds) else {
+            return Ok(None);
+        };
+        let new = &self.passwords.hash(new).await?;
+        let begun = Begun::new(self, who, person.id, &session.record.user_agent);
+        let act = Act::new(who, Action::PasswordChange).about("person", person.id);
+        let (entry, checked) = (&act.entry(&self.clock), checked.as_str());
+        let (staff, next) = (person.id, &begun.session);
+        let changed = self.store.write(|tx| async move {
+            if !tx.set_password(staff, new, Some(checked)).await? {
+                return Ok::<_, StoreError>(false);
+            }
+            tx.end_sessions(staff, None).await?;
+            tx.insert_audit(entry).await?;
+            tx.begin_session(next, new).await
+        });
+        Ok(changed.await?.then_some(begun.token))
+    }
+
+    /// Forgets sessions that are over for long.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn forget_sessions(&self) -> Result<u64, ServiceError> {
+        let before = self.clock.now().plus_ms(-KEEP_SESSIONS_MS);
+        Ok(self.store.forget_sessions(before).await?)
+    }
+
     /// The shops a person may see, oldest first.
     ///
     /// # Errors
@@ -323,6 +317,28 @@ impl Services {
         let mut shops = self.store.shops().await?;
         shops.retain(|shop| person.shop.is_none_or(|only| only == shop.id));
         Ok(shops)
+    }
+}
+
+/// A session that is about to begin, and its token, which nobody else learns.
+struct Begun {
+    session: NewSession,
+    token: String,
+}
+
+impl Begun {
+    fn new(services: &Services, who: &Who, staff: StaffId, user_agent: &str) -> Begun {
+        let token = secrets::new_session_token();
+        Begun {
+            session: NewSession {
+                id: services.clock.id(),
+                staff,
+                token_hash: secrets::hash(&token),
+                address: who.address.clone().unwrap_or_default(),
+                user_agent: short(user_agent),
+            },
+            token,
+        }
     }
 }
 

@@ -7,9 +7,11 @@
 //! To add a page: a file here with its handlers and a `routes()`, templates beside it in `templates/`, its words in
 //! `words/`, and one line in [`routes`].
 
+pub mod account;
 pub mod assets;
 pub mod calls;
 pub mod chart;
+pub mod audit;
 pub mod csrf;
 pub mod guard;
 pub mod ledger;
@@ -19,7 +21,10 @@ pub mod overview;
 pub mod page;
 pub mod parts;
 pub mod payments;
+pub mod people;
+pub mod person;
 pub mod session;
+pub mod tries;
 pub mod trouble;
 pub mod webhooks;
 pub mod words;
@@ -35,6 +40,7 @@ pub const BASE: &str = "/staff";
 pub fn console() -> AdHoc {
     AdHoc::on_ignite("staff console", |rocket| async {
         rocket
+            .manage(tries::Counts::default())
             .mount(BASE, traced::traced(routes()))
             .register(BASE, vec![trouble::catcher()])
     })
@@ -53,4 +59,20 @@ pub fn routes() -> Vec<rocket::Route> {
         ledger::routes(),
     ]
     .concat()
+        before_shops(account::routes()),
+        before_shops(people::routes()),
+        before_shops(person::routes()),
+        audit::routes(),
+        overview::routes(),
+    ]
+    .concat()
+}
+
+/// A shop's pages have addresses of the form `/<shop>/…`; routes of the same form whose first segment is a word are
+/// tried before them.
+fn before_shops(mut routes: Vec<rocket::Route>) -> Vec<rocket::Route> {
+    for route in &mut routes {
+        route.rank = -20;
+    }
+    routes
 }

@@ -4,14 +4,36 @@
 //! they are. Pages use these instead of markup of their own. Askama passes a template's fields by reference and
 //! everything else as it is; so they take both.
 
-use std::borrow::Borrow;
-
 use askama::Template;
 use askama::filters::HtmlSafe;
 
 use super::words;
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
+
+/// A value, or a reference to one however deep: templates hand over both.
+pub trait Given<T> {
+    /// The value.
+    fn given(&self) -> T;
+}
+
+impl<T, G: Given<T> + ?Sized> Given<T> for &G {
+    fn given(&self) -> T {
+        (**self).given()
+    }
+}
+
+macro_rules! given {
+    ($($type:ty)*) => {$(
+        impl Given<$type> for $type {
+            fn given(&self) -> $type {
+                *self
+            }
+        }
+    )*};
+}
+
+given! { Tone Money Timestamp }
 
 /// Makes a part: its struct, shown without being escaped once more.
 macro_rules! part {
@@ -61,8 +83,8 @@ part! {
 
 /// A state, as a word with a quiet colour.
 #[must_use]
-pub fn badge(tone: impl Borrow<Tone>, text: &str) -> Badge<'_> {
-    let tone = *tone.borrow();
+pub fn badge(tone: impl Given<Tone>, text: &str) -> Badge<'_> {
+    let tone = tone.given();
     Badge { tone, text }
 }
 
@@ -73,10 +95,10 @@ part! {
 
 /// An amount with its currency, with separators between thousands.
 #[must_use]
-pub fn money(money: impl Borrow<Money>) -> Amount {
-    let money = money.borrow();
+pub fn money(money: impl Given<Money>) -> Amount {
+    let money = money.given();
     Amount {
-        number: number(money),
+        number: number(&money),
         currency: money.currency().code(),
         negative: money.minor() < 0,
     }
@@ -117,11 +139,11 @@ part! {
 
 /// A point in time.
 #[must_use]
-pub fn when(at: impl Borrow<Timestamp>) -> When {
-    let at = at.borrow();
+pub fn when(at: impl Given<Timestamp>) -> When {
+    let at = at.given();
     When {
         iso: at.to_string(),
-        text: when_text(at),
+        text: when_text(&at),
     }
 }
 
@@ -250,8 +272,8 @@ part! {
 
 /// A sentence above the page: what was done, or what went wrong.
 #[must_use]
-pub fn flash(tone: impl Borrow<Tone>, text: &str) -> Flash<'_> {
-    let tone = *tone.borrow();
+pub fn flash(tone: impl Given<Tone>, text: &str) -> Flash<'_> {
+    let tone = tone.given();
     Flash { tone, text }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::csrf::{Csrf, FromHere};
 use super::guard::{COOKIE, Staff, Viewer, signed_in, token, who};
 use super::page::{Frame, Page};
+use super::tries::Tries;
 use super::trouble::Trouble;
 use super::{parts, words};
 use crate::http::problem::{Refused, fail};
@@ -106,11 +107,13 @@ fn show(next: Option<String>, done: Option<&str>, stranger: Stranger) -> Shown {
 async fn submit(
     form: FromHere<Typed>,
     stranger: Stranger,
+    tries: Tries<'_>,
     cookies: &CookieJar<'_>,
     services: &State<Arc<Services>>,
 ) -> Result<Shown, Trouble> {
     let typed = form.0;
     let next = local(Some(&typed.next));
+    let this = tries.begin(&typed.email).await?;
     let attempt = SignIn {
         email: typed.email.clone(),
         password: typed.password,
@@ -125,6 +128,7 @@ async fn submit(
             wrong: Some(words::session::WRONG),
         })));
     };
+    this.succeeded();
     // The browser's former session would otherwise live on without a browser.
     if let Some(former) = &stranger.token
         && let Some(session) = services.session(former).await?
@@ -135,7 +139,7 @@ async fn submit(
         };
         services.sign_out(&who, &session).await?;
     }
-    cookies.add(cookie(new));
+    remember(cookies, new);
     Ok(Shown::Redirect(Redirect::to(next)))
 }
 
@@ -159,6 +163,11 @@ fn cookie(token: String) -> Cookie<'static> {
         .same_site(SameSite::Strict)
         .path("/")
         .build()
+}
+
+/// Gives the browser a session.
+pub fn remember(cookies: &CookieJar<'_>, token: String) {
+    cookies.add(cookie(token));
 }
 
 /// Makes the browser forget its session.

@@ -13,12 +13,15 @@ macro_rules! words {
 
 pub mod calls;
 pub mod figures;
+pub mod account;
+pub mod audit;
 pub mod layout;
 pub mod ledger;
 pub mod lists;
 pub mod overview;
 pub mod parts;
 pub mod payments;
+pub mod people;
 pub mod session;
 pub mod trouble;
 pub mod webhooks;

@@ -40,6 +40,7 @@ pub mod orders;
 pub mod overview;
 mod paging;
 pub mod payments;
+mod people;
 pub mod place_order;
 pub mod polling;
 pub mod pools;

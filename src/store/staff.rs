@@ -4,6 +4,8 @@
 //! is over everywhere at once. Whatever makes a person's sessions worthless (another password, another role, being
 //! disabled) ends them in the same transaction, and a sign-in that began before it fails.
 
+use std::collections::HashMap;
+
 use entity::{staff_session, staff_user};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -215,7 +217,49 @@ impl Store {
         rows.into_iter().map(SessionRecord::try_from).collect()
     }
 
-    /// Whether a person has signed in from an address since a time.
+    /// How many live sessions everybody has.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn session_counts(&self) -> Result<HashMap<StaffId, u64>, StoreError> {
+        let rows: Vec<String> = staff_session::Entity::find()
+            .select_only()
+            .column(staff_session::Column::StaffId)
+            .filter(live(self.clock.now()))
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        let mut counts = HashMap::new();
+        for staff in rows {
+            let count: &mut u64 = counts
+                .entry(parse("staff_session.staff_id", &staff)?)
+                .or_default();
+            *count = count.saturating_add(1);
+        }
+        Ok(counts)
+    }
+
+    /// Forgets sessions that are over since a time.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn forget_sessions(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.write(|tx| async move {
+            let gone = staff_session::Entity::delete_many()
+                .filter(
+                    sea_orm::Condition::any()
+                        .add(staff_session::Column::EndedAt.lt(before.ms()))
+                        .add(staff_session::Column::ExpiresAt.lt(before.ms()))
+                        .add(staff_session::Column::LastSeenAt.lt(before.ms())),
+                )
+                .exec(tx.conn())
+                .await?;
+            Ok::<_, StoreError>(gone.rows_affected)
+        })
+        .await
+    }
+
+    /// Whether a person has signed in from an address lately: as far back as sessions are kept.
     ///
     /// # Errors
     /// The database's.
@@ -231,46 +275,22 @@ impl Store {
 }
 
 impl Tx {
-    /// Inserts a member of staff.
-    ///
-    /// # Errors
-    /// [`super::Constraint::StaffEmail`] when somebody has the e-mail address.
-    pub async fn insert_staff(&self, new: &NewStaff) -> Result<(), StoreError> {
-        let now = self.clock.now().ms();
-        let row = staff_user::ActiveModel {
-            id: Set(new.id.to_string()),
-            email: Set(new.email.clone()),
-            name: Set(new.name.clone()),
-            role: Set(new.role.to_string()),
-            password_hash: Set(new.password_hash.clone()),
-            shop_id: Set(new.shop.map(|shop| shop.to_string())),
-            password_changed_at: Set(now),
-            last_signed_in_at: Set(None),
-            disabled_at: Set(None),
-            created_at: Set(now),
-        };
-        staff_user::Entity::insert(row)
-            .exec_without_returning(self.conn())
-            .await?;
-        Ok(())
-    }
-
-    /// Begins a session of a person whose password is still the one that was checked; false when it is not, or
-    /// when they are disabled.
+    /// Begins a session of a person whose password is still the one that was checked, by its PHC string; false when
+    /// it is not, or when they are disabled.
     ///
     /// # Errors
     /// The database's.
     pub async fn begin_session(
         &self,
         session: &NewSession,
-        checked: Timestamp,
+        checked: &str,
     ) -> Result<bool, StoreError> {
         let now = self.clock.now();
         // It holds the person's row, so that whoever ends their sessions comes before or after all of this.
         let signed_in = staff_user::Entity::update_many()
             .col_expr(staff_user::Column::LastSignedInAt, Expr::value(now.ms()))
             .filter(staff_user::Column::Id.eq(session.staff.to_string()))
-            .filter(staff_user::Column::PasswordChangedAt.eq(checked.ms()))
+            .filter(staff_user::Column::PasswordHash.eq(checked))
             .filter(staff_user::Column::DisabledAt.is_null())
             .exec(self.conn())
             .await?;

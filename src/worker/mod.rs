@@ -140,7 +140,7 @@ async fn keep_sweeping(services: Arc<Services>, stop: CancellationToken) {
             if let Err(error) = services.forget_old().await {
                 tracing::warn!(
                     error = %chain(&error),
-                    "old idempotency keys could not be forgotten; the next sweep will"
+                    "what is old could not be forgotten; the next sweep will"
                 );
             }
         }

@@ -684,6 +684,7 @@ const REFUSED: &[(&str, &[(&str, &str)])] = &[
     ("staff_user", &[("email", "'Grace@example.com'")]),
     ("staff_user", &[("email", "'x'")]),
     ("staff_user", &[("email", "'g@h'"), ("role", "'owner'")]),
+    ("staff_user", &[("email", "'g@h'"), ("role", "'admin'")]),
     ("staff_user", &[("email", "'g@h'"), ("name", "''")]),
     (
         "staff_user",

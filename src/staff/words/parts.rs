@@ -31,6 +31,14 @@ pub const MONTHS: [&str; 12] = [
 pub fn done(code: &str) -> Option<&'static str> {
     Some(match code {
         "signed-out" => "You are signed out.",
+        "signed-out-everywhere" => "You are signed out everywhere.",
+        "session-ended" => "That session is over.",
+        "password-changed" => "Your password is changed. Every other session is over.",
+        "role-changed" => "The role is changed. Their sessions are over, so that it holds at once.",
+        "person-disabled" => "They can no longer sign in, and their sessions are over.",
+        "person-enabled" => "They can sign in again.",
+        "sessions-ended" => "Their sessions are over.",
+        "unchanged" => "It was so already; nothing was changed.",
         _ => return None,
     })
 }

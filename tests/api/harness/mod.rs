@@ -4,6 +4,7 @@
 
 pub mod actor;
 pub mod database;
+pub mod person;
 pub mod story;
 mod vandal;
 
@@ -300,6 +301,17 @@ impl TestApp {
     /// A connection of the test's own, to look with, never to change.
     pub async fn look(&self) -> sea_orm::DatabaseConnection {
         self.database.connect().await
+    }
+
+    /// The mounted routes of the console, as method and path.
+    pub async fn console_routes(&self) -> Vec<String> {
+        let server = app::server(&self.config, self.services.clone());
+        let server = server.ignite().await.expect("it ignites");
+        server
+            .routes()
+            .filter(|route| route.uri.path().starts_with("/staff"))
+            .map(|route| format!("{} {}", route.method, route.uri.path()))
+            .collect()
     }
 
     /// One number from the database.
