@@ -183,7 +183,10 @@ mod tests {
         assert_eq!(tries.turned_away, 5);
         assert_eq!(tries.answered_per_mille(), Some(800));
         let spread = tries.spread.expect("some");
-        assert_eq!((spread.count, spread.median_ms, spread.p95_ms), (10, 100, 10_000));
+        assert_eq!(
+            (spread.count, spread.median_ms, spread.p95_ms),
+            (10, 100, 10_000)
+        );
         assert_eq!(Tries::default().answered_per_mille(), None);
     }
 }

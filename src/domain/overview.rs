@@ -84,7 +84,8 @@ pub fn moved(hours: &[HourMoved]) -> Vec<Moved> {
             refunds: zero,
             payments: 0,
         });
-        let add = |to: Money, minor: i64| Money::new(to.minor().saturating_add(minor), to.currency());
+        let add =
+            |to: Money, minor: i64| Money::new(to.minor().saturating_add(minor), to.currency());
         match hour.account {
             LedgerAccountName::Sales => {
                 let minor = hour.credit_minor.saturating_sub(hour.debit_minor);
@@ -275,7 +276,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn hour(account: LedgerAccountName, code: &str, debit_minor: i64, credit_minor: i64) -> HourMoved {
+    fn hour(
+        account: LedgerAccountName,
+        code: &str,
+        debit_minor: i64,
+        credit_minor: i64,
+    ) -> HourMoved {
         HourMoved {
             hour: Timestamp::from_ms(0),
             account,

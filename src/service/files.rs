@@ -186,7 +186,11 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] for what is not there or another shop's; the provider's when it gives no answer.
-    pub async fn ask_now(self: &Arc<Self>, shop: ShopId, id: PaymentId) -> Result<(), ServiceError> {
+    pub async fn ask_now(
+        self: &Arc<Self>,
+        shop: ShopId,
+        id: PaymentId,
+    ) -> Result<(), ServiceError> {
         self.payment_file(shop, id).await?;
         self.kept_on(|services| async move { services.refresh_payment(id).await })
             .await

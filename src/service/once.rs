@@ -48,7 +48,9 @@ impl Once {
         if known.len() >= MOST && !known.contains_key(key) {
             known.clear();
         }
-        let (_, outcome) = known.entry(key.to_owned()).or_insert_with(|| (now, Outcome::default()));
+        let (_, outcome) = known
+            .entry(key.to_owned())
+            .or_insert_with(|| (now, Outcome::default()));
         outcome.clone()
     }
 }
@@ -65,7 +67,10 @@ mod tests {
         let at = Timestamp::from_ms;
         assert_eq!(once.run("a", at(0), work).await.expect("works"), "0");
         let both = tokio::join!(once.run("a", at(1), work), once.run("b", at(1), work));
-        assert_eq!((both.0.expect("works"), both.1.expect("works")), ("0".to_owned(), "1".to_owned()));
+        assert_eq!(
+            (both.0.expect("works"), both.1.expect("works")),
+            ("0".to_owned(), "1".to_owned())
+        );
         let later = once.run("a", at(REMEMBERED_MS), work).await;
         assert_eq!(later.expect("works"), "2", "it was forgotten");
     }

@@ -179,9 +179,7 @@ impl Services {
         }
         let end = day.plus_ms(DAY_MS);
         let until = if now < end { now } else { end };
-        let figures = self
-            .figures(shop, Span::between(day, until), now)
-            .await?;
+        let figures = self.figures(shop, Span::between(day, until), now).await?;
         if now.since(end) >= QUIET_MS {
             self.known_figures.keep_day(shop, day, now, &figures);
         }

@@ -55,7 +55,9 @@ struct HealthPage {
 
 impl HealthPage {
     /// The two parts of time an account's tries are told for.
-    fn spans<'a>(account: &'a crate::domain::health::AccountHealth) -> [(&'static str, &'a Tries); 2] {
+    fn spans<'a>(
+        account: &'a crate::domain::health::AccountHealth,
+    ) -> [(&'static str, &'a Tries); 2] {
         [
             (words::calls::LAST_HOUR, &account.hour),
             (words::calls::LAST_DAY, &account.day),
@@ -117,7 +119,12 @@ async fn list(
             asked.status.as_ref(),
             statuses.collect(),
         ),
-        kind: filter.chosen("kind", words::calls::KIND, asked.kind.as_ref(), kinds.collect()),
+        kind: filter.chosen(
+            "kind",
+            words::calls::KIND,
+            asked.kind.as_ref(),
+            kinds.collect(),
+        ),
         subject: filter.typed(
             "subject",
             words::calls::SUBJECT,

@@ -380,8 +380,14 @@ mod tests {
 
     fn within(chart: &Chart) {
         for bar in &chart.bars {
-            assert!(bar.x >= 0 && bar.width > 0 && bar.x + bar.width <= WIDTH, "{bar:?}");
-            assert!(bar.height >= 0 && bar.y >= 0 && bar.y + bar.height <= HEIGHT, "{bar:?}");
+            assert!(
+                bar.x >= 0 && bar.width > 0 && bar.x + bar.width <= WIDTH,
+                "{bar:?}"
+            );
+            assert!(
+                bar.height >= 0 && bar.y >= 0 && bar.y + bar.height <= HEIGHT,
+                "{bar:?}"
+            );
             let stands = bar.y + bar.height == chart.zero_y || bar.y == chart.zero_y;
             assert!(stands, "{bar:?} does not stand on {}", chart.zero_y);
         }
@@ -393,7 +399,10 @@ mod tests {
             }
         }
         for label in &chart.labels {
-            assert!((0..=WIDTH).contains(&label.x) && (0..=HEIGHT).contains(&label.y), "{label:?}");
+            assert!(
+                (0..=WIDTH).contains(&label.x) && (0..=HEIGHT).contains(&label.y),
+                "{label:?}"
+            );
         }
     }
 
@@ -438,7 +447,10 @@ mod tests {
 
     #[test]
     fn the_table_has_every_value() {
-        let chart = draw(plan(vec![vec![Some(1), None], vec![Some(3), Some(-4)]], Shape::Bars));
+        let chart = draw(plan(
+            vec![vec![Some(1), None], vec![Some(3), Some(-4)]],
+            Shape::Bars,
+        ));
         assert_eq!(chart.rows, [["1", "3"], ["", "-4"]]);
         within(&chart);
     }
@@ -457,7 +469,8 @@ mod tests {
         fn the_larger_value_is_the_higher_bar(a in 0..i64::MAX, b in 0..i64::MAX) {
             let chart = draw(plan(vec![vec![Some(a), Some(b)]], Shape::Bars));
             let (first, second) = (chart.bars[0].height, chart.bars[1].height);
-            prop_assert!(if a < b { first <= second } else { first >= second });
+            let rises = if a < b { first <= second } else { first >= second };
+            prop_assert!(rises);
         }
     }
 }

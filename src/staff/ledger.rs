@@ -222,7 +222,9 @@ async fn check(
         Some(id) => Some(id.parse().map_err(|_| Trouble::not_found())?),
     };
     let (report, last) = services.verify_shop(desk.shop.id, before).await?;
-    let act = desk.act(Action::LedgerVerify).with("broken", report.broken());
+    let act = desk
+        .act(Action::LedgerVerify)
+        .with("broken", report.broken());
     services.record(act).await?;
     Ok(Page::new(FindingsPage {
         frame: desk.frame(Section::Findings),

@@ -25,9 +25,12 @@ pub fn head() -> String {
 /// The lines of some transactions.
 #[must_use]
 pub fn rows(transactions: &[LedgerTransaction]) -> String {
-    let entries = transactions
-        .iter()
-        .flat_map(|transaction| transaction.entries.iter().map(move |entry| (transaction, entry)));
+    let entries = transactions.iter().flat_map(|transaction| {
+        transaction
+            .entries
+            .iter()
+            .map(move |entry| (transaction, entry))
+    });
     let lines = entries.map(|(transaction, entry)| {
         line(&[
             &transaction.id.to_string(),

@@ -153,7 +153,14 @@ impl Filter {
             name => services.order_named(shop, name).await?,
         };
         let named = asked.order.as_ref();
-        Ok(self.add("order", words::ORDER, named, |_| found, Vec::new(), words::NO_ORDER))
+        Ok(self.add(
+            "order",
+            words::ORDER,
+            named,
+            |_| found,
+            Vec::new(),
+            words::NO_ORDER,
+        ))
     }
 
     fn add<T>(
@@ -266,10 +273,13 @@ impl Ways {
             Cursor::StartingAfter(_) => (true, found.has_more),
             Cursor::EndingBefore(_) => (found.has_more, true),
         };
-        let further = found.looked_until.as_ref().and_then(|id| match page.cursor {
-            Cursor::EndingBefore(_) => to("before", id),
-            Cursor::Newest | Cursor::StartingAfter(_) => to("after", id),
-        });
+        let further = found
+            .looked_until
+            .as_ref()
+            .and_then(|id| match page.cursor {
+                Cursor::EndingBefore(_) => to("before", id),
+                Cursor::Newest | Cursor::StartingAfter(_) => to("after", id),
+            });
         Ways {
             newer: newer.then(first).flatten(),
             older: older.then(last).flatten(),
@@ -325,7 +335,14 @@ mod tests {
         assert!(found.is_none() && !filter.is_good() && filter.is_on());
         let span = filter.days(&asked("yesterday", "2026-02-30"));
         assert_eq!(span, Span::default());
-        assert_eq!(filter.fields.iter().filter(|field| field.wrong.is_some()).count(), 3);
+        assert_eq!(
+            filter
+                .fields
+                .iter()
+                .filter(|field| field.wrong.is_some())
+                .count(),
+            3
+        );
         let address = filter.address(Some(("after", "a&b=c d")));
         assert_eq!(
             address,

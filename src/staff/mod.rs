@@ -9,9 +9,9 @@
 
 pub mod account;
 pub mod assets;
+pub mod audit;
 pub mod calls;
 pub mod chart;
-pub mod audit;
 pub mod csrf;
 pub mod guard;
 pub mod ledger;
@@ -52,18 +52,15 @@ pub fn routes() -> Vec<rocket::Route> {
     [
         assets::routes(),
         session::routes(),
-        overview::routes(),
-        payments::routes(),
-        webhooks::routes(),
-        calls::routes(),
-        ledger::routes(),
-    ]
-    .concat()
         before_shops(account::routes()),
         before_shops(people::routes()),
         before_shops(person::routes()),
         audit::routes(),
         overview::routes(),
+        payments::routes(),
+        webhooks::routes(),
+        calls::routes(),
+        ledger::routes(),
     ]
     .concat()
 }

@@ -104,17 +104,42 @@ fn problems(read: &Read) -> Vec<Problem> {
         path: format!("reviews?reason={reason}"),
     });
     let others = [
-        (Tone::Bad, words::overview::DEAD, open.dead_events, "webhooks?verdict=dead"),
-        (Tone::Bad, words::overview::UNKNOWN_CALLS, open.unknown_calls, "calls?status=unknown"),
-        (Tone::Bad, words::overview::FAILING_CALLS, open.failing_calls, "calls?status=unknown"),
+        (
+            Tone::Bad,
+            words::overview::DEAD,
+            open.dead_events,
+            "webhooks?verdict=dead",
+        ),
+        (
+            Tone::Bad,
+            words::overview::UNKNOWN_CALLS,
+            open.unknown_calls,
+            "calls?status=unknown",
+        ),
+        (
+            Tone::Bad,
+            words::overview::FAILING_CALLS,
+            open.failing_calls,
+            "calls?status=unknown",
+        ),
         (
             Tone::Warn,
             words::overview::QUARANTINED,
             open.quarantined_events,
             "webhooks?verdict=quarantined",
         ),
-        (Tone::Info, words::overview::PENDING, open.pending_events, "webhooks?verdict=pending"),
-        (Tone::Info, words::overview::UNPAID, open.unpaid_orders, "orders?view=unpaid"),
+        (
+            Tone::Info,
+            words::overview::PENDING,
+            open.pending_events,
+            "webhooks?verdict=pending",
+        ),
+        (
+            Tone::Info,
+            words::overview::UNPAID,
+            open.unpaid_orders,
+            "orders?view=unpaid",
+        ),
     ];
     let others = others.into_iter().map(|(tone, text, open, path)| Problem {
         tone,
@@ -213,7 +238,13 @@ fn charts(read: &Read) -> Vec<Chart> {
     });
     // A rate is drawn up to the whole, so that little below it looks like little.
     let title = words::overview::SUCCESS_BY_DAY.to_owned();
-    charts.extend(chart(read, "success", title, vec![rate], Shape::Line(1_000)));
+    charts.extend(chart(
+        read,
+        "success",
+        title,
+        vec![rate],
+        Shape::Line(1_000),
+    ));
     let time = |name, class, of: fn(Spread) -> i64| {
         series(read, name, class, |figures| {
             let ms = of(figures.time_to_paid?);
@@ -221,7 +252,9 @@ fn charts(read: &Read) -> Vec<Chart> {
         })
     };
     let times = vec![
-        time(words::overview::MEDIAN, "chart-a", |spread| spread.median_ms),
+        time(words::overview::MEDIAN, "chart-a", |spread| {
+            spread.median_ms
+        }),
         time(words::overview::P95, "chart-b", |spread| spread.p95_ms),
     ];
     let title = words::overview::TIME_BY_DAY.to_owned();
@@ -261,13 +294,7 @@ fn series(
 }
 
 /// A chart, unless there is nothing to draw.
-fn chart(
-    read: &Read,
-    id: &str,
-    title: String,
-    all: Vec<Series>,
-    shape: Shape,
-) -> Option<Chart> {
+fn chart(read: &Read, id: &str, title: String, all: Vec<Series>, shape: Shape) -> Option<Chart> {
     let mut values = all.iter().flat_map(|series| &series.values);
     let has_any = values.any(Option::is_some);
     has_any.then(|| drawn(read, id, title, all, shape))

@@ -59,10 +59,7 @@ struct PaymentPage {
 }
 
 #[derive(Template)]
-#[template(
-    path = "refunds/list.html",
-    config = "src/staff/templates/askama.toml"
-)]
+#[template(path = "refunds/list.html", config = "src/staff/templates/askama.toml")]
 struct RefundList {
     frame: Frame,
     filter: Filter,

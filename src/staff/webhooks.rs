@@ -134,7 +134,10 @@ async fn list(
         };
         let mut later = Filter::new(filter.action.clone());
         let _ = later.days(&asked);
-        let kept = filter.fields.iter().filter(|field| field.name != "from" && field.name != "to");
+        let kept = filter
+            .fields
+            .iter()
+            .filter(|field| field.name != "from" && field.name != "to");
         later.fields.extend(kept.cloned());
         later.address(None)
     });
@@ -208,7 +211,11 @@ async fn replay(
     services: &State<Arc<Services>>,
 ) -> Result<Redirect, Trouble> {
     let id: ProviderEventId = id.parse().map_err(|_| Trouble::not_found())?;
-    let key = format!("replay {} {id} {}", desk.person().id, form.0.idempotency_key);
+    let key = format!(
+        "replay {} {id} {}",
+        desk.person().id,
+        form.0.idempotency_key
+    );
     let now = services.clock.now();
     let work = || async {
         let replayed = services.replay_seen(desk.shop.id, id, false).await?;
@@ -267,7 +274,9 @@ async fn replay_all(
     let address = filter.address(None);
     let work = || async {
         let count = services.replay_matching(desk.shop.id, wanted).await?;
-        let act = desk.act(Action::WebhookReplay).with("applied", count.applied);
+        let act = desk
+            .act(Action::WebhookReplay)
+            .with("applied", count.applied);
         let act = act.with("unchanged", count.unchanged);
         let act = act.with("quarantined", count.quarantined);
         services.record(act.with("failed", count.failed)).await?;

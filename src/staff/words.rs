@@ -11,10 +11,10 @@ macro_rules! words {
     )*};
 }
 
-pub mod calls;
-pub mod figures;
 pub mod account;
 pub mod audit;
+pub mod calls;
+pub mod figures;
 pub mod layout;
 pub mod ledger;
 pub mod lists;

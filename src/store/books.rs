@@ -12,7 +12,9 @@ use sea_orm::{
 use super::paging::{and_of_shop, made_in, searched};
 use super::rows::{money, parse, sql};
 use super::{ShopStore, StoreError};
-use crate::domain::books::{AccountTotal, LedgerEntry, LedgerFilter, LedgerTransaction, PostedFact};
+use crate::domain::books::{
+    AccountTotal, LedgerEntry, LedgerFilter, LedgerTransaction, PostedFact,
+};
 use crate::domain::ids::{LedgerTransactionId, OrderId, PaymentId};
 use crate::domain::ledger::LedgerAccountName;
 use crate::domain::page::{Cursor, Page, Stretch, cut};
@@ -259,12 +261,14 @@ fn with_payment(order: OrderId, payment: PaymentId) -> SelectStatement {
 
 /// Whether the transaction at hand has an entry of one of these accounts.
 fn with_account(accounts: Vec<String>) -> SelectStatement {
-    let same = Expr::col((ledger_entry::Entity, ledger_entry::Column::LedgerTransactionId)).equals((
-        ledger_transaction::Entity,
-        ledger_transaction::Column::Id,
-    ));
+    let same = Expr::col((
+        ledger_entry::Entity,
+        ledger_entry::Column::LedgerTransactionId,
+    ))
+    .equals((ledger_transaction::Entity, ledger_transaction::Column::Id));
     // Not by the index of accounts: this one has many entries.
-    let account = Expr::cust_with_expr("$1 || ''", Expr::col(ledger_entry::Column::LedgerAccountId));
+    let account =
+        Expr::cust_with_expr("$1 || ''", Expr::col(ledger_entry::Column::LedgerAccountId));
     Query::select()
         .expr(Expr::val(1))
         .from(ledger_entry::Entity)

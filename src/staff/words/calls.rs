@@ -123,8 +123,14 @@ pub fn gate(state: &GateState) -> String {
 pub fn result(code: &str) -> Option<(bool, &'static str)> {
     Some(match code {
         "known" => (true, "Tried: its outcome is known now."),
-        "unknown" => (false, "Tried: there still is no outcome. It is tried again by itself."),
-        "not_due" => (true, "Nothing was sent: its outcome is known, or it is being tried right now."),
+        "unknown" => (
+            false,
+            "Tried: there still is no outcome. It is tried again by itself.",
+        ),
+        "not_due" => (
+            true,
+            "Nothing was sent: its outcome is known, or it is being tried right now.",
+        ),
         "paused" => (
             false,
             "Nothing was sent: the provider does not answer at the moment. It is tried again by itself.",

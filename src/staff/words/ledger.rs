@@ -59,7 +59,9 @@ pub fn account(name: impl Borrow<LedgerAccountName>) -> &'static str {
 #[must_use]
 pub fn at_once(most: u64) -> String {
     let most = super::figures::count(&most, &false);
-    format!("Up to {most} orders are checked at once, from the newest to older ones, with the trial balance of the whole shop.")
+    format!(
+        "Up to {most} orders are checked at once, from the newest to older ones, with the trial balance of the whole shop."
+    )
 }
 
 /// What a check found, in numbers.
@@ -86,7 +88,9 @@ pub fn advice(check: impl Borrow<Check>) -> &'static str {
         Check::RefundLimit | Check::CancelledMoney => {
             "Look at the order's payments and refunds, and at the review queue: money may be with the wrong side."
         }
-        Check::LiveSessions => "Ask the provider about the order's payments; the older checkout ends by itself.",
+        Check::LiveSessions => {
+            "Ask the provider about the order's payments; the older checkout ends by itself."
+        }
         Check::EventSequence | Check::Feed => {
             "Programs that read events may miss one. Tell whoever looks after Till."
         }

@@ -90,7 +90,10 @@ pub fn refund_origin(origin: impl Borrow<RefundOrigin>) -> &'static str {
 pub fn asked(code: &str) -> Option<(bool, &'static str)> {
     Some(match code {
         "asked" => (true, "The provider answered; what it shows is recorded."),
-        "silent" => (false, "The provider gave no answer. Nothing was changed; it is asked again by itself."),
+        "silent" => (
+            false,
+            "The provider gave no answer. Nothing was changed; it is asked again by itself.",
+        ),
         _ => return None,
     })
 }

@@ -58,11 +58,8 @@ impl ShopStore<'_> {
         page: &Page<PaymentId>,
     ) -> Result<Stretch<PaymentFile, PaymentId>, StoreError> {
         use row::Column as C;
-        let query = row::Entity::find().filter(made_in::<PaymentId, _>(
-            C::Id,
-            C::CreatedAt,
-            filter.seen,
-        ));
+        let query =
+            row::Entity::find().filter(made_in::<PaymentId, _>(C::Id, C::CreatedAt, filter.seen));
         let status = filter.status.map(|status| C::Status.eq(status.as_str()));
         let mut query = match (&filter.order, &filter.provider_id) {
             (None, None) => query.filter(C::ShopId.eq(self.shop.to_string())),
