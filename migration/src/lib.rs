@@ -17,6 +17,7 @@ mod m20261122_000008_given_up_events;
 mod m20261122_000009_refunds_of_suspense;
 mod m20261128_000010_known_prices_and_terms;
 mod m20261128_000011_staff;
+mod m20261128_000012_console;
 mod m20261128_000014_lists;
 
 /// All migrations, oldest first.
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000009_refunds_of_suspense::Migration),
             Box::new(m20261128_000010_known_prices_and_terms::Migration),
             Box::new(m20261128_000011_staff::Migration),
+            Box::new(m20261128_000012_console::Migration),
             Box::new(m20261128_000014_lists::Migration),
         ]
     }

@@ -124,8 +124,8 @@ pub struct CallStory {
     pub api_version: String,
     /// The key it is sent under, at every try.
     pub idempotency_key: String,
-    /// Whether what would be sent is still kept: it is until the outcome is known.
-    pub has_body: bool,
+    /// What is sent, byte for byte; it is kept until the outcome is known, and may name people.
+    pub body: Option<Vec<u8>>,
     /// Every try, oldest first.
     pub attempts: Vec<Attempt>,
 }

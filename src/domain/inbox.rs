@@ -96,8 +96,8 @@ pub struct InboxStory {
     pub intent_id: Option<String>,
     /// The charge that object belongs to.
     pub charge_id: Option<String>,
-    /// What it said, as JSON; none when its bytes are gone. It may name people.
-    pub body: Option<serde_json::Value>,
+    /// What it said, byte for byte; none when its bytes are gone. It may name people.
+    pub body: Option<Vec<u8>>,
     /// What it was the first to tell.
     pub facts: Vec<ToldFact>,
 }

@@ -338,4 +338,6 @@ pub struct OrderFilter {
     pub created_before: Option<Timestamp>,
     /// Only found by this search.
     pub search: Option<super::search::Search>,
+    /// What staff narrow it by besides.
+    pub narrowing: super::order_view::Narrowing,
 }

@@ -267,9 +267,9 @@ pub struct Overview {
     pub days: Vec<DayFigures>,
 }
 
-/// How long an order may wait for its payment before that is worth a look, in milliseconds: nearly everybody who pays
-/// does so at once.
-pub const UNPAID_TOO_LONG_MS: i64 = HOUR_MS;
+/// How long an order may wait for its payment before that is worth a look, in milliseconds; the same as the view of
+/// such orders shows.
+pub const UNPAID_TOO_LONG_MS: i64 = 2 * HOUR_MS;
 
 #[cfg(test)]
 mod tests {

@@ -80,10 +80,10 @@ pub async fn get(
     key: ApiKey<StorefrontRead>,
     services: &State<Arc<Services>>,
     id: &str,
-) -> Result<Json<Order>, Problem> {
+) -> Result<Reply, Problem> {
     let id: OrderId = id.parse().map_err(|_| Problem::not_found())?;
     let order = services.order(&key.caller, id).await;
-    order.map(Json).map_err(service_problem)
+    order.map(Reply).map_err(service_problem)
 }
 
 /// List orders
@@ -134,6 +134,7 @@ pub async fn list(
         created_after: query.time("created_after"),
         created_before: query.time("created_before"),
         search: query.search("q"),
+        ..OrderFilter::default()
     };
     query.finish()?;
     let orders = services.orders(&key.caller, &filter, &page).await;

@@ -24,6 +24,7 @@ pub mod keys;
 pub mod ledger;
 mod observe;
 pub mod once;
+pub mod order_desk;
 pub mod orders;
 pub mod overview;
 pub mod payments;

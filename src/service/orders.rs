@@ -122,11 +122,18 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] for what is not there or not the caller's to see.
-    pub async fn order(&self, caller: &Caller, id: OrderId) -> Result<Order, ServiceError> {
+    pub async fn order(&self, caller: &Caller, id: OrderId) -> Result<Answer, ServiceError> {
         self.may_see(caller, id).await?;
         let shop = self.store.shop(caller.shop);
-        let order = shop.order(id, caller.mode).await?;
-        order.ok_or(ServiceError::NotFound)
+        let order = shop.order_shown(id, caller.mode).await?;
+        let order = order.ok_or(ServiceError::NotFound)?;
+        Ok(Answer {
+            status: 200,
+            body: order.json.clone(),
+            replayed: false,
+            location: None,
+            retry_after_s: None,
+        })
     }
 
     /// A page of orders, newest first.

@@ -19,6 +19,7 @@ use crate::domain::call::{CallFile, CallFilter, CallKind, CallStatus, CallStory}
 use crate::domain::health::{GateState, Health, Tries};
 use crate::domain::ids::CallId;
 use crate::domain::overview::Spread;
+use crate::domain::redact;
 use crate::domain::staff::Role;
 use crate::service::Services;
 use crate::service::files::Retried;
@@ -43,6 +44,7 @@ struct CallList {
 struct CallPage {
     frame: Frame,
     story: CallStory,
+    body: Option<String>,
     result: Option<(bool, &'static str)>,
 }
 
@@ -160,6 +162,7 @@ async fn one(
     services.record(act).await?;
     Ok(Page::new(CallPage {
         frame: desk.frame(Section::Calls),
+        body: story.body.as_deref().and_then(redact::form),
         story,
         result: result.and_then(words::calls::result),
     }))

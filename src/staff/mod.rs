@@ -17,6 +17,8 @@ pub mod guard;
 pub mod ledger;
 mod ledger_csv;
 pub mod listing;
+pub mod order;
+pub mod orders;
 pub mod overview;
 pub mod page;
 pub mod parts;
@@ -24,6 +26,7 @@ pub mod payments;
 pub mod people;
 pub mod person;
 pub mod session;
+pub mod state;
 pub mod tries;
 pub mod trouble;
 pub mod webhooks;
@@ -61,6 +64,8 @@ pub fn routes() -> Vec<rocket::Route> {
         webhooks::routes(),
         calls::routes(),
         ledger::routes(),
+        orders::routes(),
+        order::routes(),
     ]
     .concat()
 }

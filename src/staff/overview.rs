@@ -138,7 +138,7 @@ fn problems(read: &Read) -> Vec<Problem> {
             Tone::Info,
             words::overview::UNPAID,
             open.unpaid_orders,
-            "orders?view=unpaid",
+            "orders?view=unpaid_too_long",
         ),
     ];
     let others = others.into_iter().map(|(tone, text, open, path)| Problem {

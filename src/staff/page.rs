@@ -84,6 +84,31 @@ pub enum Section {
     Own,
 }
 
+impl Section {
+    /// The key that leads to the page after `g`.
+    #[must_use]
+    pub fn key(self) -> Option<char> {
+        match self {
+            Section::Overview => Some('h'),
+            Section::Orders => Some('o'),
+            Section::Reviews => Some('r'),
+            Section::Payments => Some('p'),
+            Section::Webhooks => Some('w'),
+            Section::Refunds
+            | Section::Calls
+            | Section::Ledger
+            | Section::Findings
+            | Section::Own => None,
+        }
+    }
+
+    /// Whether something new begins with the page: first orders, then what moved money, then the books.
+    #[must_use]
+    pub fn begins_group(self) -> bool {
+        matches!(self, Section::Payments | Section::Ledger)
+    }
+}
+
 /// The navigation of a shop: each page, its path below the shop's, and its name.
 const PAGES: [(Section, &str, &str); 9] = [
     (Section::Overview, "", words::layout::OVERVIEW),

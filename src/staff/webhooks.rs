@@ -18,7 +18,7 @@ use super::{parts, words};
 use crate::domain::audit::Action;
 use crate::domain::ids::ProviderEventId;
 use crate::domain::inbox::{EventVerdict, InboxFile, InboxFilter, InboxStory};
-use crate::domain::redaction::redacted;
+use crate::domain::redact;
 use crate::domain::staff::Role;
 use crate::domain::time::Timestamp;
 use crate::service::Services;
@@ -181,14 +181,13 @@ async fn show<R: Rung>(
     preview: Option<Replayed>,
     services: &Arc<Services>,
 ) -> Result<Page<WebhookPage>, Trouble> {
-    let mut story = services.inbox_story(desk.shop.id, id).await?;
-    let body = story.body.take().map(|body| redacted(&body));
+    let story = services.inbox_story(desk.shop.id, id).await?;
     let act = desk.act(Action::WebhookView).about("provider_event", id);
     services.record(act).await?;
     Ok(Page::new(WebhookPage {
         frame: desk.frame(Section::Webhooks),
         signed_at: story.signature.as_deref().and_then(signed_at),
-        body: body.and_then(|body| serde_json::to_string_pretty(&body).ok()),
+        body: story.body.as_deref().and_then(redact::json),
         result: result.and_then(words::webhooks::result),
         story,
         preview,

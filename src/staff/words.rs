@@ -18,11 +18,15 @@ pub mod figures;
 pub mod layout;
 pub mod ledger;
 pub mod lists;
+pub mod order;
+pub mod order_state;
+pub mod orders;
 pub mod overview;
 pub mod parts;
 pub mod payments;
 pub mod people;
 pub mod session;
+pub mod timeline;
 pub mod trouble;
 pub mod webhooks;
 

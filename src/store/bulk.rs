@@ -459,7 +459,7 @@ pub(super) fn list<'t>(engine: Engine, texts: impl Iterator<Item = &'t str>) -> 
     }
 }
 
-fn quoted<C: IdenStatic>(column: &C) -> String {
+pub(super) fn quoted<C: IdenStatic>(column: &C) -> String {
     format!("\"{}\"", column.as_str())
 }
 

@@ -22,6 +22,7 @@ pub mod catalogue;
 pub mod checkouts;
 pub mod closing;
 pub mod connect;
+mod dossier;
 pub mod error;
 pub mod events;
 pub mod failpoint;
@@ -36,6 +37,7 @@ mod lease;
 pub mod ledger;
 pub mod migrate;
 mod numbers;
+mod order_views;
 pub mod orders;
 pub mod overview;
 mod paging;
@@ -89,6 +91,7 @@ pub struct Store {
     known_prices: Arc<prices::KnownPrices>,
     orders: Arc<Batcher<place_order::Draft>>,
     reads: Arc<Batcher<read_order::ReadOrder>>,
+    shown: Arc<read_order::Known>,
     settlements: Arc<Batcher<Settle>>,
     batch_limit: usize,
     statements: Arc<AtomicU64>,
@@ -161,6 +164,7 @@ impl Store {
             known_prices: Arc::default(),
             orders: Batcher::new(lanes),
             reads: Batcher::new(READ_LANES),
+            shown: Arc::default(),
             settlements: Batcher::new(lanes),
             batch_limit: usize::try_from(batch.max(1)).unwrap_or(usize::MAX),
             unlocked: connections.unlocked.map(Arc::new),

@@ -165,9 +165,8 @@ impl ShopStore<'_> {
         let Some(found) = self.order_rows(id).await? else {
             return Ok(None);
         };
-        let (row, lines) = &*found;
-        let order = public(row, lines, mode)?;
-        Ok(Some((order, row.cancel_requested_at.is_some())))
+        let order = public(&found.order, &found.lines, mode)?;
+        Ok(Some((order, found.order.cancel_requested_at.is_some())))
     }
 
     /// The key a client token of this order was derived with.
@@ -234,13 +233,17 @@ impl ShopStore<'_> {
         filter: &OrderFilter,
         page: &Page<OrderId>,
     ) -> Result<(Vec<order::Model>, bool), StoreError> {
-        let conditions = conditions(filter);
         let reader = &self.store.reader;
         let mine = order::Entity::find().filter(order::Column::ShopId.eq(self.shop.to_string()));
         let search = filter.search.as_ref();
         let search = search.filter(|search| !search.words.is_empty());
         // A reference is one order, a customer has few: what they are asked for is asked of these alone.
-        let few = filter.reference.is_some() || filter.email.is_some();
+        let few = filter.reference.is_some()
+            || filter.email.is_some()
+            || (search.is_some() && self.is_few(&filter.narrowing).await?);
+        let narrowed = self.narrowed(&filter.narrowing, search.is_some() && !few);
+        let narrowed = (!narrowed.is_empty()).then_some(narrowed);
+        let conditions = conditions(filter).add_option(narrowed);
         let Some(search) = search.filter(|_| !few) else {
             let mut query = mine.filter(conditions);
             if let Some(search) = &filter.search {

@@ -31,7 +31,7 @@ impl ShopStore<'_> {
         entries
     }
 
-    async fn read_timeline(
+    pub(super) async fn read_timeline(
         &self,
         moment: &DatabaseTransaction,
         id: OrderId,

@@ -38,6 +38,7 @@ mod set_aside;
 mod smoke;
 mod staff_forms;
 mod staff_money;
+mod staff_orders;
 mod staff_people;
 mod staff_routes;
 mod staff_sessions;

@@ -506,7 +506,11 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
 
 const PHC: &str = "'$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'";
 
+const OTHER_HASH: &str = "'fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210'";
+
 const HASH: &str = "'0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'";
+/// Another.
+const OTHER_HASH: &str = "'1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'";
 
 /// A database with one valid row in every table.
 struct Filled {
@@ -695,7 +699,10 @@ const REFUSED: &[(&str, &[(&str, &str)])] = &[
         &[("email", "'g@h'"), ("shop_id", "'nowhere'")],
     ),
     ("staff_session", &[("token_hash", "'abc'")]),
-    ("staff_session", &[("staff_id", "'nobody'")]),
+    (
+        "staff_session",
+        &[("staff_id", "'nobody'"), ("token_hash", OTHER_HASH)],
+    ),
     ("audit_entry", &[("staff_id", "'nobody'")]),
     ("audit_entry", &[("actor", "''")]),
     ("audit_entry", &[("action", "''")]),

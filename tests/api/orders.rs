@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use futures::future::join_all;
 use reqwest::Method;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use till::domain::access::{KeyKind, Mode, Scopes};
 use till::domain::time::{DAY_MS, Timestamp};
@@ -514,5 +515,41 @@ async fn a_total_the_provider_cannot_charge_is_refused_and_nothing_is_stored() {
     assert_eq!(app.count("SELECT COUNT(*) FROM event").await, 0);
     let order = merchant.post("/v1/orders", &wanted).await.expect(201);
     assert_eq!(order.str("total"), "10.010");
+    app.finish().await;
+}
+
+/// Answers are kept with the row they were made of: whatever changes in it, whoever changes it, is seen at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_row_by_whatever_means_is_seen_by_the_next_read() {
+    let mut app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let id = shop.place_order().await.str("id").to_owned();
+    let changes = [
+        ("status", "'cancelled'", json!("cancelled")),
+        ("payment_status", "'paid'", json!("paid")),
+        ("fulfilment_status", "'fulfilled'", json!("fulfilled")),
+        ("review", "'dispute'", json!("dispute")),
+        ("metadata", r#"'{"a":"b"}'"#, json!({"a": "b"})),
+        ("shipping_address", "NULL", Value::Null),
+    ];
+    let look = app.look().await;
+    for (column, text, wanted) in changes {
+        assert_eq!(shop.order(&id).await, shop.order(&id).await);
+        let sql = format!("UPDATE \"order\" SET {column} = {text} WHERE id = '{id}'");
+        look.execute_unprepared(&sql).await.expect("changed");
+        assert_eq!(shop.order(&id).await[column], wanted, "{column}");
+    }
+    let sql =
+        format!("UPDATE \"order\" SET customer_email = NULL, paid_minor = 1 WHERE id = '{id}'");
+    look.execute_unprepared(&sql).await.expect("changed");
+    let order = shop.order(&id).await;
+    assert_eq!(order["customer"]["email"], Value::Null);
+    assert_eq!(order["amount_paid"], "0.01");
+    let other = app.another_shop("other", Mode::Test).await;
+    let other = app.actor(&other, KeyKind::Secret, Scopes::all()).await;
+    other.get(&format!("/v1/orders/{id}")).await.expect(404);
+    look.close().await.expect("closes");
+    // The order says what its facts do not.
+    app.expect_broken();
     app.finish().await;
 }

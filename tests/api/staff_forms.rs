@@ -42,7 +42,7 @@ async fn a_form_of_another_page_does_nothing() {
     let app = TestApp::quiet().await;
     let person = app.person(Role::Viewer).await;
     let other = app.person(Role::Viewer).await;
-    let mut later = person.clone();
+    let mut later = person.another_browser();
     later.sign_in().await.expect(303);
     assert_ne!(person.csrf, later.csrf, "each session has its own");
 

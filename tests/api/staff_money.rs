@@ -278,7 +278,7 @@ async fn open_problems_are_counted_and_lead_to_their_lists() {
         .await;
     let order = shop.place_order().await.str("id").to_owned();
     shop.check_out(&order).await.expect(202);
-    app.advance(3_700).await;
+    app.advance(7_300).await;
     let problems = app.services.problems(app.shop.id).await.expect("read");
     assert_eq!(problems.dead_events.count, 1);
     assert_eq!(problems.unknown_calls.count, 1);

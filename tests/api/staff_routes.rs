@@ -28,6 +28,7 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("POST", "/people/<id>/enable", Some(Role::Admin)),
     ("POST", "/people/<id>/password", Some(Role::Admin)),
     ("POST", "/people/<id>/sign-out", Some(Role::Admin)),
+    ("GET", "/orders/<id>", Some(Role::Viewer)),
     ("GET", "/<_>", Some(Role::Viewer)),
     ("GET", "/<_>/payments", Some(Role::Viewer)),
     ("GET", "/<_>/payments/<id>", Some(Role::Viewer)),
@@ -47,6 +48,10 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("GET", "/<_>/ledger/transactions.csv", Some(Role::Finance)),
     ("GET", "/<_>/findings", Some(Role::Viewer)),
     ("POST", "/<_>/findings", Some(Role::Finance)),
+    ("GET", "/<_>/orders", Some(Role::Viewer)),
+    ("GET", "/<_>/orders/export.csv", Some(Role::Viewer)),
+    ("GET", "/<_>/orders/export.ndjson", Some(Role::Viewer)),
+    ("GET", "/<_>/orders/<id>", Some(Role::Viewer)),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -267,7 +272,7 @@ async fn what_goes_wrong_is_a_page_and_the_api_keeps_its_problems() {
             .contains(missing.header("request-id").expect("an id"))
     );
     let wrong = person
-        .request(Method::DELETE, "/staff/sign-out")
+        .request(Method::DELETE, "/staff/account/password")
         .send()
         .await;
     let wrong = Answer::read(wrong.expect("Till answers")).await.expect(405);

@@ -46,7 +46,7 @@ async fn the_cookie_is_for_this_host_only_and_out_of_reach_of_scripts() {
 async fn signing_in_leads_back_to_the_page_that_was_wanted_and_nowhere_else() {
     let app = TestApp::quiet().await;
     let mut person = app.newcomer(Role::Viewer, None).await;
-    let wanted = format!("/staff/{}/orders?q=a%20b&status=open", app.shop.id);
+    let wanted = format!("/staff/{}?q=a%20b&status=open", app.shop.id);
     let sent = person.get(&wanted).await.expect(303);
     let sign_in = sent.header("location").expect("a way").to_owned();
     let page = person.get(&sign_in).await.expect(200);
@@ -170,6 +170,7 @@ async fn everything_that_ends_sessions_ends_them_in_every_process() {
     ] {
         let mut person = app.person(Role::Operator).await;
         let first = person.at(&elsewhere);
+        person = person.another_browser();
         person.sign_in().await.expect(303);
         assert!(is_signed_in(&first).await && is_signed_in(&person.at(&elsewhere)).await);
         let path = format!("/staff/people/{}", person.id);
@@ -219,8 +220,8 @@ async fn everything_that_ends_sessions_ends_them_in_every_process() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_session_is_ended_from_the_list_and_only_ones_own() {
     let app = TestApp::quiet().await;
-    let mut person = app.person(Role::Viewer).await;
-    let old = person.clone();
+    let old = app.person(Role::Viewer).await;
+    let mut person = old.another_browser();
     person.sign_in().await.expect(303);
     let page = person.get("/staff/account").await.expect(200);
     let ends: Vec<&str> = page
@@ -345,5 +346,47 @@ async fn sessions_that_are_over_are_forgotten_in_time() {
     app.services.forget_old().await.expect("a sweep");
     assert_eq!(app.count(rows).await, 1);
     assert!(is_signed_in(&live).await && !is_signed_in(&idle).await);
+    app.finish().await;
+}
+
+/// Between the check of a password and the beginning of its session there is time for somebody to change it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_does_not_begin_with_a_password_that_was_changed_meanwhile() {
+    let app = TestApp::quiet().await;
+    let person = app.newcomer(Role::Viewer, None).await;
+    let store = &app.services.store;
+    let hash_of = async || {
+        let known = store.staff_by_email(&person.email).await.expect("a look");
+        known.expect("somebody").1
+    };
+    let begins = async |checked: String| {
+        let session = till::store::staff::NewSession {
+            id: app.clock.id(),
+            staff: person.id,
+            token_hash: till::secrets::hash(&till::secrets::new_session_token()),
+            address: String::new(),
+            user_agent: String::new(),
+        };
+        let (session, checked) = (&session, checked.as_str());
+        let begun = store.write(|tx| async move { tx.begin_session(session, checked).await });
+        let begun: Result<bool, till::store::StoreError> = begun.await;
+        begun.expect("an answer")
+    };
+    let checked = hash_of().await;
+    assert!(begins(checked.clone()).await);
+    let services = &app.services;
+    services
+        .reset_password(&Who::cli(), person.id)
+        .await
+        .expect("reset");
+    assert!(!begins(checked).await);
+    let checked = hash_of().await;
+    services
+        .change_person(&Who::cli(), person.id, Change::Disable)
+        .await
+        .expect("disabled");
+    assert!(!begins(checked).await);
+    let live = "SELECT COUNT(*) FROM staff_session WHERE ended_at IS NULL";
+    assert_eq!(app.count(live).await, 0);
     app.finish().await;
 }

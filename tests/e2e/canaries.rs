@@ -24,6 +24,7 @@ use knocking::{false_webhooks, knock_everywhere, quoting_provider};
 
 use crate::harness::client::{Answer, checkout_body, checkout_path};
 use crate::harness::{Client, Process, Sandbox, Server, WEBHOOK_SECRET, free_port};
+use crate::staff;
 
 /// Every log there is; a filter like this one is easily left behind by somebody in trouble.
 const EVERYTHING: &str = "trace,till=trace,rocket=trace,rocket::server=trace,rocket_http=trace,_=trace,\
@@ -67,6 +68,9 @@ const SECRETS: &[(&str, &str)] = &[
     ("a bad address to return to", "canaryReturn26"),
     ("an unknown method", "CANARYMETHOD27"),
 ];
+
+/// Of somebody at the staff console: known to the database, and to no log.
+const STAFF_EMAIL: &str = "canary-staff28@example.com";
 
 /// An order's own: in its answers, and where the database has them by design.
 const PERSONAL: &[&str] = &["canary-ada@example.com", "Canary Lovelace"];
@@ -194,6 +198,54 @@ fn serve_loudly(sandbox: &Sandbox, simulator: &str, port: u16, form: &str) -> Pr
     Process::start(command)
 }
 
+/// Somebody signs in at the staff console with a wrong password and with theirs; what is secret of it.
+async fn staff_come_and_go(sandbox: &Sandbox, server: &Server, heard: &mut Heard) -> Vec<String> {
+    let words = [
+        "staff",
+        "create",
+        "--email",
+        STAFF_EMAIL,
+        "--role",
+        "admin",
+        "--generate",
+        "--json",
+    ];
+    let made = sandbox.run(&words).await.success().json();
+    let password = made["password"].as_str().expect("a password").to_owned();
+    let nobody = server.client("");
+    let wrong = "canaryWrongPassword29";
+    for email in [STAFF_EMAIL, "canary-stranger30@example.com"] {
+        let refused = staff::sign_in(&nobody, email, wrong).await;
+        assert_eq!(refused.status, 422);
+        assert!(
+            !refused.text.contains(wrong),
+            "a password is not shown again"
+        );
+    }
+    let signed_in = staff::sign_in(&nobody, STAFF_EMAIL, &password).await;
+    let cookie = staff::cookie(&signed_in);
+    for path in ["/staff/account", "/staff/people", "/staff/audit", "/staff"] {
+        let request = nobody.request(Method::GET, path).header("Cookie", &cookie);
+        heard.send(request).await;
+    }
+    let request = nobody
+        .request(Method::POST, "/staff/account/password")
+        .header("Cookie", &cookie)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(format!(
+            "csrf=canaryForgedForm31&present={password}&new={wrong}"
+        ));
+    heard.send(request).await;
+    let (_, token) = cookie.split_once('=').expect("a token");
+    vec![
+        password,
+        token.to_owned(),
+        wrong.to_owned(),
+        "canaryForgedForm31".to_owned(),
+        "canary-stranger30".to_owned(),
+    ]
+}
+
 async fn make_key(sandbox: &Sandbox, kind: &str) -> (String, String) {
     let made = sandbox
         .run(&["key", "create", "--kind", kind, "--json"])
@@ -265,6 +317,7 @@ async fn no_canary_is_found_where_it_does_not_belong() {
 
     knock_everywhere(&server, &[&sk, &pk, &revoked], &order, &mut heard).await;
     false_webhooks(&server, &mut heard).await;
+    let of_staff = staff_come_and_go(&sandbox, &server, &mut heard).await;
     let scraper = server.client(secret("the metrics token"));
     let metrics = scraper.get("/metrics").await;
     assert_eq!(metrics.status, 200);
@@ -311,7 +364,8 @@ async fn no_canary_is_found_where_it_does_not_belong() {
         .success();
 
     let part = |key: &str| key.rsplit_once('_').expect("a secret part").1.to_owned();
-    let given = [part(&sk), part(&pk), part(&revoked), token[3..].to_owned()];
+    let mut given = vec![part(&sk), part(&pk), part(&revoked), token[3..].to_owned()];
+    given.extend(of_staff);
     let secrets = || {
         SECRETS
             .iter()
@@ -322,11 +376,9 @@ async fn no_canary_is_found_where_it_does_not_belong() {
     assert!(secrets().count() >= 25);
     for (process, ended) in [("the first server", &first), ("the second server", &second)] {
         for (stream, text) in [("output", &ended.stdout), ("log", &ended.stderr)] {
-            holds_none(
-                &format!("{process}'s {stream}"),
-                text,
-                secrets().chain(PERSONAL.iter().copied()),
-            );
+            let personal = PERSONAL.iter().copied().chain([STAFF_EMAIL]);
+            let place = format!("{process}'s {stream}");
+            holds_none(&place, text, secrets().chain(personal));
         }
         assert!(
             ended.stderr.contains("answered") && ended.stderr.contains("DEBUG"),

@@ -42,6 +42,11 @@ async fn every_command_explains_itself() {
         "key create",
         "key list",
         "key revoke",
+        "staff create",
+        "staff reset",
+        "staff disable",
+        "staff enable",
+        "staff list",
         "simulator",
         "openapi",
     ] {

@@ -5,6 +5,7 @@
 //! databases: then every test has a database of its own there.
 
 mod bodies;
+mod browser;
 mod campaigns;
 mod canaries;
 mod commands;
@@ -20,6 +21,7 @@ mod readme;
 mod serve;
 mod shutdown;
 mod slow_clients;
+mod staff;
 mod start;
 mod unsafe_settings;
 mod verify;

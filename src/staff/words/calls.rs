@@ -22,7 +22,7 @@ words! {
     SENT = "Sent as";
     KEY = "Idempotency key at the provider";
     API_VERSION = "API version";
-    BODY_KEPT = "What is sent is kept until the outcome is known.";
+    BODY_KEPT = "What is sent, kept until the outcome is known. Texts that may name people are hidden.";
     TRIES = "Every try";
     NO_TRIES = "It was not tried yet.";
     NUMBER = "Try";

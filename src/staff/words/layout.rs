@@ -22,5 +22,14 @@ words! {
     TEST_MODE = "Test mode: no real money moves in this shop.";
     MENU = "Pages of this shop";
     PERSON_MENU = "You";
+    KEYS = "Keys";
+    KEYS_ROWS = "Next and previous row";
+    KEYS_OPEN = "Open the row";
+    KEYS_LEAVE = "Leave a field, close what is open";
+    KEYS_LIST = "This list";
+    KEYS_ON = "Single keys do this (in this browser)";
+    KEY_ENTER = "Enter";
+    KEY_ESCAPE = "Esc";
+    CLOSE = "Close";
     UTC_NOTE = "Times are in UTC.";
 }

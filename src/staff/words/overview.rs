@@ -18,7 +18,7 @@ words! {
     DEAD = "Webhooks that were given up";
     QUARANTINED = "Webhooks that are not believed";
     PENDING = "Webhooks that wait";
-    UNPAID = "Orders unpaid for more than an hour";
+    UNPAID = "Orders unpaid for too long";
     TODAY = "Today so far";
     LAST_WEEK = "Same weekday last week, up to the same time";
     COMPARED = "Today against last week";

@@ -96,7 +96,7 @@ impl ShopStore<'_> {
             path: row.path.clone(),
             api_version: row.api_version.clone(),
             idempotency_key: row.idempotency_key.clone(),
-            has_body: row.body.is_some(),
+            body: row.body.clone(),
             attempts: self.attempts_of(&row.id).await?,
             call: file(row, &numbers)?,
         }))

@@ -127,9 +127,6 @@ impl ShopStore<'_> {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let numbers = self.numbers(row.order_id.iter()).await?;
-        let body = row.raw.as_deref().map(|raw| {
-            serde_json::from_slice(raw).unwrap_or_else(|_| "bytes that are no JSON".into())
-        });
         Ok(Some(InboxStory {
             event: file(&row, &numbers)?,
             facts: self.facts_told_by(&row).await?,
@@ -140,7 +137,7 @@ impl ShopStore<'_> {
             object_id: row.object_id,
             intent_id: row.intent_id,
             charge_id: row.charge_id,
-            body,
+            body: row.raw,
         }))
     }
 

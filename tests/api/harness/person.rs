@@ -77,6 +77,15 @@ impl Person {
         }
     }
 
+    /// Another browser of the same person, not signed in.
+    pub fn another_browser(&self) -> Person {
+        Person {
+            cookie: None,
+            csrf: String::new(),
+            ..self.clone()
+        }
+    }
+
     /// A request with the browser's cookie, as from a page of the console.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.base_url);

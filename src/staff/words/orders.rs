@@ -1,0 +1,139 @@
+//! The list of orders.
+
+use crate::domain::order::{FulfilmentStatus, OrderStatus, PaymentStatus};
+use crate::domain::order_view::{Counted, Facet, OrderView};
+use crate::domain::settlement::Reason;
+
+words! {
+    TITLE = "Orders";
+    VIEWS = "Saved views";
+    FILTERS = "Filters";
+    STATUS = "Order";
+    PAYMENT = "Payment";
+    FULFILMENT = "Goods";
+    REVIEW = "Question";
+    FROM = "Placed from";
+    TO = "Placed to";
+    HOURS = "Unpaid for hours";
+    SEARCH = "Search";
+    ANY = "Any";
+    SHOW = "Show orders";
+    REMOVE = "Remove";
+    CLEAR = "Remove all filters";
+    ACTIVE = "Shown are only orders with";
+    UNCLEAR = "A part of the address was not understood and is left out.";
+    TOO_MUCH = "This search has too many words. Try fewer.";
+    COUNTS_NOTE = "Numbers count all orders of the shop that have this, without the other filters.";
+    NUMBER = "Order";
+    PLACED = "Placed";
+    CUSTOMER = "Customer";
+    TOTAL = "Total";
+    NO_CUSTOMER = "No customer given";
+    NONE = "There are no orders yet";
+    NONE_TEXT = "Orders are here as soon as a shop front places one.";
+    NONE_COMMAND = "till demo --once";
+    NONE_FOUND = "No order is like that";
+    NONE_FOUND_TEXT = "Remove a filter, or search for less: a number, an e-mail address, a name, a SKU or an amount.";
+    EXPORT = "Take all of these away as";
+    CSV = "CSV";
+    NDJSON = "NDJSON";
+    EXPORT_UNCLEAR = "A filter in the address is not understood. Nothing was exported.";
+}
+
+/// A saved view.
+#[must_use]
+pub const fn view(view: OrderView) -> &'static str {
+    match view {
+        OrderView::InReview => "In review",
+        OrderView::UnpaidTooLong => "Unpaid too long",
+        OrderView::PaidToday => "Paid today (UTC)",
+        OrderView::Refunded => "Refunded",
+        OrderView::Disputed => "Disputed",
+    }
+}
+
+/// Where an order stands.
+#[must_use]
+pub const fn status(status: OrderStatus) -> &'static str {
+    match status {
+        OrderStatus::Open => "Open",
+        OrderStatus::Completed => "Completed",
+        OrderStatus::Cancelled => "Cancelled",
+        OrderStatus::Expired => "Expired",
+    }
+}
+
+/// Where an order's money stands.
+#[must_use]
+pub const fn payment(payment: PaymentStatus) -> &'static str {
+    match payment {
+        PaymentStatus::Unpaid => "Unpaid",
+        PaymentStatus::Pending => "Under way",
+        PaymentStatus::Authorized => "Reserved",
+        PaymentStatus::PartiallyPaid => "Partly paid",
+        PaymentStatus::Paid => "Paid",
+        PaymentStatus::PartiallyRefunded => "Partly refunded",
+        PaymentStatus::Refunded => "Refunded",
+        PaymentStatus::Disputed => "Disputed",
+        PaymentStatus::ChargedBack => "Charged back",
+    }
+}
+
+/// Where an order's money stands, in a list: an open order that is unpaid waits.
+#[must_use]
+pub const fn payment_of(kind: PaymentStatus, order: OrderStatus) -> &'static str {
+    match (kind, order) {
+        (PaymentStatus::Unpaid, OrderStatus::Open) => "Waiting for payment",
+        (kind, _) => payment(kind),
+    }
+}
+
+/// How much of an order has been shipped.
+#[must_use]
+pub const fn fulfilment(fulfilment: FulfilmentStatus) -> &'static str {
+    match fulfilment {
+        FulfilmentStatus::Unfulfilled => "Not shipped",
+        FulfilmentStatus::PartiallyFulfilled => "Partly shipped",
+        FulfilmentStatus::Fulfilled => "Shipped",
+    }
+}
+
+/// An open question, in short.
+#[must_use]
+pub const fn review(reason: Reason) -> &'static str {
+    match reason {
+        Reason::AmountMismatch => "Amounts differ",
+        Reason::CurrencyMismatch => "Currencies differ",
+        Reason::PaidAfterCancel => "Paid after closing",
+        Reason::DuplicatePayment => "Paid twice",
+        Reason::OutcomeUnknown => "Answer lost",
+        Reason::UnmatchedPayment => "Payment without an order",
+        Reason::Dispute => "Dispute",
+        Reason::ProviderDeclinedRefund => "Refund refused",
+    }
+}
+
+/// What a facet counts.
+#[must_use]
+pub const fn facet(facet: Facet) -> &'static str {
+    match facet {
+        Facet::All => "All",
+        Facet::View(one) => view(one),
+        Facet::Status(one) => status(one),
+        Facet::Payment(one) => payment(one),
+        Facet::Fulfilment(one) => fulfilment(one),
+    }
+}
+
+/// A count, which may have stopped at its bound.
+#[must_use]
+pub fn count(count: Counted) -> String {
+    let grouped = |count: u64| match (count.checked_div(1_000), count.checked_rem(1_000)) {
+        (Some(thousands), Some(rest)) if thousands > 0 => format!("{thousands},{rest:03}"),
+        _ => count.to_string(),
+    };
+    match count {
+        Counted::Exactly(count) => grouped(count),
+        Counted::MoreThan(count) => format!("{}+", grouped(count)),
+    }
+}

@@ -1,0 +1,11 @@
+//! The staff console in a real browser: what a person sees, clicks and types, and what the pages must never do.
+
+mod chromium;
+mod console;
+mod doors;
+mod driver;
+mod keyboard;
+mod looks;
+mod pages;
+mod tab;
+mod watch;
