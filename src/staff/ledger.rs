@@ -45,7 +45,8 @@ struct LedgerPage {
     filter: Filter,
     ways: Ways,
     rows: Vec<LedgerTransaction>,
-    balance: TrialBalance,
+    /// Only on the list's first page without a filter: it adds up everything there ever was.
+    balance: Option<TrialBalance>,
     export: String,
 }
 
@@ -120,6 +121,11 @@ async fn list(
         false => nothing(),
     };
     let ways = Ways::of(&filter, &page, &found, |transaction| transaction.id);
+    let is_start = !filter.is_on() && page.cursor == Cursor::Newest;
+    let balance = match is_start {
+        true => Some(services.books(shop).await?),
+        false => None,
+    };
     let list = std::mem::replace(&mut filter.action, desk.url("ledger/transactions.csv"));
     let export = filter.address(None);
     filter.action = list;
@@ -127,7 +133,7 @@ async fn list(
         frame: desk.frame(Section::Ledger),
         ways,
         rows: found.rows,
-        balance: services.books(shop).await?,
+        balance,
         export,
         filter,
     }))

@@ -8,6 +8,7 @@ use crate::domain::verify::Check;
 words! {
     TITLE = "Ledger";
     BALANCE = "Trial balance";
+    SHOW_BALANCE = "Show the trial balance of all transactions";
     BALANCED = "Debits and credits are equal in every currency.";
     UNBALANCED = "Debits and credits differ. This is a fault of Till's: tell whoever looks after it, and change nothing.";
     NO_BOOKS = "Nothing was posted yet";

@@ -2,7 +2,7 @@
 
 use entity::{payment as row, provider_account};
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
 
 use super::super::paging::{and_of_shop, made_in, searched};
 use super::super::payments::public;
@@ -33,21 +33,34 @@ fn file(row: &row::Model, numbers: &Numbers) -> Result<PaymentFile, StoreError> 
     })
 }
 
-/// That the provider knows a payment's intent or charge by this id; its indexes begin with the account.
-fn known_as(id: &str) -> Condition {
-    let accounts = Query::select()
-        .column(provider_account::Column::Id)
-        .from(provider_account::Entity)
-        .to_owned();
-    let named = Condition::any()
-        .add(row::Column::ProviderPaymentId.eq(id))
-        .add(row::Column::ProviderChargeId.eq(id));
-    Condition::all()
-        .add(row::Column::ProviderAccountId.in_subquery(accounts))
-        .add(named)
-}
+/// The most payments that one id of the provider can be for.
+const MAX_NAMED: u64 = 100;
 
 impl ShopStore<'_> {
+    /// The payments whose intent or charge the provider knows by this id. Asked one after the other: each has its index,
+    /// and no engine uses both for one question.
+    async fn known_as(&self, id: &str) -> Result<Vec<String>, StoreError> {
+        use row::Column as C;
+        let mut known = Vec::new();
+        for column in [C::ProviderPaymentId, C::ProviderChargeId] {
+            let accounts = Query::select()
+                .column(provider_account::Column::Id)
+                .from(provider_account::Entity)
+                .to_owned();
+            let ids: Vec<String> = row::Entity::find()
+                .filter(C::ProviderAccountId.in_subquery(accounts))
+                .filter(column.eq(id))
+                .select_only()
+                .column(C::Id)
+                .limit(MAX_NAMED)
+                .into_tuple()
+                .all(&self.store.reader)
+                .await?;
+            known.extend(ids);
+        }
+        Ok(known)
+    }
+
     /// A page of the shop's payments that pass a filter, newest first.
     ///
     /// # Errors
@@ -69,7 +82,7 @@ impl ShopStore<'_> {
             query = query.filter(C::OrderId.eq(order.to_string()));
         }
         if let Some(id) = &filter.provider_id {
-            query = query.filter(known_as(id));
+            query = query.filter(C::Id.is_in(self.known_as(id).await?));
         }
         let rest = Condition::all().add_option(status);
         let found = searched(&self.store.reader, query, rest, C::Id, page).await?;
