@@ -31,7 +31,7 @@ pub fn hash(password: &str) -> String {
 pub fn holds(password: &str, known: Option<&str>) -> bool {
     static NOBODY: OnceLock<String> = OnceLock::new();
     let nobody = || NOBODY.get_or_init(|| hash("nobody")).as_str();
-    let phc = known.map_or_else(nobody, |known| known);
+    let phc = known.unwrap_or_else(nobody);
     let matches = PasswordHash::new(phc)
         .is_ok_and(|phc| hasher().verify_password(password.as_bytes(), &phc).is_ok());
     matches && known.is_some()

@@ -70,7 +70,7 @@ struct Passwords {
 #[derive(Responder)]
 enum Changed {
     Again(Box<Page<AccountPage>>),
-    Done(Redirect),
+    Done(Box<Redirect>),
 }
 
 #[get("/account")]
@@ -132,7 +132,7 @@ async fn change_password(
             this.succeeded();
             remember(cookies, token);
             let done = Redirect::to("/staff/account?done=password-changed");
-            return Ok(Changed::Done(done));
+            return Ok(Changed::Done(Box::new(done)));
         }
         Ok(None) => page.wrong_present = Some(words::account::WRONG_PRESENT.to_owned()),
         Err(ServiceError::Invalid(wrong)) => {

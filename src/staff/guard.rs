@@ -19,9 +19,9 @@ use crate::http::answer::service_problem;
 use crate::http::problem::{Problem, Refused, fail};
 use crate::http::problem_catalogue::Code;
 use crate::http::request_id::RequestId;
+use crate::service::Services;
 use crate::service::audit::{Act, Who};
 use crate::service::staff::{Session, ShopRecord, StaffRecord};
-use crate::service::{ServiceError, Services};
 
 /// The cookie a session's token is kept in. The prefix makes browsers insist on HTTPS, this host and path `/`.
 pub const COOKIE: &str = "__Host-till";
@@ -216,7 +216,7 @@ pub async fn signed_in(request: &Request<'_>) -> Result<Option<SignedIn>, Proble
     known.0.clone().unwrap_or(Ok(None))
 }
 
-/// Who sent a request, as far as it was looked up already.
+/// Who sent a request, if that was looked up before.
 pub fn known_sender(request: &Request<'_>) -> Option<SignedIn> {
     let known = request.local_cache(Known::default);
     known.0.clone()?.ok()?
@@ -262,12 +262,4 @@ pub fn who(request: &Request<'_>, session: Option<&Session>) -> Who {
             .map(|address| address.to_canonical().to_string()),
         request_id: Some(RequestId::of(request).as_str().to_owned()),
     }
-}
-
-/// Records what somebody saw or did before it is answered.
-///
-/// # Errors
-/// The store's: what cannot be recorded is not shown.
-pub async fn record(services: &Services, act: Act) -> Result<(), ServiceError> {
-    services.record(act).await
 }

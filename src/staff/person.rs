@@ -75,7 +75,7 @@ struct Chosen {
 #[derive(Responder)]
 enum Changed {
     Again(Box<Page<PersonPage>>),
-    Done(Redirect),
+    Done(Box<Redirect>),
 }
 
 fn id_of(text: &str) -> Result<StaffId, Trouble> {
@@ -95,8 +95,8 @@ async fn change(
 ) -> Result<Changed, Trouble> {
     let id = id_of(id)?;
     match services.change_person(&staff.who, id, what).await {
-        Ok(true) => Ok(Changed::Done(done(id, code))),
-        Ok(false) => Ok(Changed::Done(done(id, "unchanged"))),
+        Ok(true) => Ok(Changed::Done(Box::new(done(id, code)))),
+        Ok(false) => Ok(Changed::Done(Box::new(done(id, "unchanged")))),
         Err(ServiceError::Invalid(wrong)) => {
             let mut page = PersonPage::draw(staff, services, id).await?;
             let wrong = wrong.iter();

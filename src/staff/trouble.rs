@@ -10,9 +10,10 @@ use rocket::http::uri::fmt::{Query, UriDisplay};
 use rocket::http::{Header, Method, Status};
 use rocket::response::{self, Responder, Response};
 
-use super::guard::known_sender;
+use super::guard::{known_sender, signed_in};
 use super::page::{Frame, Section, html};
 use super::{parts, words};
+use crate::domain::ids::ShopId;
 use crate::http::answer::service_problem;
 use crate::http::catchers::problem_of;
 use crate::http::problem::Problem;
@@ -60,9 +61,7 @@ impl<'r> Responder<'r, 'static> for Trouble {
             return Ok(to_sign_in(request));
         }
         let (title, text) = said(&problem);
-        let frame = known_sender(request).map_or_else(Frame::for_nobody, |sender| {
-            Frame::of(&sender.session, sender.shops, Section::Own)
-        });
+        let frame = frame(request);
         let wait = problem.comes_back_after_s().map(words::trouble::wait);
         let page = TroublePage {
             frame,
@@ -81,6 +80,22 @@ impl<'r> Responder<'r, 'static> for Trouble {
         }
         problem.told(request);
         Ok(response)
+    }
+}
+
+/// What stands around the page: the shop that the address names stays chosen.
+fn frame(request: &Request<'_>) -> Frame {
+    let Some(sender) = known_sender(request) else {
+        return Frame::for_nobody();
+    };
+    let named = request.uri().path().segments().get(1);
+    let named = named.and_then(|segment| segment.parse::<ShopId>().ok());
+    let shop = sender.shops.iter().find(|shop| Some(shop.id) == named);
+    let shop = shop.cloned();
+    let frame = Frame::of(&sender.session, sender.shops, Section::Own);
+    match shop {
+        Some(shop) => frame.in_shop(shop),
+        None => frame,
     }
 }
 
@@ -140,6 +155,9 @@ pub fn catcher() -> Catcher {
 }
 
 fn answer<'r>(status: Status, request: &'r Request<'_>) -> BoxFuture<'r> {
-    let response = Trouble(problem_of(status, request)).respond_to(request);
-    Box::pin(async move { response })
+    Box::pin(async move {
+        // Where no guard has: whoever is signed in keeps the navigation. That it failed is not what went wrong here.
+        let _ = signed_in(request).await;
+        Trouble(problem_of(status, request)).respond_to(request)
+    })
 }

@@ -509,8 +509,6 @@ const PHC: &str = "'$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAA
 const OTHER_HASH: &str = "'fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210'";
 
 const HASH: &str = "'0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'";
-/// Another.
-const OTHER_HASH: &str = "'1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'";
 
 /// A database with one valid row in every table.
 struct Filled {

@@ -81,14 +81,20 @@ impl Console {
 
     /// A tab in which somebody with this role has signed in.
     pub async fn signed_in(&self, role: &str) -> Tab {
-        let person = self.person(role).await;
         let tab = self.tab().await;
+        self.sign_in(&tab, role).await;
+        tab
+    }
+
+    /// Signs somebody with this role in.
+    pub async fn sign_in(&self, tab: &Tab, role: &str) {
+        let person = self.person(role).await;
         tab.open("/staff").await;
         tab.fill("E-mail address", &person.email).await;
         tab.fill("Password", &person.password).await;
         tab.loads(async || tab.click("button", "Sign in").await)
             .await;
-        tab
+        assert_eq!(tab.path().await, self.desk);
     }
 
     /// Places an order of two mugs at 12.50 EUR and an engraving at 4.50 EUR.

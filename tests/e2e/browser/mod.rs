@@ -7,5 +7,6 @@ mod driver;
 mod keyboard;
 mod looks;
 mod pages;
+mod stories;
 mod tab;
 mod watch;

@@ -306,6 +306,11 @@ impl Tab {
         std::fs::read_to_string(browser.folder().join(name)).expect("the file")
     }
 
+    /// How many forms were sent to addresses that end so.
+    pub fn posts(&self, end: &str) -> usize {
+        self.watching(|watch| watch.posts.iter().filter(|url| url.ends_with(end)).count())
+    }
+
     /// Insists that the page complained of nothing and asked only its server.
     #[track_caller]
     pub fn is_calm(&self) {

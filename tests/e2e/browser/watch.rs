@@ -10,6 +10,8 @@ pub struct Watch {
     pub loads: usize,
     /// The status of the last page.
     pub status: u16,
+    /// Where forms were sent to.
+    pub posts: Vec<String>,
     /// The names of the files that have arrived.
     pub downloads: Vec<String>,
     /// What must not be: errors, warnings, and requests that went elsewhere.
@@ -24,6 +26,7 @@ impl Watch {
             expected: None,
             loads: 0,
             status: 0,
+            posts: Vec::new(),
             downloads: Vec::new(),
             complaints: Vec::new(),
         }
@@ -65,6 +68,9 @@ impl Watch {
 
     fn requested(&mut self, params: &Value) {
         let url = text(&params["request"]["url"]);
+        if params["request"]["method"] == "POST" {
+            self.posts.push(url.to_owned());
+        }
         let ours =
             url.starts_with(&self.server) || url.starts_with("data:") || url.starts_with("about:");
         if !ours {
