@@ -20,7 +20,6 @@ mod keys;
 mod ledger;
 mod lists;
 mod lost_creations;
-mod measure_tmp;
 mod metrics;
 mod migrations;
 mod openapi;
