@@ -26,6 +26,14 @@ pub struct Model {
     pub resolved_at: Option<i64>,
     /// Resolved by.
     pub resolved_by: Option<String>,
+    /// How often it was opened, this time included.
+    pub opening: i64,
+    /// People have seen it, and its cause is still there.
+    pub acknowledged: bool,
+    /// What people decided of it last.
+    pub resolution: Option<String>,
+    /// When it must be answered, in epoch milliseconds.
+    pub due_at: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

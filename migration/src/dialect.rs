@@ -64,6 +64,65 @@ pub(crate) async fn forget_append_only(manager: &SchemaManager<'_>) -> Result<()
     Ok(())
 }
 
+/// As [`append_only`], but that one column, what people wrote, may be emptied for good; `said` are the others.
+pub(crate) async fn append_only_but(
+    manager: &SchemaManager<'_>,
+    table: &str,
+    column: &str,
+    said: &str,
+) -> Result<(), DbErr> {
+    let connection = manager.get_connection();
+    if manager.get_database_backend() == DatabaseBackend::Sqlite {
+        let changed = said
+            .split(", ")
+            .map(|name| format!("OLD.{name} IS NOT NEW.{name}"));
+        let changed = changed.collect::<Vec<_>>().join(" OR ");
+        for (verb, when) in [
+            (
+                "UPDATE",
+                format!("WHEN NEW.{column} IS NOT NULL OR {changed}"),
+            ),
+            ("DELETE", String::new()),
+        ] {
+            let name = verb.to_lowercase();
+            connection
+                .execute_unprepared(&format!(
+                    "CREATE TRIGGER {table}_no_{name} BEFORE {verb} ON {table} {when} \
+                     BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+                ))
+                .await?;
+        }
+        return Ok(());
+    }
+    for sql in [
+        "CREATE OR REPLACE FUNCTION till_append_only_but() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN IF TG_OP = 'UPDATE' AND to_jsonb(NEW) ->> TG_ARGV[0] IS NULL \
+         AND to_jsonb(NEW) - TG_ARGV[0] = to_jsonb(OLD) - TG_ARGV[0] THEN RETURN NEW; END IF; \
+         RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
+            .to_owned(),
+        format!(
+            "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} \
+             FOR EACH ROW EXECUTE FUNCTION till_append_only_but('{column}')"
+        ),
+        format!(
+            "CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} \
+             FOR EACH STATEMENT EXECUTE FUNCTION till_append_only_but('{column}')"
+        ),
+    ] {
+        connection.execute_unprepared(&sql).await?;
+    }
+    Ok(())
+}
+
+/// Undoes [`append_only_but`] for good; the tables are gone by now.
+pub(crate) async fn forget_append_only_but(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    if manager.get_database_backend() == DatabaseBackend::Postgres {
+        let drop = "DROP FUNCTION IF EXISTS till_append_only_but()";
+        manager.get_connection().execute_unprepared(drop).await?;
+    }
+    Ok(())
+}
+
 fn translate(backend: DatabaseBackend, statement: &str) -> String {
     let words = if backend == DatabaseBackend::Sqlite {
         [

@@ -150,6 +150,10 @@ ids! {
     FactId, FactTag = "fact";
     /// An open question for people.
     ReviewId, ReviewTag = "rev";
+    /// What somebody decided of an open question.
+    DecisionId, DecisionTag = "dec";
+    /// A note of the staff on an order.
+    NoteId, NoteTag = "note";
     /// A ledger account.
     LedgerAccountId, LedgerAccountTag = "lacc";
     /// A ledger transaction.

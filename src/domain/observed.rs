@@ -263,6 +263,8 @@ pub struct ObservedDispute {
     pub charge: Option<String>,
     /// Where it stands.
     pub status: ObservedDisputeStatus,
+    /// When it must be answered, while it can be.
+    pub due_at: Option<Timestamp>,
     /// What has been taken in all.
     pub withdrawn: Money,
     /// What has been given back in all.

@@ -36,11 +36,13 @@ pub struct TimelineEntry {
     pub id: String,
     /// What it is: `order` and `checkout_session` (asked for by a request), `refund` (asked for by a request or a
     /// policy, or seen at the provider), `provider_call` (something that changes the provider's state),
-    /// `provider_attempt` (one try of it), `provider_event` (a webhook), `fact`, `review`, `ledger_transaction`, or
-    /// `event` (what other programs are told).
+    /// `provider_attempt` (one try of it), `provider_event` (a webhook), `fact`, `review`, `decision` (what a member
+    /// of staff decided of a review), `note` (by staff; without its text), `ledger_transaction`, or `event` (what other
+    /// programs are told).
     pub object: &'static str,
     /// What happened: `placed` or `requested`; `seen` of a refund somebody made at the provider; the kind of call or
-    /// fact; how a try ended; the provider's or our type of event; the reason of a review; `posted`.
+    /// fact; how a try ended; the provider's or our type of event; the reason of a review; how it was answered;
+    /// `added`; `posted`.
     #[serde(rename = "type")]
     #[schema(example = "captured")]
     pub kind: String,
@@ -63,7 +65,7 @@ pub struct TimelineDetails {
     /// Sessions, refunds, calls and reviews: where it stands now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Calls and reviews: the id of what it is about. Refunds: the payment it goes back from.
+    /// Calls, reviews and decisions: the id of what it is about. Refunds: the payment it goes back from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_id: Option<String>,
     /// Sessions, refunds, webhooks and facts: the provider's id of the object or the event.
@@ -72,7 +74,7 @@ pub struct TimelineDetails {
     /// Tries: the provider's id of the request, for its support.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_request_id: Option<String>,
-    /// Tries: which one, from 1.
+    /// Tries: which one, from 1. Decisions: which time of being open the review was answered at, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<i64>,
     /// Tries: how long the provider took, in milliseconds.
@@ -184,9 +186,11 @@ fn rank(entry: &TimelineEntry) -> u8 {
         "fact" => 6,
         "ledger_transaction" => 7,
         "review" => 8,
-        "event" => 9,
-        "refund" => 10,
-        _ => 11,
+        "decision" => 9,
+        "event" => 10,
+        "refund" => 11,
+        "note" => 12,
+        _ => 13,
     }
 }
 
@@ -194,7 +198,7 @@ fn rank(entry: &TimelineEntry) -> u8 {
 fn follows(entry: &TimelineEntry) -> bool {
     let cause = entry.cause.as_deref().unwrap_or_default();
     let learned = [
-        "pev_", "fact_", "cs_", "pcall_", "pay_", "dp_", "re_", "ord_",
+        "pev_", "fact_", "cs_", "pcall_", "pay_", "dp_", "re_", "ord_", "dec_",
     ];
     learned.iter().any(|prefix| cause.starts_with(prefix))
 }

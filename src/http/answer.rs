@@ -91,7 +91,10 @@ pub fn service_problem(error: ServiceError) -> Problem {
         ServiceError::MalformedEvent(reason) => {
             Problem::new(Code::MalformedEvent, reason.to_string())
         }
-        ServiceError::Store(_) | ServiceError::Task => Problem::internal(&error),
+        // Only staff decide, and not here.
+        ServiceError::Objected(_) | ServiceError::Store(_) | ServiceError::Task => {
+            Problem::internal(&error)
+        }
     }
 }
 

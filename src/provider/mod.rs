@@ -56,6 +56,9 @@ pub trait PaymentProvider: Send + Sync {
     /// [`NotChargeable`] when the amount cannot be represented.
     fn refund(&self, refund: &RefundAsk) -> Result<CallRequest, NotChargeable>;
 
+    /// Where people look at an intent in the provider's own console; none where there is no such page.
+    fn dashboard(&self, intent: &str) -> Option<String>;
+
     /// Sends a call once, under its idempotency key.
     async fn send(&self, call: &CallRequest, idempotency_key: &str) -> Outcome;
 

@@ -282,6 +282,7 @@ impl Begin<'_> {
             order.payment_status,
         );
         gate.map_err(refusal)?;
+        self.services.still(&shop, self.caller, self.order).await?;
         if let Some(live) = shop.live_session(self.order).await? {
             return self.join(&shop, live).await;
         }
@@ -396,7 +397,7 @@ fn line_text(name: &str, quantity: u32) -> String {
     }
 }
 
-fn refusal(why: CheckoutRefusal) -> ServiceError {
+pub(super) fn refusal(why: CheckoutRefusal) -> ServiceError {
     let (code, detail) = match why {
         CheckoutRefusal::NothingToPay => (
             Refusal::NothingToPay,

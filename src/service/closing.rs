@@ -20,7 +20,6 @@ use crate::store::calls::{ClaimedCall, NewCall};
 use crate::store::checkouts::SessionRecord;
 use crate::store::failpoint::Step;
 use crate::store::idempotency::{KeyClaim, StoredAnswer};
-use crate::store::orders::OrderRecord;
 use crate::store::settle::Source;
 use crate::store::{ShopTx, Tx};
 
@@ -89,13 +88,14 @@ impl Services {
         {
             return Ok(Begun::KeyKnown);
         }
+        let cause = self.still(&shop, caller, id).await?;
         if order.status == OrderStatus::Cancelled {
             return Ok(Begun::Closed);
         }
-        may_cancel(&order)?;
+        may_cancel(order.status, order.payment_status, order.total.is_zero())?;
         shop.request_cancel(id).await?;
         let calls = self
-            .ask_to_end(&shop, id, caller.trace(), &caller.request_id, true)
+            .ask_to_end(&shop, id, caller.trace(), &cause, true)
             .await?;
         Ok(Begun::Asked(calls))
     }
@@ -372,13 +372,18 @@ const PROCESSING: &str = "A payment of this order is under way and cannot be cal
 const PAID: &str = "The order was paid; refund it instead. A full refund of goods that were not shipped \
                     cancels the order.";
 
-fn may_cancel(order: &OrderRecord) -> Result<(), ServiceError> {
-    let (code, detail) = match (order.status, order.payment_status) {
+/// Whether an order can be called off, by where it stands.
+pub(super) fn may_cancel(
+    status: OrderStatus,
+    payment: PaymentStatus,
+    is_free: bool,
+) -> Result<(), ServiceError> {
+    let (code, detail) = match (status, payment) {
         (OrderStatus::Expired, _) => (Refusal::OrderClosed, "The order has expired."),
         (OrderStatus::Completed, _) => (Refusal::AlreadyPaid, PAID),
         (_, PaymentStatus::Unpaid | PaymentStatus::Authorized) => return Ok(()),
         // Free goods can be called off.
-        (_, PaymentStatus::Paid) if order.total.is_zero() => return Ok(()),
+        (_, PaymentStatus::Paid) if is_free => return Ok(()),
         (_, PaymentStatus::Pending) => (Refusal::PaymentProcessing, PROCESSING),
         _ => (Refusal::AlreadyPaid, PAID),
     };

@@ -1,6 +1,7 @@
 //! Why a use case refuses. Knows nothing of HTTP; the edge translates it in one place.
 
 use crate::domain::ids::OrderId;
+use crate::domain::resolution::Objection;
 use crate::store::{Failure, StoreError};
 
 /// Why a use case did not do what it was asked.
@@ -38,6 +39,9 @@ pub enum ServiceError {
     /// Another order has this reference; which one, for callers that may know.
     #[error("another order of this shop has this reference")]
     ReferenceTaken(Option<OrderId>),
+    /// What a member of staff decided cannot be done (any more); nothing was.
+    #[error("the decision cannot be carried out")]
+    Objected(Objection),
     /// The webhook was not signed by the provider.
     #[error("the webhook is not believed")]
     Signature(#[source] crate::provider::SignatureError),

@@ -24,7 +24,7 @@ pub fn claim<T: Serialize>(
     let normalised = serde_json::to_string(request).unwrap_or_default();
     KeyClaim {
         kind: caller.kind,
-        route,
+        route: caller.scope_of(route),
         key: key.to_owned(),
         fingerprint: secrets::hash(&format!("{route}\n{path}\n{normalised}")),
     }

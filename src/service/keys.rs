@@ -1,6 +1,6 @@
 //! Shops and API keys.
 
-use super::{Caller, ServiceError};
+use super::{By, Caller, ServiceError};
 use crate::clock::Clock;
 use crate::domain::access::{KeyKind, Mode, Scopes};
 use crate::domain::ids::ApiKeyId;
@@ -145,12 +145,13 @@ pub async fn check_key(
         return Ok(None);
     }
     Ok(Some(Caller {
-        key: key.id,
+        by: By::Key(key.id),
         kind: key.kind,
         scopes: key.scopes,
         shop: key.shop,
         mode: key.mode,
         request_id: request_id.to_owned(),
         order_token,
+        seen: None,
     }))
 }

@@ -8,6 +8,7 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod actions;
 pub mod audit;
 pub mod calls;
 pub mod catalogue;
@@ -22,6 +23,7 @@ pub mod health;
 pub mod idempotency;
 pub mod keys;
 pub mod ledger;
+pub mod notes;
 mod observe;
 pub mod once;
 pub mod order_desk;
@@ -32,12 +34,14 @@ pub mod people;
 pub mod recovery;
 pub mod refunds;
 pub mod replay;
+pub mod reviews;
 pub mod search;
 pub mod staff;
 pub mod timeline;
 pub mod verify;
 pub mod webhooks;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify};
@@ -46,8 +50,9 @@ pub use error::{Refusal, ServiceError};
 
 use crate::clock::Clock;
 use crate::domain::access::{KeyKind, Mode, Scopes, Trace};
-use crate::domain::ids::{ApiKeyId, OrderId, RefundId, ShopId};
+use crate::domain::ids::{ApiKeyId, OrderId, RefundId, ReviewId, ShopId, StaffId};
 use crate::domain::money::Money;
+use crate::domain::resolution::Resolution;
 use crate::metrics::Metrics;
 use crate::provider::{CallRequest, PaymentProvider, RefundAsk};
 use crate::secrets::SecretKeys;
@@ -93,12 +98,43 @@ pub struct Services {
     pub forms: once::Once,
 }
 
-/// Who calls: an API key that was checked, in one request.
+/// By whom something is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// A program, by its API key.
+    Key(ApiKeyId),
+    /// A member of staff.
+    Staff(StaffId),
+}
+
+/// What a member of staff looked at when deciding; what is asked for is refused when it is not so any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The order's version.
+    pub version: String,
+    /// The question it answers.
+    pub answers: Option<Answering>,
+}
+
+/// The question an action answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answering {
+    /// The question.
+    pub review: ReviewId,
+    /// Which time of being open it is.
+    pub opening: i64,
+    /// How it is answered.
+    pub resolution: Resolution,
+    /// Why.
+    pub note: Option<String>,
+}
+
+/// Who calls: an API key that was checked, or a member of staff, in one request.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The key.
-    pub key: ApiKeyId,
-    /// Its kind.
+    /// Who.
+    pub by: By,
+    /// The kind of key; staff may do what secret keys may.
     pub kind: KeyKind,
     /// Its rights.
     pub scopes: Scopes,
@@ -110,15 +146,56 @@ pub struct Caller {
     pub request_id: String,
     /// The `Order-Token` that came with a publishable key.
     pub order_token: Option<String>,
+    /// What a member of staff looked at.
+    pub seen: Option<Seen>,
 }
 
 impl Caller {
+    /// A member of staff at work in a shop.
+    #[must_use]
+    pub fn staff(person: StaffId, shop: ShopId, mode: Mode, request_id: String) -> Caller {
+        Caller {
+            by: By::Staff(person),
+            kind: KeyKind::Secret,
+            scopes: Scopes::all(),
+            shop,
+            mode,
+            request_id,
+            order_token: None,
+            seen: None,
+        }
+    }
+
+    /// The same, deciding on what was seen.
+    #[must_use]
+    pub fn having_seen(&self, version: &str, answers: Option<Answering>) -> Caller {
+        let seen = Seen {
+            version: version.to_owned(),
+            answers,
+        };
+        Caller {
+            seen: Some(seen),
+            ..self.clone()
+        }
+    }
+
+    /// Where this caller's idempotency keys are its own: staff never meet a program's.
+    pub(crate) fn scope_of(&self, route: &'static str) -> Cow<'static, str> {
+        match self.by {
+            By::Key(_) => Cow::Borrowed(route),
+            By::Staff(_) => Cow::Owned(format!("staff {route}")),
+        }
+    }
+
     /// What is stored with everything this caller changes.
     #[must_use]
     pub fn trace(&self) -> Trace {
         Trace {
             request_id: Some(self.request_id.clone()),
-            actor: self.key.to_string(),
+            actor: match self.by {
+                By::Key(key) => key.to_string(),
+                By::Staff(person) => person.to_string(),
+            },
         }
     }
 }

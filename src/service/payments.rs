@@ -12,11 +12,10 @@ use crate::domain::ids::{CallId, OrderId, PaymentId};
 use crate::domain::money::Money;
 use crate::domain::page::{List, Page};
 use crate::domain::payment::{Payment, PaymentWord};
+use crate::store::Tx;
 use crate::store::calls::{ClaimedCall, NewCall};
 use crate::store::failpoint::Step;
 use crate::store::idempotency::KeyClaim;
-use crate::store::payments::PaymentRecord;
-use crate::store::{ShopTx, Tx};
 
 /// How reserved money ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -154,7 +153,12 @@ impl Begin<'_> {
         if !claimed {
             return Ok(None);
         }
-        self.may_end(&shop, &payment).await?;
+        let cause = self
+            .services
+            .still(&shop, self.caller, payment.order)
+            .await?;
+        let ending = shop.ending_exists(self.payment).await?;
+        may_end(self.ending, payment.public.status, ending)?;
         let provider = &self.services.provider;
         let request = match self.ending {
             Ending::Void => provider.void(&payment.intent),
@@ -174,40 +178,45 @@ impl Begin<'_> {
             kind: self.ending.kind(),
             subject_id: self.payment.to_string(),
             request,
-            cause: self.caller.request_id.clone(),
+            cause,
             trace: self.caller.trace(),
         };
         Ok(Some(shop.insert_claimed_call(&call).await?))
     }
+}
 
-    async fn may_end(&self, shop: &ShopTx, payment: &PaymentRecord) -> Result<(), ServiceError> {
-        let status = payment.public.status;
-        if status == PaymentWord::Captured {
-            return Err(ServiceError::refused(
-                Refusal::AlreadyCaptured,
-                "The payment was captured; a payment is captured once. To give money back, refund it.",
-            ));
-        }
-        if status != PaymentWord::Authorized {
-            let code = match self.ending {
-                Ending::Capture(_) => Refusal::NotCapturable,
-                Ending::Void => Refusal::NotVoidable,
-            };
-            let detail = format!("The payment is {status}: there is no reserved money.");
-            return Err(ServiceError::refused(code, detail));
-        }
-        if shop.ending_exists(self.payment).await? {
-            return Err(ServiceError::refused(
-                Refusal::AlreadyCaptured,
-                "A capture or a void of this payment is under way; read the payment for its outcome.",
-            ));
-        }
-        Ok(())
+/// Whether reserved money can be taken or released now, by where its payment stands and whether either is under
+/// way.
+pub(super) fn may_end(
+    ending: &Ending,
+    status: PaymentWord,
+    under_way: bool,
+) -> Result<(), ServiceError> {
+    if status == PaymentWord::Captured {
+        return Err(ServiceError::refused(
+            Refusal::AlreadyCaptured,
+            "The payment was captured; a payment is captured once. To give money back, refund it.",
+        ));
     }
+    if status != PaymentWord::Authorized {
+        let code = match ending {
+            Ending::Capture(_) => Refusal::NotCapturable,
+            Ending::Void => Refusal::NotVoidable,
+        };
+        let detail = format!("The payment is {status}: there is no reserved money.");
+        return Err(ServiceError::refused(code, detail));
+    }
+    if under_way {
+        return Err(ServiceError::refused(
+            Refusal::AlreadyCaptured,
+            "A capture or a void of this payment is under way; read the payment for its outcome.",
+        ));
+    }
+    Ok(())
 }
 
 /// What is captured: all that is reserved, or less.
-fn amount_of(text: Option<&str>, reserved: Money) -> Result<Money, ServiceError> {
+pub(super) fn amount_of(text: Option<&str>, reserved: Money) -> Result<Money, ServiceError> {
     let Some(text) = text else {
         return Ok(reserved);
     };

@@ -10,14 +10,15 @@ use crate::domain::ids::{CallId, OrderId, PaymentId, RefundId};
 use crate::domain::money::Money;
 use crate::domain::page::{List, Page};
 use crate::domain::refund::{
-    LineFault, NewRefund, Refund, RefundLine, RefundOrigin, RefundShare, share_of_lines,
+    LineFault, NewRefund, Refund, RefundLine, RefundOrigin, RefundShare, ReturnableLine,
+    share_of_lines,
 };
 use crate::provider::RefundAsk;
+use crate::store::Tx;
 use crate::store::calls::{ClaimedCall, NewCall};
 use crate::store::failpoint::Step;
 use crate::store::idempotency::KeyClaim;
 use crate::store::refunds::{NewRefundRow, RefundablePayment};
-use crate::store::{ShopTx, Tx};
 
 const ROUTE: &str = "POST /v1/orders/{id}/refunds";
 
@@ -137,11 +138,15 @@ impl Begin<'_> {
         if !claimed {
             return Ok(None);
         }
-        let payment = self.payment(&shop).await?;
-        let (amount, lines) = self.share(&shop, &payment, order.total, order.paid).await?;
-        if amount.minor() > payment.left.minor() {
-            return Err(exceeds(payment.left));
-        }
+        let cause = self.services.still(&shop, self.caller, self.order).await?;
+        let captured = shop.captured_payments(self.order).await?;
+        let lines = shop.returnable_lines(self.order).await?;
+        let plan = plan(captured, &lines, order.total, order.paid, self.wanted)?;
+        let RefundPlan {
+            payment,
+            amount,
+            lines,
+        } = plan;
         let new = NewRefundRow {
             id: self.refund,
             shop: self.caller.shop,
@@ -177,100 +182,131 @@ impl Begin<'_> {
             kind: CallKind::Refund,
             subject_id: self.refund.to_string(),
             request,
-            cause: self.caller.request_id.clone(),
+            cause,
             trace: self.caller.trace(),
         };
         Ok(Some(shop.insert_claimed_call(&call).await?))
     }
+}
 
+/// What a refund gives back, from which payment.
+pub(super) struct RefundPlan {
     /// The payment the money goes back from.
-    async fn payment(&self, shop: &ShopTx) -> Result<RefundablePayment, ServiceError> {
-        let captured = shop.captured_payments(self.order).await?;
-        let mut candidates: Vec<RefundablePayment> = match self.wanted.payment {
-            Some(id) => {
-                let named = captured.into_iter().find(|payment| payment.id == id);
-                vec![named.ok_or_else(|| not_of_this_order(id))?]
-            }
-            None if captured.len() > 1 => {
-                let with_money = |payment: &RefundablePayment| !payment.left.is_zero();
-                captured.into_iter().filter(with_money).collect()
-            }
-            None => captured,
-        };
-        if candidates.len() > 1 {
-            let ids: Vec<String> = candidates.iter().map(|p| p.id.to_string()).collect();
-            let detail = format!(
-                "several payments can be refunded, name one: {}",
-                ids.join(", ")
-            );
-            return Err(ServiceError::Invalid(vec![(
-                "/payment_id".to_owned(),
-                detail,
-            )]));
-        }
-        let Some(payment) = candidates.pop() else {
-            return Err(ServiceError::refused(
-                Refusal::RefundExceedsCaptured,
-                "There is nothing to give back: no money of this order was captured, or all of it went back.",
-            ));
-        };
-        if !payment.disputed.is_zero() {
-            return Err(ServiceError::refused(
-                Refusal::PaymentDisputed,
-                "The customer's bank has taken this money in a dispute; a refund beside it would pay twice. \
-                 Answer the dispute at the provider.",
-            ));
-        }
-        Ok(payment)
-    }
+    pub payment: RefundablePayment,
+    /// How much.
+    pub amount: Money,
+    /// The lines it gives back, when it was asked for by lines.
+    pub lines: Vec<RefundLine>,
+}
 
-    async fn share(
-        &self,
-        shop: &ShopTx,
-        payment: &RefundablePayment,
-        total: Money,
-        paid: Money,
-    ) -> Result<(Money, Vec<RefundLine>), ServiceError> {
-        let invalid =
-            |pointer: String, detail: String| Err(ServiceError::Invalid(vec![(pointer, detail)]));
-        let currency = payment.captured.currency();
-        match &self.wanted.share {
-            RefundShare::Rest if payment.left.is_zero() => Err(exceeds(payment.left)),
-            RefundShare::Rest => Ok((payment.left, Vec::new())),
-            RefundShare::Amount(text) => match Money::parse(text, currency) {
-                Ok(amount) if amount.is_zero() => {
-                    invalid("/amount".to_owned(), "must be more than nothing".to_owned())
-                }
-                Ok(amount) => Ok((amount, Vec::new())),
-                Err(why) => invalid("/amount".to_owned(), why.to_string()),
-            },
-            RefundShare::Lines(wanted) => {
-                let lines = shop.returnable_lines(self.order).await?;
-                // Money that is not the order's has no lines.
-                let captured = if paid.is_zero() {
-                    payment.captured
-                } else {
-                    paid
-                };
-                match share_of_lines(total, captured, payment.left, &lines, wanted) {
-                    Ok((amount, _)) if amount.is_zero() => invalid(
-                        "/line_items".to_owned(),
-                        "these lines cost nothing, there is nothing to give back".to_owned(),
-                    ),
-                    Ok(share) => Ok(share),
-                    Err(LineFault::Unknown(at)) => invalid(
-                        format!("/line_items/{at}/line_item"),
-                        "the order has no such line".to_owned(),
-                    ),
-                    Err(LineFault::Twice(at)) => invalid(
-                        format!("/line_items/{at}/line_item"),
-                        "the line is named twice".to_owned(),
-                    ),
-                    Err(LineFault::TooMany(at, left)) => invalid(
-                        format!("/line_items/{at}/quantity"),
-                        format!("only {left} of this line are not refunded yet"),
-                    ),
-                }
+/// What a refund comes to, by what is there. Pure: what is foretold is what is done.
+pub(super) fn plan(
+    captured: Vec<RefundablePayment>,
+    lines: &[ReturnableLine],
+    total: Money,
+    paid: Money,
+    wanted: &NewRefund,
+) -> Result<RefundPlan, ServiceError> {
+    let payment = source_of(captured, wanted.payment)?;
+    let (amount, lines) = share(&payment, lines, total, paid, &wanted.share)?;
+    if amount.minor() > payment.left.minor() {
+        return Err(exceeds(payment.left));
+    }
+    Ok(RefundPlan {
+        payment,
+        amount,
+        lines,
+    })
+}
+
+/// The payment the money goes back from.
+fn source_of(
+    captured: Vec<RefundablePayment>,
+    named: Option<PaymentId>,
+) -> Result<RefundablePayment, ServiceError> {
+    let mut candidates: Vec<RefundablePayment> = match named {
+        Some(id) => {
+            let named = captured.into_iter().find(|payment| payment.id == id);
+            vec![named.ok_or_else(|| not_of_this_order(id))?]
+        }
+        None if captured.len() > 1 => {
+            let with_money = |payment: &RefundablePayment| !payment.left.is_zero();
+            captured.into_iter().filter(with_money).collect()
+        }
+        None => captured,
+    };
+    if candidates.len() > 1 {
+        let ids: Vec<String> = candidates.iter().map(|p| p.id.to_string()).collect();
+        let detail = format!(
+            "several payments can be refunded, name one: {}",
+            ids.join(", ")
+        );
+        return Err(ServiceError::Invalid(vec![(
+            "/payment_id".to_owned(),
+            detail,
+        )]));
+    }
+    let Some(payment) = candidates.pop() else {
+        return Err(ServiceError::refused(
+            Refusal::RefundExceedsCaptured,
+            "There is nothing to give back: no money of this order was captured, or all of it went back.",
+        ));
+    };
+    if !payment.disputed.is_zero() {
+        return Err(ServiceError::refused(
+            Refusal::PaymentDisputed,
+            "The customer's bank has taken this money in a dispute; a refund beside it would pay twice. \
+             Answer the dispute at the provider.",
+        ));
+    }
+    Ok(payment)
+}
+
+fn share(
+    payment: &RefundablePayment,
+    lines: &[ReturnableLine],
+    total: Money,
+    paid: Money,
+    wanted: &RefundShare,
+) -> Result<(Money, Vec<RefundLine>), ServiceError> {
+    let invalid =
+        |pointer: String, detail: String| Err(ServiceError::Invalid(vec![(pointer, detail)]));
+    let currency = payment.captured.currency();
+    match wanted {
+        RefundShare::Rest if payment.left.is_zero() => Err(exceeds(payment.left)),
+        RefundShare::Rest => Ok((payment.left, Vec::new())),
+        RefundShare::Amount(text) => match Money::parse(text, currency) {
+            Ok(amount) if amount.is_zero() => {
+                invalid("/amount".to_owned(), "must be more than nothing".to_owned())
+            }
+            Ok(amount) => Ok((amount, Vec::new())),
+            Err(why) => invalid("/amount".to_owned(), why.to_string()),
+        },
+        RefundShare::Lines(wanted) => {
+            // Money that is not the order's has no lines.
+            let captured = if paid.is_zero() {
+                payment.captured
+            } else {
+                paid
+            };
+            match share_of_lines(total, captured, payment.left, lines, wanted) {
+                Ok((amount, _)) if amount.is_zero() => invalid(
+                    "/line_items".to_owned(),
+                    "these lines cost nothing, there is nothing to give back".to_owned(),
+                ),
+                Ok(share) => Ok(share),
+                Err(LineFault::Unknown(at)) => invalid(
+                    format!("/line_items/{at}/line_item"),
+                    "the order has no such line".to_owned(),
+                ),
+                Err(LineFault::Twice(at)) => invalid(
+                    format!("/line_items/{at}/line_item"),
+                    "the line is named twice".to_owned(),
+                ),
+                Err(LineFault::TooMany(at, left)) => invalid(
+                    format!("/line_items/{at}/quantity"),
+                    format!("only {left} of this line are not refunded yet"),
+                ),
             }
         }
     }

@@ -204,9 +204,12 @@ impl Services {
                 let outcome = match settled {
                     Settled::Applied { .. } => ReplayOutcome::Applied,
                     Settled::Quarantined => ReplayOutcome::Quarantined,
-                    Settled::Duplicate | Settled::Ignored | Settled::Foreign | Settled::Pending => {
-                        ReplayOutcome::Unchanged
-                    }
+                    Settled::Duplicate
+                    | Settled::Ignored
+                    | Settled::Foreign
+                    | Settled::Pending
+                    | Settled::KeyKnown
+                    | Settled::Objected(_) => ReplayOutcome::Unchanged,
                 };
                 Ok(Replayed { outcome, ..result })
             }

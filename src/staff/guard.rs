@@ -19,9 +19,9 @@ use crate::http::answer::service_problem;
 use crate::http::problem::{Problem, Refused, fail};
 use crate::http::problem_catalogue::Code;
 use crate::http::request_id::RequestId;
-use crate::service::Services;
 use crate::service::audit::{Act, Who};
 use crate::service::staff::{Session, ShopRecord, StaffRecord};
+use crate::service::{Caller, Services};
 
 /// The cookie a session's token is kept in. The prefix makes browsers insist on HTTPS, this host and path `/`.
 pub const COOKIE: &str = "__Host-till";
@@ -74,6 +74,8 @@ pub struct Desk<R: Rung> {
     pub shop: ShopRecord,
     /// The person and their session.
     pub staff: Staff<R>,
+    /// How many questions of the shop wait for an answer.
+    pub open_reviews: u64,
 }
 
 impl<R: Rung> Staff<R> {
@@ -118,7 +120,15 @@ impl<R: Rung> Desk<R> {
     #[must_use]
     pub fn frame(&self, section: Section) -> Frame {
         let frame = self.staff.frame(section);
-        frame.in_shop(self.shop.clone())
+        let frame = frame.in_shop(self.shop.clone());
+        frame.with_open_reviews(self.open_reviews)
+    }
+
+    /// The person as somebody who asks for something in this shop.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        let request = self.staff.who.request_id.clone().unwrap_or_default();
+        Caller::staff(self.staff.person.id, self.shop.id, self.shop.mode, request)
     }
 
     /// An address within this shop, such as `orders` or `orders/ord_…`.
@@ -170,7 +180,18 @@ impl<'r, R: Rung> FromRequest<'r> for Desk<R> {
             return fail(request, Problem::not_found());
         };
         let staff = try_outcome!(Staff::<R>::from_request(request).await);
-        Outcome::Success(Desk { shop, staff })
+        let open_reviews = match services(request) {
+            Ok(services) => services.open_reviews_of(shop.id).await,
+            Err(problem) => return fail(request, problem),
+        };
+        match open_reviews {
+            Ok(open_reviews) => Outcome::Success(Desk {
+                shop,
+                staff,
+                open_reviews,
+            }),
+            Err(error) => fail(request, service_problem(error)),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! `words/`, and one line in [`routes`].
 
 pub mod account;
+pub mod actions;
 pub mod assets;
 pub mod audit;
 pub mod calls;
@@ -17,6 +18,7 @@ pub mod guard;
 pub mod ledger;
 mod ledger_csv;
 pub mod listing;
+pub mod notes;
 pub mod order;
 pub mod orders;
 pub mod overview;
@@ -25,6 +27,7 @@ pub mod parts;
 pub mod payments;
 pub mod people;
 pub mod person;
+pub mod reviews;
 pub mod session;
 pub mod state;
 pub mod tries;
@@ -66,6 +69,9 @@ pub fn routes() -> Vec<rocket::Route> {
         ledger::routes(),
         orders::routes(),
         order::routes(),
+        actions::routes(),
+        notes::routes(),
+        reviews::routes(),
     ]
     .concat()
 }

@@ -139,6 +139,8 @@ pub struct Frame {
     pub done: Option<&'static str>,
     /// What stands in the search box.
     pub query: String,
+    /// How many questions of the shop wait for an answer.
+    pub open_reviews: u64,
 }
 
 impl Frame {
@@ -153,6 +155,7 @@ impl Frame {
             section: Section::Own,
             done: None,
             query: String::new(),
+            open_reviews: 0,
         }
     }
 
@@ -173,6 +176,13 @@ impl Frame {
     #[must_use]
     pub fn in_shop(mut self, shop: ShopRecord) -> Frame {
         self.shop = Some(shop);
+        self
+    }
+
+    /// With how many questions of the shop wait for an answer.
+    #[must_use]
+    pub fn with_open_reviews(mut self, count: u64) -> Frame {
+        self.open_reviews = count;
         self
     }
 
@@ -210,6 +220,13 @@ impl Frame {
     #[must_use]
     pub fn pages(&self) -> &'static [(Section, &'static str, &'static str)] {
         &PAGES
+    }
+
+    /// How many things wait on a page of the navigation; none where nothing does.
+    #[must_use]
+    pub fn waiting(&self, section: &Section) -> Option<u64> {
+        let count = Some(self.open_reviews).filter(|count| *count > 0);
+        count.filter(|_| *section == Section::Reviews)
     }
 
     /// Whether the page shows a shop in which nothing real moves.

@@ -3,6 +3,8 @@
 //! A key is inserted in the transaction of the intent it guards, so it exists exactly when the intent does. It
 //! is bound while the answer is open and final once the answer is stored with it.
 
+use std::borrow::Cow;
+
 use entity::idempotency_key as row;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -19,7 +21,7 @@ pub struct KeyClaim {
     /// Which kind of API key came with it.
     pub kind: KeyKind,
     /// Which route, by its template.
-    pub route: &'static str,
+    pub route: Cow<'static, str>,
     /// The caller's key.
     pub key: String,
     /// SHA-256 over the normalised request with its path, in hex.
@@ -81,7 +83,7 @@ pub(super) fn key_row(
         id: clock.id::<IdempotencyId>().to_string(),
         shop_id: shop.to_string(),
         key_kind: claim.kind.to_string(),
-        route: claim.route.to_owned(),
+        route: claim.route.clone().into_owned(),
         key: claim.key.clone(),
         fingerprint: claim.fingerprint.clone(),
         resource_id: resource_id.to_owned(),
@@ -138,7 +140,7 @@ impl ShopTx {
             .col_expr(row::Column::AnswerBody, Expr::value(answer.body.clone()))
             .filter(row::Column::ShopId.eq(self.shop.to_string()))
             .filter(row::Column::KeyKind.eq(claim.kind.as_str()))
-            .filter(row::Column::Route.eq(claim.route))
+            .filter(row::Column::Route.eq(claim.route.as_ref()))
             .filter(row::Column::Key.eq(&claim.key))
             .filter(row::Column::Status.eq("bound"))
             .exec(self.tx.conn())
@@ -156,7 +158,7 @@ impl ShopStore<'_> {
         let row = row::Entity::find()
             .filter(row::Column::ShopId.eq(self.shop.to_string()))
             .filter(row::Column::KeyKind.eq(claim.kind.as_str()))
-            .filter(row::Column::Route.eq(claim.route))
+            .filter(row::Column::Route.eq(claim.route.as_ref()))
             .filter(row::Column::Key.eq(&claim.key))
             .one(&self.store.reader)
             .await?;

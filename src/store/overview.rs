@@ -243,7 +243,7 @@ impl ShopStore<'_> {
         unpaid: (Timestamp, Timestamp),
     ) -> Result<Problems, StoreError> {
         let mut problems = Problems::default();
-        self.count_reviews(&mut problems).await?;
+        self.count_open_reviews(&mut problems).await?;
         self.count_calls(&mut problems).await?;
         self.count_events(owns, &mut problems).await?;
         let (time, values) = within::<OrderId>("id", "created_at", unpaid.0, unpaid.1);
@@ -259,7 +259,7 @@ impl ShopStore<'_> {
         Ok(problems)
     }
 
-    async fn count_reviews(&self, problems: &mut Problems) -> Result<(), StoreError> {
+    async fn count_open_reviews(&self, problems: &mut Problems) -> Result<(), StoreError> {
         let text = format!(
             "SELECT reason, COUNT(*), MIN(opened_at) FROM (SELECT reason, opened_at FROM review \
              WHERE shop_id = ? AND status = 'open' ORDER BY opened_at LIMIT {MAX_OPEN}) waiting \

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use entity::{
-    checkout_session, event, ledger_transaction, order, provider_attempt, provider_call,
-    provider_event, provider_fact, refund, review,
+    checkout_session, event, ledger_transaction, order, order_note, provider_attempt,
+    provider_call, provider_event, provider_fact, refund, review, review_decision,
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
@@ -56,7 +56,19 @@ impl ShopStore<'_> {
             .filter(provider_call::Column::OrderId.eq(&id))
             .all(moment)
             .await?;
+        let decisions = review_decision::Entity::find()
+            .filter(review_decision::Column::OrderId.eq(&id))
+            .all(moment)
+            .await?;
         entries.extend(self.refunds_asked(moment, &id, &calls).await?);
+        entries.extend(decisions.into_iter().map(decided));
+        for row in order_note::Entity::find()
+            .filter(order_note::Column::OrderId.eq(&id))
+            .all(moment)
+            .await?
+        {
+            entries.push(noted(row));
+        }
         let attempts = provider_attempt::Entity::find()
             .filter(provider_attempt::Column::ProviderCallId.is_in(calls.iter().map(|row| &row.id)))
             .all(moment)
@@ -114,12 +126,12 @@ impl ShopStore<'_> {
         let first: HashMap<String, String> =
             facts.into_iter().map(|(id, object)| (object, id)).collect();
         let entries = rows.into_iter().map(|row| {
+            let call = calls.iter().find(|call| call.subject_id == row.id);
             let cause = match parse("refund.origin", &row.origin)? {
-                RefundOrigin::Request => row.request_id.clone(),
-                RefundOrigin::Policy => {
-                    let call = calls.iter().find(|call| call.subject_id == row.id);
-                    call.map(|call| call.cause.clone())
-                }
+                RefundOrigin::Request => call
+                    .map(|call| call.cause.clone())
+                    .or_else(|| row.request_id.clone()),
+                RefundOrigin::Policy => call.map(|call| call.cause.clone()),
                 RefundOrigin::Provider => {
                     let object = row.provider_refund_id.as_ref();
                     object.and_then(|object| first.get(object)).cloned()
@@ -305,6 +317,31 @@ fn asked(row: review::Model) -> TimelineEntry {
             ..TimelineDetails::default()
         },
         ..entry(row.id, "review", row.reason, row.opened_at)
+    }
+}
+
+/// A decision without its note, which may name people.
+fn decided(row: review_decision::Model) -> TimelineEntry {
+    TimelineEntry {
+        cause: Some(row.review_id.clone()),
+        request_id: row.request_id,
+        actor: Some(row.actor),
+        details: TimelineDetails {
+            subject_id: Some(row.review_id),
+            number: Some(row.opening),
+            ..TimelineDetails::default()
+        },
+        ..entry(row.id, "decision", row.resolution, row.created_at)
+    }
+}
+
+/// A note without its text.
+fn noted(row: order_note::Model) -> TimelineEntry {
+    TimelineEntry {
+        cause: Some(row.order_id),
+        request_id: row.request_id,
+        actor: Some(row.author),
+        ..entry(row.id, "note", "added".to_owned(), row.created_at)
     }
 }
 

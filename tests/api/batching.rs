@@ -57,7 +57,7 @@ fn command(app: &TestApp, key: &str, reference: Option<&str>, sku: &str) -> Plac
         chargeable: Arc::new(|_| Ok(())),
         key: KeyClaim {
             kind: KeyKind::Secret,
-            route: "POST /v1/orders",
+            route: "POST /v1/orders".into(),
             key: key.to_owned(),
             fingerprint: "5".repeat(64),
         },

@@ -167,7 +167,7 @@ async fn money_that_comes_after_the_cancellation_goes_back() {
     let shop = app.merchant().await;
     let payable = shop.payable().await;
     cancel(&shop, &payable.order).await.expect(200);
-    late_money(&app, &shop, &payable).await;
+    shop.late_money(&app, &payable).await;
     let order = shop.order(&payable.order).await;
     assert_eq!(order["status"], "cancelled");
     assert_eq!(order["review"], "paid_after_cancel");
@@ -201,7 +201,7 @@ async fn a_key_the_provider_refuses_for_a_moment_ends_no_call_that_nobody_repeat
         cancel(&shop, &reserved.order).await.expect(202);
         let late = shop.payable().await;
         cancel(&shop, &late.order).await.expect(200);
-        late_money(&app, &shop, &late).await;
+        shop.late_money(&app, &late).await;
         refuse("refund.create").await;
         app.services.send_due_calls().await.expect("a round");
         assert_eq!(shop.refunds_of(&late.order).await[0]["status"], "pending");
@@ -235,28 +235,12 @@ async fn money_that_comes_late_is_held_when_the_policy_says_so() {
     let shop = app.merchant().await;
     let payable = shop.payable().await;
     cancel(&shop, &payable.order).await.expect(200);
-    late_money(&app, &shop, &payable).await;
+    shop.late_money(&app, &payable).await;
     app.work().await;
     let order = shop.order(&payable.order).await;
     assert_eq!(order["review"], "paid_after_cancel");
     assert!(shop.refunds_of(&payable.order).await.is_empty());
     app.finish().await;
-}
-
-/// A payment that the provider took although the session was ended: as when its answer crossed ours.
-async fn late_money(app: &TestApp, shop: &Actor, payable: &Payable) {
-    let twin = shop.payable().await;
-    app.pay(&twin).await;
-    let event = app.provider_event("payment_intent.succeeded", &twin).await;
-    deliver_as(app, event, payable).await;
-}
-
-/// Delivers an event as if it were about another session.
-async fn deliver_as(app: &TestApp, mut event: Value, payable: &Payable) {
-    event["id"] = json!("evt_late");
-    event["data"]["object"]["metadata"]["till_session"] = json!(payable.session);
-    event["data"]["object"]["metadata"]["till_order"] = json!(payable.order);
-    app.deliver(&event).await.expect(200);
 }
 
 /// An order with an open session whose money will only be reserved.
@@ -283,7 +267,7 @@ async fn money_that_is_reserved_after_the_cancellation_is_released() {
     let twin = to_be_reserved(&shop).await;
     app.pay(&twin).await;
     let event = app.provider_event(RESERVED, &twin).await;
-    deliver_as(&app, event, &payable).await;
+    app.deliver_as(event, &payable).await;
     let late = shop.payment_of(&payable.order).await;
     assert_eq!(late["status"], "authorized");
     app.work().await;

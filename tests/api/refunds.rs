@@ -519,43 +519,12 @@ async fn a_refund_counts_as_never_made_only_at_the_second_look() {
     app.finish().await;
 }
 
-/// An order that was paid twice: with the payment that is the order's, and the one that is not.
-async fn paid_twice(app: &TestApp, shop: &Actor) -> (Payable, Value, Value) {
-    let old = shop.payable().await;
-    app.at_session(&old, "expire", json!({})).await;
-    let refresh = format!("/v1/checkout_sessions/{}?refresh=true", old.session);
-    shop.get(&refresh).await.expect(200);
-    let second = shop.check_out(&old.order).await.expect(201);
-    let new = Payable {
-        session: second.str("id").to_owned(),
-        at_provider: second.str("provider_session_id").to_owned(),
-        ..old.clone()
-    };
-    app.pay(&new).await;
-    // The old tab was paid after all; the money of another order's session stands for it.
-    let twin = shop.payable().await;
-    app.pay(&twin).await;
-    let mut first = app.provider_event("payment_intent.succeeded", &twin).await;
-    first["data"]["object"]["metadata"]["till_session"] = json!(old.session);
-    first["data"]["object"]["metadata"]["till_order"] = json!(old.order);
-    app.deliver(&first).await.expect(200);
-    let kept = shop.payment_of(&old.order).await;
-    let event = app.provider_event("payment_intent.succeeded", &new).await;
-    app.deliver(&event).await.expect(200);
-    let duplicate = shop.payment_of(&old.order).await;
-    let order = shop.order(&old.order).await;
-    assert_eq!(order["payment_status"], "paid", "{order}");
-    assert_eq!(order["review"], "duplicate_payment", "{order}");
-    assert_ne!(kept["id"], duplicate["id"]);
-    (new, kept, duplicate)
-}
-
 /// Whoever gives the duplicate back by hand did not take it for the order's money.
 #[tokio::test(flavor = "multi_thread")]
 async fn giving_back_a_duplicate_by_hand_leaves_the_payment_that_was_kept() {
     let app = TestApp::quiet().await;
     let shop = app.merchant().await;
-    let (paid, kept, duplicate) = paid_twice(&app, &shop).await;
+    let (paid, kept, duplicate) = shop.paid_twice(&app).await;
     // Some of it was given back at the provider, so the policy, which wants to give back all, is refused.
     let intent = duplicate["provider_payment_id"].as_str().expect("an id");
     let act = format!("payment_intents/{intent}/refund");

@@ -52,6 +52,41 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("GET", "/<_>/orders/export.csv", Some(Role::Viewer)),
     ("GET", "/<_>/orders/export.ndjson", Some(Role::Viewer)),
     ("GET", "/<_>/orders/<id>", Some(Role::Viewer)),
+    ("GET", "/<_>/orders/<id>/refund", Some(Role::Finance)),
+    ("POST", "/<_>/orders/<id>/refund", Some(Role::Finance)),
+    (
+        "GET",
+        "/<_>/orders/<id>/payments/<payment>/capture",
+        Some(Role::Finance),
+    ),
+    (
+        "POST",
+        "/<_>/orders/<id>/payments/<payment>/capture",
+        Some(Role::Finance),
+    ),
+    (
+        "GET",
+        "/<_>/orders/<id>/payments/<payment>/void",
+        Some(Role::Finance),
+    ),
+    (
+        "POST",
+        "/<_>/orders/<id>/payments/<payment>/void",
+        Some(Role::Finance),
+    ),
+    ("GET", "/<_>/orders/<id>/cancel", Some(Role::Operator)),
+    ("POST", "/<_>/orders/<id>/cancel", Some(Role::Operator)),
+    ("GET", "/<_>/orders/<id>/checkout", Some(Role::Operator)),
+    ("POST", "/<_>/orders/<id>/checkout", Some(Role::Operator)),
+    ("POST", "/<_>/orders/<id>/notes", Some(Role::Operator)),
+    ("GET", "/<_>/reviews", Some(Role::Viewer)),
+    ("GET", "/<_>/reviews/<id>", Some(Role::Viewer)),
+    ("GET", "/<_>/reviews/<id>/<resolution>", Some(Role::Finance)),
+    (
+        "POST",
+        "/<_>/reviews/<id>/<resolution>",
+        Some(Role::Finance),
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,7 @@ use self::histories::{
 use super::{Fact, FactKind, OrderState, PaymentState, RefundState, ReviewKey, fold};
 use crate::domain::checkout::SessionStatus;
 use crate::domain::ids::PaymentId;
+use crate::domain::ledger::{LedgerAccountName, difference, is_balanced, targets};
 use crate::domain::order::{OrderStatus, PaymentStatus};
 use crate::domain::refund::RefundStatus;
 use crate::domain::settlement::Reason;
@@ -247,6 +248,38 @@ proptest! {
             for (payment, was) in after.payments.iter().zip(&state.payments) {
                 prop_assert_eq!(payment.belongs, was.belongs);
             }
+        }
+    }
+
+    /// What people take for the order's is the order's, whatever else came, and nobody is asked about it any more.
+    #[test]
+    fn accepted_money_is_the_orders_and_no_longer_asked_about(
+        history in plausible(),
+        at in any::<Index>(),
+    ) {
+        let state = fold(&history.terms, &history.facts);
+        let total = history.terms.total.currency();
+        let suspense = state.payments.iter().enumerate();
+        let suspense = suspense.filter(|(_, p)| !p.belongs && p.captured_minor > 0);
+        let suspense = suspense.filter(|(_, p)| p.requested.currency() == total);
+        let suspense: Vec<usize> = suspense.map(|(at, _)| at).collect();
+        if !suspense.is_empty() {
+            let at = *at.get(&suspense);
+            let accepted = Object::Intent(at).said(&history.terms, FactKind::PaymentAccepted);
+            let facts = [history.facts, numbered(9_000, [accepted])].concat();
+            let after = fold(&history.terms, &facts);
+            let payment = &after.payments[at];
+            prop_assert!(payment.accepted && payment.belongs);
+            let subject = payment.id.to_string();
+            let late = [Reason::PaidAfterCancel, Reason::DuplicatePayment];
+            let asked = after.reviews.iter();
+            let mut asked = asked.filter(|key| late.contains(&key.reason));
+            prop_assert!(!asked.any(|key| key.subject == subject));
+            // No money moves at the provider.
+            let moved = difference(&targets(&after), &targets(&state));
+            prop_assert!(is_balanced(&moved));
+            let clearing = LedgerAccountName::ProviderClearing;
+            prop_assert!(!moved.iter().any(|posting| posting.account == clearing));
         }
     }
 

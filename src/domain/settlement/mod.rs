@@ -16,6 +16,7 @@
 pub mod belonging;
 pub mod facts;
 pub mod fold;
+pub mod foresee;
 pub mod labels;
 #[cfg(test)]
 pub(super) mod laws;
@@ -23,6 +24,7 @@ pub mod reviews;
 
 pub use facts::{Fact, FactDraft, FactKind, drafts_of};
 pub use fold::{OrderState, PaymentState, RefundState, fold};
+pub use foresee::{Foreseen, Supposed, foresee};
 pub use reviews::{Reason, ReviewKey};
 
 use super::checkout::Capture;

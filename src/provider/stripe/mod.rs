@@ -113,6 +113,17 @@ impl PaymentProvider for Stripe {
         Ok(post(REFUNDS.to_owned(), refund::body(refund)?))
     }
 
+    fn dashboard(&self, intent: &str) -> Option<String> {
+        // Any other server has no console that is known.
+        let real = self.settings.base_url.trim_end_matches('/') == "https://api.stripe.com";
+        let mode = match self.mode {
+            Mode::Test => "test/",
+            Mode::Live => "",
+        };
+        let id = path_id(intent);
+        real.then(|| format!("https://dashboard.stripe.com/{mode}payments/{id}"))
+    }
+
     async fn send(&self, call: &CallRequest, idempotency_key: &str) -> Outcome {
         let wanted = Wanted::of(&call.path).filter(|_| call.method == "POST");
         let Some(wanted) = wanted else {

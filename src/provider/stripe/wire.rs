@@ -364,8 +364,15 @@ pub struct Dispute {
     payment_intent: Option<Expandable<Named>>,
     #[serde(default)]
     balance_transactions: Vec<Movement>,
+    evidence_details: Option<EvidenceDetails>,
     livemode: bool,
     metadata: Option<Metadata>,
+}
+
+/// The part of a dispute that says until when it can be answered.
+#[derive(Debug, Deserialize)]
+struct EvidenceDetails {
+    due_by: Option<i64>,
 }
 
 /// The part of a `balance_transaction` that is read where a dispute includes it.
@@ -404,6 +411,10 @@ impl Dispute {
             intent: id_of(self.payment_intent)?,
             charge: id_of(self.charge)?,
             status,
+            due_at: self
+                .evidence_details
+                .and_then(|details| details.due_by)
+                .map(|seconds| Timestamp::from_ms(seconds.saturating_mul(1_000))),
             withdrawn: taken,
             reinstated: back,
             live: self.livemode,

@@ -38,6 +38,18 @@ pub fn done(code: &str) -> Option<&'static str> {
         "person-disabled" => "They can no longer sign in, and their sessions are over.",
         "person-enabled" => "They can sign in again.",
         "sessions-ended" => "Their sessions are over.",
+        "refunded" => "The refund is done.",
+        "captured" => "The money is taken.",
+        "released" => "The reserved money is released.",
+        "cancelled" => "The order is cancelled.",
+        "checkout-made" => "The checkout page is there.",
+        "noted" => "The note is added.",
+        "kept" => "The money is the order's.",
+        "acknowledged" => "The question is off the list.",
+        "asked" => "The provider answered, and what it said is recorded.",
+        "unknown" => {
+            "We do not know yet whether it was done: the provider has not answered. Till goes on asking, and nothing is done twice."
+        }
         "unchanged" => "It was so already; nothing was changed.",
         _ => return None,
     })

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use entity::{checkout_session, line_item, order, payment, provider_fact, refund};
-use sea_orm::{EntityTrait, IntoActiveModel, QuerySelect, TryIntoModel};
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect, TryIntoModel};
 
 use super::super::bulk::{self, Cells, Wanted};
 use super::super::inbox::ClaimedEvent;
@@ -36,6 +36,8 @@ pub(super) struct Books {
     pub lines: Vec<line_item::Model>,
     /// Intents among those observed that events which could not be applied wait for.
     pub waiting: BTreeSet<String>,
+    /// Whether people have acknowledged a question whose cause was still there.
+    pub acknowledged: bool,
     /// Events that are not believed yet and calls without an outcome, with the flag each raises.
     quarantined: Vec<(String, ReviewKey)>,
 }
@@ -114,11 +116,15 @@ fn gone() -> StoreError {
 
 /// Reads the books of locked orders, of all of them in one statement. It must come after the locks: what another
 /// transaction did while they were waited for is seen only by a statement that begins afterwards.
-pub(super) async fn books(tx: &Tx, locked: Vec<Locked>) -> Result<Vec<Books>, StoreError> {
+pub(super) async fn books<C: ConnectionTrait>(
+    connection: &C,
+    engine: Engine,
+    locked: Vec<Locked>,
+) -> Result<Vec<Books>, StoreError> {
     if locked.is_empty() {
         return Ok(Vec::new());
     }
-    let mut parts = read(tx, &locked).await?.into_iter();
+    let mut parts = read(connection, engine, &locked).await?.into_iter();
     let mut next = || parts.next().unwrap_or_default();
     let mut sessions = by_order::<checkout_session::Entity>(next(), |row| &row.order_id)?;
     let mut payments = by_order::<payment::Entity>(next(), |row| &row.order_id)?;
@@ -153,6 +159,10 @@ pub(super) async fn books(tx: &Tx, locked: Vec<Locked>) -> Result<Vec<Books>, St
     for row in next() {
         modes.insert(row.text(0)?.to_owned(), parse("shop.mode", row.text(1)?)?);
     }
+    let mut acknowledged = BTreeSet::new();
+    for row in next() {
+        acknowledged.insert(row.text(0)?.to_owned());
+    }
     let mut all = Vec::with_capacity(locked.len());
     for Locked { order, account, .. } in locked {
         let id = order.id.as_str();
@@ -176,6 +186,7 @@ pub(super) async fn books(tx: &Tx, locked: Vec<Locked>) -> Result<Vec<Books>, St
             old_flags,
             quarantined,
             posted: posted.remove(id).unwrap_or_default(),
+            acknowledged: acknowledged.contains(id),
             waiting: waiting.map(|(_, intent)| intent.clone()).collect(),
             order,
             sessions,
@@ -188,8 +199,11 @@ pub(super) async fn books(tx: &Tx, locked: Vec<Locked>) -> Result<Vec<Books>, St
 }
 
 /// Everything that belongs to some orders, in the order [`books`] takes it.
-async fn read(tx: &Tx, locked: &[Locked]) -> Result<Vec<Vec<Cells>>, StoreError> {
-    let engine = tx.engine;
+async fn read<C: ConnectionTrait>(
+    connection: &C,
+    engine: Engine,
+    locked: &[Locked],
+) -> Result<Vec<Vec<Cells>>, StoreError> {
     let list = |texts: BTreeSet<&str>| bulk::list(engine, texts.into_iter());
     let orders = list(locked.iter().map(|one| one.order.id.as_str()).collect());
     let shops = list(
@@ -244,8 +258,9 @@ async fn read(tx: &Tx, locked: &[Locked]) -> Result<Vec<Vec<Cells>>, StoreError>
             bulk::among(engine, "id"),
             vec![shops],
         ),
+        Wanted::columns(&["order_id"], "review", and("acknowledged"), vec![orders]),
     ];
-    bulk::read(tx.conn(), engine, parts).await
+    bulk::read(connection, engine, parts).await
 }
 
 fn by_order<E>(

@@ -42,6 +42,11 @@ pub(super) async fn lock_one(tx: &Tx, command: &Settle) -> Result<Option<Matched
             order: *order,
             session: None,
         }),
+        Source::Decision(decision) => Some(Match {
+            shop: decision.shop,
+            order: decision.order,
+            session: None,
+        }),
         Source::Webhook(_) | Source::Retry(_) | Source::Refetch(_) => {
             return Ok(lock_all(tx, &[command]).await?.pop().flatten());
         }

@@ -8,6 +8,7 @@
 //! and written set by set, so a set takes about as many statements as one.
 
 mod apply;
+mod decide;
 mod follow_up;
 mod later;
 mod load;
@@ -15,6 +16,7 @@ mod matching;
 mod preview;
 mod refunds;
 mod reviews;
+mod standing;
 mod webhooks;
 mod write;
 
@@ -22,6 +24,7 @@ use std::sync::Arc;
 
 use super::accounts::AccountRecord;
 use super::calls::{self, AttemptNote, ClaimedCall};
+use super::decisions::NewDecision;
 use super::failpoint::Step;
 use super::inbox::{self, ClaimedEvent, InboxEvent};
 use super::polling::{ClaimedPayment, ClaimedSession};
@@ -32,12 +35,14 @@ use crate::domain::checkout::Capture;
 use crate::domain::ids::{CheckoutSessionId, OrderId, PaymentId, RefundId, ShopId};
 use crate::domain::money::Money;
 use crate::domain::observed::{Observed, ObservedIntentStatus};
+use crate::domain::resolution::Objection;
 use crate::domain::settlement::FactDraft;
 use later::Later;
 use load::{Books, Locked};
 pub(in crate::store) use load::{Flagging, doubt_of, fact as fact_of, flag_of, terms as terms_of};
 pub(in crate::store) use matching::Match;
 pub use preview::{Effect, Labels, Preview};
+pub(in crate::store) use standing::question;
 pub(in crate::store) use webhooks::Verdict;
 
 /// Builds the requests that may follow from what was learned; the store knows no provider.
@@ -110,6 +115,8 @@ pub enum Source {
         /// The order.
         order: OrderId,
     },
+    /// Somebody of the staff has decided about an open question.
+    Decision(Box<NewDecision>),
     /// The end of a provider call.
     Call {
         /// The call.
@@ -130,14 +137,15 @@ impl Source {
             | Source::PollPayment(_)
             | Source::Refresh(_)
             | Source::RefreshPayment(_) => "poll",
-            Source::Closing { .. } => "decision",
+            Source::Closing { .. } | Source::Decision(_) => "decision",
             Source::Call { .. } | Source::Doubt { .. } => "call",
         }
     }
 
-    /// The commit that settles it.
-    fn step(&self) -> Step {
-        match self {
+    /// The commit that settles it; none for a decision, which stands in no race with a provider: whoever took it
+    /// repeats it under its key.
+    fn step(&self) -> Option<Step> {
+        Some(match self {
             Source::Webhook(_) => Step::SettleWebhook,
             Source::Retry(event) | Source::Refetch(event) if event.by_hand => Step::SettleReplay,
             Source::Retry(_) => Step::SettleRetry,
@@ -148,6 +156,7 @@ impl Source {
             Source::Refresh(_) => Step::SettleRefresh,
             Source::RefreshPayment(_) => Step::SettlePaymentRefresh,
             Source::Closing { .. } => Step::SettleClosing,
+            Source::Decision(_) => return None,
             Source::Call { call, .. } => match call.kind {
                 CallKind::SessionCreate => Step::SettleSessionCreate,
                 CallKind::SessionExpire => Step::SettleSessionExpire,
@@ -155,7 +164,7 @@ impl Source {
                 CallKind::Void => Step::SettleVoid,
                 CallKind::Refund => Step::SettleRefund,
             },
-        }
+        })
     }
 
     fn id(&self) -> String {
@@ -167,6 +176,7 @@ impl Source {
             Source::Refresh(session) => session.to_string(),
             Source::RefreshPayment(payment) => payment.to_string(),
             Source::Closing { order, .. } => order.to_string(),
+            Source::Decision(decision) => decision.id.to_string(),
             Source::Call { call, .. } | Source::Doubt { call, .. } => call.id.to_string(),
         }
     }
@@ -192,6 +202,10 @@ pub enum Settled {
     Pending,
     /// Not believed; kept, nothing posted.
     Quarantined,
+    /// A decision with a key that was used before.
+    KeyKnown,
+    /// A decision that cannot be taken (any more); nothing was written.
+    Objected(Objection),
 }
 
 impl Store {
@@ -237,7 +251,7 @@ async fn books_of(
             .filter_map(|object| object.intent_id().map(str::to_owned))
             .collect(),
     });
-    load::books(tx, locked.collect()).await
+    load::books(tx.conn(), tx.engine, locked.collect()).await
 }
 
 /// Settles what was learned otherwise than by a webhook.
@@ -249,6 +263,9 @@ async fn one(store: &Store, tx: &Tx, command: &Settle) -> Result<Settled, StoreE
     let books = books_of(tx, vec![(command, matched)]).await?.pop();
     let mut books =
         books.ok_or_else(|| StoreError::Corrupt("an order without books".to_owned()))?;
+    if let Source::Decision(decision) = &command.source {
+        return decide::carry_out(store, tx, command, &found, books, decision).await;
+    }
     let mut later = Later::default();
     let settled = if let Source::Doubt {
         call,
@@ -327,7 +344,8 @@ async fn finish_source(
         | Source::Refresh(_)
         | Source::RefreshPayment(_)
         | Source::Doubt { .. }
-        | Source::Closing { .. } => Ok(()),
+        | Source::Closing { .. }
+        | Source::Decision(_) => Ok(()),
     }
 }
 
@@ -393,6 +411,7 @@ async fn unmatched(tx: &Tx, command: &Settle) -> Result<Settled, StoreError> {
         | Source::Refresh(_)
         | Source::RefreshPayment(_)
         | Source::Closing { .. }
+        | Source::Decision(_)
         | Source::Doubt { .. }
         | Source::Call { .. } => Err(StoreError::Corrupt(
             "what was asked about is gone".to_owned(),
@@ -411,6 +430,7 @@ fn doubt(books: &Books, found: &Match, command: &Settle) -> Option<&'static str>
         | Source::Refresh(_)
         | Source::RefreshPayment(_)
         | Source::Closing { .. }
+        | Source::Decision(_)
         | Source::Doubt { .. }
         | Source::Call { .. } => None,
     }

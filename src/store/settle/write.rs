@@ -48,7 +48,7 @@ pub(super) async fn all(
         later.transactions.push(posted.0);
         later.entries.extend(posted.1);
     }
-    let review = reviews::follow(tx, found, books, &changes).await?;
+    let review = reviews::follow(tx, command, found, books, &changes).await?;
     let shown = Rows {
         payments: &payments,
         sessions: &sessions,

@@ -293,21 +293,26 @@ fn reviews(bundle: &Bundle, state: &OrderState, report: &mut Report) {
         .filter(|review| review.status == "open")
         .collect();
     for key in &state.reviews {
-        let there = open
-            .iter()
-            .any(|row| row.reason == key.reason.as_str() && row.subject_id == key.subject);
+        let asked = bundle.reviews.iter();
+        let mut asked = asked.filter(|row| row.status == "open" || row.acknowledged);
+        let there =
+            asked.any(|row| row.reason == key.reason.as_str() && row.subject_id == key.subject);
         if !there {
             let what = format!("no open review {} about {}", key.reason, key.subject);
             report.found(Check::Reviews, "order", &bundle.order.id, what);
         }
     }
-    for row in open {
+    let acknowledged = bundle.reviews.iter().filter(|row| row.acknowledged);
+    for row in open.into_iter().chain(acknowledged) {
         let wanted = state
             .reviews
             .iter()
             .any(|key| row.reason == key.reason.as_str() && row.subject_id == key.subject);
         if !wanted {
-            let what = format!("it is open, and nothing asks {} any more", row.reason);
+            let what = format!(
+                "it is open or only acknowledged, and nothing asks {} any more",
+                row.reason
+            );
             report.found(Check::Reviews, "review", &row.id, what);
         }
     }

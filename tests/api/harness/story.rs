@@ -69,6 +69,45 @@ impl Actor {
         (payable, id)
     }
 
+    /// An order that was paid twice: with the payment that is the order's, and the one that is not.
+    pub async fn paid_twice(&self, app: &TestApp) -> (Payable, Value, Value) {
+        let old = self.payable().await;
+        app.at_session(&old, "expire", json!({})).await;
+        let refresh = format!("/v1/checkout_sessions/{}?refresh=true", old.session);
+        self.get(&refresh).await.expect(200);
+        let second = self.check_out(&old.order).await.expect(201);
+        let new = Payable {
+            session: second.str("id").to_owned(),
+            at_provider: second.str("provider_session_id").to_owned(),
+            ..old.clone()
+        };
+        app.pay(&new).await;
+        // The old tab was paid after all; the money of another order's session stands for it.
+        let twin = self.payable().await;
+        app.pay(&twin).await;
+        let mut first = app.provider_event("payment_intent.succeeded", &twin).await;
+        first["data"]["object"]["metadata"]["till_session"] = json!(old.session);
+        first["data"]["object"]["metadata"]["till_order"] = json!(old.order);
+        app.deliver(&first).await.expect(200);
+        let kept = self.payment_of(&old.order).await;
+        let event = app.provider_event("payment_intent.succeeded", &new).await;
+        app.deliver(&event).await.expect(200);
+        let duplicate = self.payment_of(&old.order).await;
+        let order = self.order(&old.order).await;
+        assert_eq!(order["payment_status"], "paid", "{order}");
+        assert_eq!(order["review"], "duplicate_payment", "{order}");
+        assert_ne!(kept["id"], duplicate["id"]);
+        (new, kept, duplicate)
+    }
+
+    /// A payment that the provider took although the session was ended: as when its answer crossed ours.
+    pub async fn late_money(&self, app: &TestApp, payable: &Payable) {
+        let twin = self.payable().await;
+        app.pay(&twin).await;
+        let event = app.provider_event("payment_intent.succeeded", &twin).await;
+        app.deliver_as(event, payable).await;
+    }
+
     /// The newest payment of an order.
     pub async fn payment_of(&self, order: &str) -> Value {
         let list = self.get(&format!("/v1/payments?order_id={order}")).await;
@@ -94,6 +133,14 @@ impl Actor {
 }
 
 impl TestApp {
+    /// Delivers an event as if it were about another session.
+    pub async fn deliver_as(&self, mut event: Value, payable: &Payable) {
+        event["id"] = json!(format!("evt_late_{}", payable.session));
+        event["data"]["object"]["metadata"]["till_session"] = json!(payable.session);
+        event["data"]["object"]["metadata"]["till_order"] = json!(payable.order);
+        self.deliver(&event).await.expect(200);
+    }
+
     /// Adds to the simulator's fault script.
     pub async fn fault(&self, script: Value) {
         self.simulate("faults", &script).await;

@@ -1,0 +1,787 @@
+//! What can be done to an order: refund, capture, release, cancel, open the checkout link again.
+//!
+//! Each has a page that says what it will do to the money, made by the same functions that do it, and a form with the
+//! version of the order that page was drawn from. The form acts through the API's own use cases, and is refused when
+//! the order has changed since.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use rocket::http::Status;
+use rocket::response::Redirect;
+use rocket::{FromForm, Responder, Route, State, get, post, routes};
+
+use super::csrf::Csrf;
+use super::guard::{Desk, Finance, Operator, Rung};
+use super::page::{Frame, Page, Section};
+use super::trouble::Trouble;
+use super::{parts, words};
+use crate::domain::audit;
+use crate::domain::ids::{OrderId, PaymentId};
+use crate::domain::money::Money;
+use crate::domain::refund::{NewRefund, RefundReason, RefundShare};
+use crate::domain::staff::Role;
+use crate::domain::standing::{LineStanding, PaymentStanding, Standing};
+use crate::http::problem::Problem;
+use crate::http::problem_catalogue::Code;
+use crate::service::actions::{Action, Offers, Preview, Way, offers};
+use crate::service::checkouts::NewCheckout;
+use crate::service::payments::Ending;
+use crate::service::{Answer, Caller, ServiceError, Services};
+
+/// The routes.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    routes![
+        refund_form,
+        refund,
+        capture_form,
+        capture,
+        void_form,
+        void,
+        cancel_form,
+        cancel,
+        checkout,
+        open_checkout
+    ]
+}
+
+/// What can be done to an order now, as the order's page shows it.
+#[derive(Template)]
+#[template(
+    path = "actions/strip.html",
+    config = "src/staff/templates/askama.toml"
+)]
+pub struct Strip {
+    base: String,
+    offers: Offers,
+    money: bool,
+    operate: bool,
+}
+
+impl HtmlSafe for Strip {}
+
+impl Strip {
+    /// Of an order, for somebody with this role; `base` is the address of the order's page.
+    #[must_use]
+    pub fn of(standing: &Standing, base: String, role: Role) -> Strip {
+        Strip {
+            base,
+            offers: offers(standing),
+            money: role.includes(Role::Finance),
+            operate: role.includes(Role::Operator),
+        }
+    }
+}
+
+/// Money that moves, in words.
+struct MoveView {
+    amount: Money,
+    way: &'static str,
+    payment: PaymentId,
+    suspense: bool,
+}
+
+/// A line of what the ledger will post.
+struct PostingView {
+    account: &'static str,
+    debit: Option<Money>,
+    credit: Option<Money>,
+}
+
+/// A line of what becomes of the order.
+struct ChangeView {
+    name: &'static str,
+    now: String,
+    then: String,
+}
+
+/// What an action will do, for people.
+#[derive(Template)]
+#[template(
+    path = "actions/effect.html",
+    config = "src/staff/templates/askama.toml"
+)]
+pub(super) struct Effect {
+    moves: Vec<MoveView>,
+    to: Option<String>,
+    lines: Vec<(String, u32, Money)>,
+    given_up: Vec<PaymentId>,
+    ends_session: bool,
+    postings: Vec<PostingView>,
+    changes: Vec<ChangeView>,
+    no_undo: Option<&'static str>,
+}
+
+impl HtmlSafe for Effect {}
+
+impl Effect {
+    /// Of a preview; `customer` is who gets money back.
+    pub(super) fn of(preview: &Preview, customer: &str, no_undo: Option<&'static str>) -> Effect {
+        let back = preview.moves.iter().any(|moved| moved.way == Way::Back);
+        let moves = preview.moves.iter().map(|moved| MoveView {
+            amount: moved.amount,
+            way: words::actions::way(moved.way),
+            payment: moved.payment.id,
+            suspense: moved.way == Way::Back && !moved.payment.belongs,
+        });
+        let lines = preview.lines.iter().map(|line| {
+            let known = preview.standing.lines.iter();
+            let name = known
+                .filter(|known| known.id == line.line_item)
+                .map(|l| l.name.clone());
+            (name.last().unwrap_or_default(), line.quantity, line.amount)
+        });
+        let postings = preview.foreseen.postings.iter().map(|posting| {
+            let amount = |minor: i64| (minor != 0).then(|| Money::new(minor, posting.currency));
+            PostingView {
+                account: words::actions::account(posting.account),
+                debit: amount(posting.debit_minor),
+                credit: amount(posting.credit_minor),
+            }
+        });
+        Effect {
+            moves: moves.collect(),
+            to: back.then(|| words::actions::goes_back_to(customer)),
+            lines: lines.collect(),
+            given_up: preview
+                .given_up()
+                .iter()
+                .map(|payment| payment.id)
+                .collect(),
+            ends_session: preview.ends_session,
+            postings: postings.collect(),
+            changes: changes(preview),
+            no_undo,
+        }
+    }
+}
+
+fn changes(preview: &Preview) -> Vec<ChangeView> {
+    let (before, after) = (&preview.foreseen.before, &preview.foreseen.after);
+    let text = |money: Money| parts::money_text(&money);
+    let all = [
+        (
+            words::actions::STATUS,
+            words::actions::status(before.status).to_owned(),
+            words::actions::status(after.status).to_owned(),
+        ),
+        (
+            words::actions::MONEY,
+            words::actions::payment_status(before.payment_status).to_owned(),
+            words::actions::payment_status(after.payment_status).to_owned(),
+        ),
+        (words::actions::PAID, text(before.paid), text(after.paid)),
+        (
+            words::actions::REFUNDED,
+            text(before.refunded),
+            text(after.refunded),
+        ),
+    ];
+    let changed = all.into_iter().filter(|(_, now, then)| now != then);
+    changed
+        .map(|(name, now, then)| ChangeView { name, now, then })
+        .collect()
+}
+
+/// A page that says what an action will do, with the form that does it.
+#[derive(Template)]
+#[template(
+    path = "actions/preview.html",
+    config = "src/staff/templates/askama.toml"
+)]
+struct PreviewPage {
+    frame: Frame,
+    title: &'static str,
+    number: String,
+    back: String,
+    effect: Effect,
+    hidden: Vec<(String, String)>,
+    button: String,
+}
+
+/// The form that says what is to be refunded.
+#[derive(Template)]
+#[template(
+    path = "actions/refund.html",
+    config = "src/staff/templates/askama.toml"
+)]
+struct RefundPage {
+    frame: Frame,
+    number: String,
+    back: String,
+    payments: Vec<PaymentStanding>,
+    lines: Vec<LineStanding>,
+    wrong: Vec<String>,
+    form: RefundForm,
+}
+
+impl RefundPage {
+    fn new(
+        desk: &Desk<Finance>,
+        standing: &Standing,
+        form: RefundForm,
+        wrong: Vec<String>,
+    ) -> Self {
+        let offers = offers(standing);
+        let open = |line: &&LineStanding| line.refunded < line.quantity;
+        RefundPage {
+            frame: desk.frame(Section::Orders),
+            number: standing.number.clone(),
+            back: desk.url(&format!("orders/{}", standing.order)),
+            payments: offers.refundable,
+            lines: standing.lines.iter().filter(open).cloned().collect(),
+            wrong,
+            form,
+        }
+    }
+}
+
+/// The page an order can be paid on.
+#[derive(Template)]
+#[template(
+    path = "actions/checkout.html",
+    config = "src/staff/templates/askama.toml"
+)]
+struct CheckoutPage {
+    frame: Frame,
+    number: String,
+    back: String,
+    live: Option<String>,
+    amount: Option<Money>,
+    can_make: bool,
+    version: String,
+}
+
+/// A page that says why nothing was done.
+#[derive(Template)]
+#[template(
+    path = "actions/refused.html",
+    config = "src/staff/templates/askama.toml"
+)]
+pub(super) struct RefusedPage {
+    frame: Frame,
+    text: String,
+    again: String,
+    back: String,
+}
+
+/// What came of an action.
+#[derive(Responder)]
+pub(super) enum Outcome {
+    /// It was done, or is under way.
+    Done(Redirect),
+    /// It was not.
+    Refused(Page<RefusedPage>),
+}
+
+/// A preview, or the form again, or why there is none.
+#[derive(Responder)]
+enum Shown {
+    Preview(Page<PreviewPage>),
+    Form(Page<RefundPage>),
+    Refused(Page<RefusedPage>),
+}
+
+/// What is typed to refund.
+#[derive(FromForm, Default, Clone)]
+struct RefundForm {
+    #[field(default = String::new())]
+    share: String,
+    #[field(default = String::new())]
+    amount: String,
+    #[field(default = String::new())]
+    payment: String,
+    #[field(default = String::new())]
+    reason: String,
+    quantity: HashMap<String, String>,
+    #[field(default = String::new())]
+    version: String,
+    #[field(default = String::new())]
+    idempotency_key: String,
+}
+
+impl RefundForm {
+    fn wanted(&self) -> Result<NewRefund, String> {
+        let share = match self.share.as_str() {
+            "rest" => RefundShare::Rest,
+            "lines" => {
+                let mut lines = Vec::new();
+                for (line, quantity) in &self.quantity {
+                    let quantity = quantity.trim();
+                    if quantity.is_empty() || quantity == "0" {
+                        continue;
+                    }
+                    let line = line.parse().map_err(|_| words::actions::LINES_HINT)?;
+                    let quantity = quantity.parse().map_err(|_| words::actions::LINES_HINT)?;
+                    lines.push((line, quantity));
+                }
+                lines.sort();
+                if lines.is_empty() {
+                    return Err(words::actions::LINES_HINT.to_owned());
+                }
+                RefundShare::Lines(lines)
+            }
+            _ => RefundShare::Amount(self.amount.trim().to_owned()),
+        };
+        let payment = match self.payment.as_str() {
+            "" => None,
+            id => Some(id.parse().map_err(|_| words::actions::FROM_PAYMENT)?),
+        };
+        Ok(NewRefund {
+            share,
+            reason: self.reason.parse::<RefundReason>().ok(),
+            payment,
+        })
+    }
+
+    /// What the form that acts repeats.
+    fn hidden(&self, version: &str) -> Vec<(String, String)> {
+        let mut hidden: Vec<(String, String)> = self
+            .quantity
+            .iter()
+            .map(|(line, quantity)| (format!("quantity[{line}]"), quantity.clone()))
+            .collect();
+        hidden.sort();
+        for (name, value) in [
+            ("share", &self.share),
+            ("amount", &self.amount),
+            ("payment", &self.payment),
+            ("reason", &self.reason),
+        ] {
+            hidden.push((name.to_owned(), value.clone()));
+        }
+        hidden.push(("version".to_owned(), version.to_owned()));
+        hidden
+    }
+}
+
+/// A form that does what its page foretold.
+#[derive(FromForm)]
+struct Confirmed {
+    #[field(default = String::new())]
+    version: String,
+    #[field(default = String::new())]
+    idempotency_key: String,
+    #[field(default = String::new())]
+    amount: String,
+}
+
+fn order_id(text: &str) -> Result<OrderId, Trouble> {
+    text.parse().map_err(|_| Trouble::not_found())
+}
+
+/// The key a form was drawn with.
+pub(super) fn key_of(given: &str) -> Result<&str, Trouble> {
+    let good = (8..=64).contains(&given.len()) && given.bytes().all(|b| b.is_ascii_graphic());
+    match good {
+        true => Ok(given),
+        false => Err(Trouble(Problem::new(
+            Code::BadRequest,
+            words::actions::KEY_MISSING,
+        ))),
+    }
+}
+
+/// Who the order's customer is, in words.
+pub(super) async fn customer_of(
+    services: &Services,
+    caller: &Caller,
+    order: OrderId,
+) -> Result<String, ServiceError> {
+    let customer = services.order(caller, order).await?.customer;
+    Ok(match (customer.name, customer.email) {
+        (Some(name), Some(email)) => format!("{name} ({email})"),
+        (Some(known), None) | (None, Some(known)) => known,
+        (None, None) => words::actions::UNKNOWN_CUSTOMER.to_owned(),
+    })
+}
+
+/// A page that says why nothing was done; what is our own trouble stays trouble.
+pub(super) async fn refused<R: Rung>(
+    desk: &Desk<R>,
+    services: &Services,
+    order: OrderId,
+    again: &str,
+    error: ServiceError,
+) -> Result<Page<RefusedPage>, Trouble> {
+    let text = match &error {
+        ServiceError::Objected(why) => {
+            let by = match why {
+                crate::domain::resolution::Objection::Decided { by, .. } => {
+                    services.staff_name(by).await?
+                }
+                _ => None,
+            };
+            words::actions::objection(why, by.as_deref())
+        }
+        ServiceError::Refused { detail, .. } => detail.clone(),
+        ServiceError::Invalid(faults) => faults
+            .iter()
+            .map(|(_, detail)| detail.as_str())
+            .collect::<Vec<_>>()
+            .join("; "),
+        _ => return Err(error.into()),
+    };
+    let page = RefusedPage {
+        frame: desk.frame(Section::Orders),
+        text,
+        again: desk.url(again),
+        back: desk.url(&format!("orders/{order}")),
+    };
+    Ok(Page::with_status(Status::Conflict, page))
+}
+
+/// Leads back to the order's page with what was done, or says why nothing was.
+pub(super) async fn ended<R: Rung>(
+    desk: &Desk<R>,
+    services: &Services,
+    order: OrderId,
+    again: &str,
+    answer: Result<Answer, ServiceError>,
+    done: &str,
+) -> Result<Outcome, Trouble> {
+    match answer {
+        Ok(answer) => {
+            let done = if answer.status == 202 {
+                "unknown"
+            } else {
+                done
+            };
+            let page = desk.url(&format!("orders/{order}?done={done}"));
+            Ok(Outcome::Done(Redirect::to(page)))
+        }
+        Err(error) => {
+            let page = refused(desk, services, order, again, error).await?;
+            Ok(Outcome::Refused(page))
+        }
+    }
+}
+
+async fn previewed<R: Rung>(
+    desk: &Desk<R>,
+    services: &Services,
+    order: OrderId,
+    action: &Action,
+) -> Result<(Preview, String), ServiceError> {
+    let caller = desk.caller();
+    let preview = services.preview(&caller, order, action).await?;
+    let customer = customer_of(services, &caller, order).await?;
+    let act = desk.act(audit::Action::OrderView).about("order", order);
+    services.record(act).await?;
+    Ok((preview, customer))
+}
+
+#[get("/<_>/orders/<id>/refund?<form..>")]
+async fn refund_form(
+    desk: Desk<Finance>,
+    id: &str,
+    form: RefundForm,
+    services: &State<Arc<Services>>,
+) -> Result<Shown, Trouble> {
+    let order = order_id(id)?;
+    let caller = desk.caller();
+    let standing = services.standing(&caller, order).await?;
+    if form.share.is_empty() {
+        let page = RefundPage::new(&desk, &standing, form, Vec::new());
+        return Ok(Shown::Form(Page::new(page)));
+    }
+    let again = |wrong: Vec<String>| {
+        let page = RefundPage::new(&desk, &standing, form.clone(), wrong);
+        Ok(Shown::Form(Page::again(page)))
+    };
+    let wanted = match form.wanted() {
+        Ok(wanted) => wanted,
+        Err(wrong) => return again(vec![wrong]),
+    };
+    let action = Action::Refund(wanted);
+    match previewed(&desk, services, order, &action).await {
+        Ok((preview, customer)) => {
+            let amount = preview.moves.first().map(|moved| moved.amount);
+            let amount = amount.map_or_else(String::new, |amount| parts::money_text(&amount));
+            let no_undo = Some(words::actions::NO_UNDO_REFUND);
+            Ok(Shown::Preview(Page::new(PreviewPage {
+                frame: desk.frame(Section::Orders),
+                title: words::actions::REFUND,
+                number: preview.standing.number.clone(),
+                back: desk.url(&format!("orders/{order}")),
+                effect: Effect::of(&preview, &customer, no_undo),
+                hidden: form.hidden(&preview.version),
+                button: words::actions::refund_amount(&amount),
+            })))
+        }
+        Err(ServiceError::Invalid(faults)) => {
+            again(faults.into_iter().map(|(_, detail)| detail).collect())
+        }
+        Err(ServiceError::Refused { detail, .. }) => again(vec![detail]),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[post("/<_>/orders/<id>/refund", data = "<form>")]
+async fn refund(
+    desk: Desk<Finance>,
+    id: &str,
+    form: Csrf<RefundForm>,
+    services: &State<Arc<Services>>,
+) -> Result<Outcome, Trouble> {
+    let (order, form) = (order_id(id)?, form.0);
+    let key = key_of(&form.idempotency_key)?;
+    let again = format!("orders/{order}/refund");
+    let answer = match form.wanted() {
+        Err(wrong) => Err(ServiceError::Invalid(vec![(String::new(), wrong)])),
+        Ok(wanted) => {
+            let act = desk.act(audit::Action::RefundCreate).about("order", order);
+            services.record(act).await?;
+            let caller = desk.caller().having_seen(&form.version, None);
+            services.refund(&caller, key, order, wanted).await
+        }
+    };
+    ended(&desk, services, order, &again, answer, "refunded").await
+}
+
+/// What a capture or a release of a payment will do.
+async fn ending_form(
+    desk: &Desk<Finance>,
+    services: &Services,
+    order: OrderId,
+    action: &Action,
+    amount: &str,
+) -> Result<Shown, Trouble> {
+    let (title, no_undo) = match action {
+        Action::Capture(..) => (words::actions::CAPTURE, words::actions::NO_UNDO_CAPTURE),
+        _ => (words::actions::VOID, words::actions::NO_UNDO_VOID),
+    };
+    match previewed(desk, services, order, action).await {
+        Ok((preview, customer)) => {
+            let moved = preview.moves.first().map(|moved| moved.amount);
+            let moved = moved.map_or_else(String::new, |moved| parts::money_text(&moved));
+            Ok(Shown::Preview(Page::new(PreviewPage {
+                frame: desk.frame(Section::Orders),
+                title,
+                number: preview.standing.number.clone(),
+                back: desk.url(&format!("orders/{order}")),
+                effect: Effect::of(&preview, &customer, Some(no_undo)),
+                hidden: vec![
+                    ("version".to_owned(), preview.version.clone()),
+                    ("amount".to_owned(), amount.to_owned()),
+                ],
+                button: match action {
+                    Action::Capture(..) => words::actions::capture_amount(&moved),
+                    _ => words::actions::void_amount(&moved),
+                },
+            })))
+        }
+        Err(error) => {
+            let back = format!("orders/{order}");
+            let page = refused(desk, services, order, &back, error).await?;
+            Ok(Shown::Refused(page))
+        }
+    }
+}
+
+fn payment_id(text: &str) -> Result<PaymentId, Trouble> {
+    text.parse().map_err(|_| Trouble::not_found())
+}
+
+/// The amount that was typed; none when all is meant.
+fn typed(amount: &str) -> Option<String> {
+    Some(amount.trim().to_owned()).filter(|amount| !amount.is_empty())
+}
+
+/// A payment that is this order's.
+async fn payment_of(
+    services: &Services,
+    caller: &Caller,
+    order: OrderId,
+    payment: &str,
+) -> Result<PaymentId, Trouble> {
+    let payment = payment_id(payment)?;
+    let found = services.payment(caller, payment).await?;
+    match found.order_id == order {
+        true => Ok(payment),
+        false => Err(Trouble::not_found()),
+    }
+}
+
+#[get("/<_>/orders/<id>/payments/<payment>/capture?<amount>")]
+async fn capture_form(
+    desk: Desk<Finance>,
+    id: &str,
+    payment: &str,
+    amount: Option<&str>,
+    services: &State<Arc<Services>>,
+) -> Result<Shown, Trouble> {
+    let order = order_id(id)?;
+    let payment = payment_of(services, &desk.caller(), order, payment).await?;
+    let amount = amount.unwrap_or_default();
+    let action = Action::Capture(payment, typed(amount));
+    ending_form(&desk, services, order, &action, amount).await
+}
+
+#[post("/<_>/orders/<id>/payments/<payment>/capture", data = "<form>")]
+async fn capture(
+    desk: Desk<Finance>,
+    id: &str,
+    payment: &str,
+    form: Csrf<Confirmed>,
+    services: &State<Arc<Services>>,
+) -> Result<Outcome, Trouble> {
+    let (order, form) = (order_id(id)?, form.0);
+    let (caller, key) = (desk.caller(), key_of(&form.idempotency_key)?);
+    let payment = payment_of(services, &caller, order, payment).await?;
+    let act = desk
+        .act(audit::Action::PaymentCapture)
+        .about("payment", payment);
+    services.record(act).await?;
+    let caller = caller.having_seen(&form.version, None);
+    let ending = Ending::Capture(typed(&form.amount));
+    let answer = services.end_payment(&caller, key, payment, ending).await;
+    let again = format!("orders/{order}/payments/{payment}/capture");
+    ended(&desk, services, order, &again, answer, "captured").await
+}
+
+#[get("/<_>/orders/<id>/payments/<payment>/void")]
+async fn void_form(
+    desk: Desk<Finance>,
+    id: &str,
+    payment: &str,
+    services: &State<Arc<Services>>,
+) -> Result<Shown, Trouble> {
+    let order = order_id(id)?;
+    let payment = payment_of(services, &desk.caller(), order, payment).await?;
+    ending_form(&desk, services, order, &Action::Void(payment), "").await
+}
+
+#[post("/<_>/orders/<id>/payments/<payment>/void", data = "<form>")]
+async fn void(
+    desk: Desk<Finance>,
+    id: &str,
+    payment: &str,
+    form: Csrf<Confirmed>,
+    services: &State<Arc<Services>>,
+) -> Result<Outcome, Trouble> {
+    let (order, form) = (order_id(id)?, form.0);
+    let (caller, key) = (desk.caller(), key_of(&form.idempotency_key)?);
+    let payment = payment_of(services, &caller, order, payment).await?;
+    let act = desk
+        .act(audit::Action::PaymentVoid)
+        .about("payment", payment);
+    services.record(act).await?;
+    let caller = caller.having_seen(&form.version, None);
+    let answer = services
+        .end_payment(&caller, key, payment, Ending::Void)
+        .await;
+    let again = format!("orders/{order}/payments/{payment}/void");
+    ended(&desk, services, order, &again, answer, "released").await
+}
+
+#[get("/<_>/orders/<id>/cancel")]
+async fn cancel_form(
+    desk: Desk<Operator>,
+    id: &str,
+    services: &State<Arc<Services>>,
+) -> Result<Shown, Trouble> {
+    let order = order_id(id)?;
+    match previewed(&desk, services, order, &Action::Cancel).await {
+        Ok((preview, customer)) => Ok(Shown::Preview(Page::new(PreviewPage {
+            frame: desk.frame(Section::Orders),
+            title: words::actions::CANCEL,
+            number: preview.standing.number.clone(),
+            back: desk.url(&format!("orders/{order}")),
+            effect: Effect::of(&preview, &customer, Some(words::actions::NO_UNDO_CANCEL)),
+            hidden: vec![("version".to_owned(), preview.version.clone())],
+            button: words::actions::CANCEL.to_owned(),
+        }))),
+        Err(error) => {
+            let back = format!("orders/{order}");
+            let page = refused(&desk, services, order, &back, error).await?;
+            Ok(Shown::Refused(page))
+        }
+    }
+}
+
+#[post("/<_>/orders/<id>/cancel", data = "<form>")]
+async fn cancel(
+    desk: Desk<Operator>,
+    id: &str,
+    form: Csrf<Confirmed>,
+    services: &State<Arc<Services>>,
+) -> Result<Outcome, Trouble> {
+    let (order, form) = (order_id(id)?, form.0);
+    let key = key_of(&form.idempotency_key)?;
+    let act = desk.act(audit::Action::OrderCancel).about("order", order);
+    services.record(act).await?;
+    let caller = desk.caller().having_seen(&form.version, None);
+    let answer = services.cancel_order(&caller, Some(key), order).await;
+    let again = format!("orders/{order}/cancel");
+    ended(&desk, services, order, &again, answer, "cancelled").await
+}
+
+#[get("/<_>/orders/<id>/checkout")]
+async fn checkout(
+    desk: Desk<Operator>,
+    id: &str,
+    services: &State<Arc<Services>>,
+) -> Result<Page<CheckoutPage>, Trouble> {
+    let order = order_id(id)?;
+    let standing = services.standing(&desk.caller(), order).await?;
+    let act = desk.act(audit::Action::CheckoutOpen).about("order", order);
+    services.record(act).await?;
+    let offers = offers(&standing);
+    let missing = standing.total.checked_sub(standing.paid).ok();
+    Ok(Page::new(CheckoutPage {
+        frame: desk.frame(Section::Orders),
+        number: standing.number.clone(),
+        back: desk.url(&format!("orders/{order}")),
+        amount: offers.live.as_ref().map(|live| live.amount).or(missing),
+        live: offers.live.and_then(|live| live.url),
+        can_make: offers.check_out,
+        version: standing.version(),
+    }))
+}
+
+#[post("/<_>/orders/<id>/checkout", data = "<form>")]
+async fn open_checkout(
+    desk: Desk<Operator>,
+    id: &str,
+    form: Csrf<Confirmed>,
+    services: &State<Arc<Services>>,
+) -> Result<Outcome, Trouble> {
+    let (order, form) = (order_id(id)?, form.0);
+    let key = key_of(&form.idempotency_key)?;
+    let caller = desk.caller();
+    let standing = services.standing(&caller, order).await?;
+    let again = format!("orders/{order}/checkout");
+    let Some(last) = standing.sessions.last() else {
+        return Err(Trouble::not_found());
+    };
+    let act = desk.act(audit::Action::CheckoutOpen).about("order", order);
+    services.record(act).await?;
+    // The addresses were filled in for the session before; the new one fills in its own id.
+    let old = last.id.to_string();
+    let address = |url: &str| url.replace(&old, "{CHECKOUT_SESSION_ID}");
+    let wanted = NewCheckout {
+        success_url: address(&last.success_url),
+        cancel_url: address(&last.cancel_url),
+        capture: last.capture,
+    };
+    let caller = caller.having_seen(&form.version, None);
+    match services.start_checkout(&caller, key, order, wanted).await {
+        Ok(answer) => {
+            let done = if answer.status == 202 {
+                "unknown"
+            } else {
+                "checkout-made"
+            };
+            let page = desk.url(&format!("{again}?done={done}"));
+            Ok(Outcome::Done(Redirect::to(page)))
+        }
+        Err(error) => {
+            let page = refused(&desk, services, order, &again, error).await?;
+            Ok(Outcome::Refused(page))
+        }
+    }
+}

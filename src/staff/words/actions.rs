@@ -1,0 +1,195 @@
+//! What can be done to an order, and what it will do to the money.
+
+use crate::domain::call::CallKind;
+use crate::domain::ledger::LedgerAccountName;
+use crate::domain::order::{OrderStatus, PaymentStatus};
+use crate::domain::resolution::{Objection, Resolution};
+use crate::service::actions::Way;
+
+words! {
+    ACTIONS = "What you can do";
+    NOTHING = "There is nothing to do to this order's money now.";
+    REFUND = "Refund";
+    CAPTURE = "Capture";
+    VOID = "Release";
+    CANCEL = "Cancel the order";
+    CHECKOUT = "Open the checkout link";
+    PREVIEW = "Show what it does";
+    GO_BACK = "Back to the order";
+    AGAIN = "Look again";
+    TO_THE_MONEY = "What it does to the money";
+    TO_THE_ORDER = "What becomes of the order";
+    TO_THE_BOOKS = "What the ledger will post";
+    NO_POSTING = "The ledger posts nothing: no money moves yet.";
+    ACCOUNT = "Account";
+    DEBIT = "Debit";
+    CREDIT = "Credit";
+    PAYMENT = "Payment";
+    LINE = "Line";
+    QUANTITY = "Pieces";
+    AMOUNT = "Amount";
+    STATUS = "Order";
+    MONEY = "Money";
+    PAID = "Paid";
+    REFUNDED = "Refunded";
+    NOW = "Now";
+    THEN = "Then";
+    NO_UNDO_REFUND = "This cannot be undone: once the provider has it, the money is on its way to the customer.";
+    NO_UNDO_CAPTURE = "This cannot be undone: a payment is captured once. What is not taken now is released, and money that was taken can only be refunded.";
+    NO_UNDO_VOID = "This cannot be undone: the customer would have to pay again.";
+    NO_UNDO_CANCEL = "This cannot be undone: a cancelled order cannot be paid. If the customer was faster, the payment wins and the order stays open.";
+    NO_UNDO_ACCEPT = "This cannot be undone, but the money can be refunded afterwards like any other of the order's.";
+    ENDS_SESSION = "The open checkout page is ended, so that it can no longer be paid.";
+    NO_MONEY = "No money moves.";
+    GIVEN_UP = "This payment is the order's now and would not be any more; you will be asked what becomes of it:";
+    SUSPENSE_REFUND = "This money is no order's; it comes out of suspense.";
+    WHOLE = "All that is left";
+    BY_AMOUNT = "An amount";
+    BY_LINES = "Lines of the order";
+    SHARE = "How much";
+    FROM_PAYMENT = "From which payment";
+    REASON = "Why, as the customer's bank is told";
+    NO_REASON = "No reason";
+    DUPLICATE = "The customer paid twice";
+    FRAUDULENT = "The customer did not want to pay at all";
+    REQUESTED = "The customer asked";
+    AMOUNT_HINT = "For example 12.50. Only for a refund by amount.";
+    LINES_HINT = "How many pieces of each line. Only for a refund by lines.";
+    CAPTURE_HINT = "Leave it empty to take all that is reserved; what is not taken is released.";
+    LEFT = "left";
+    UNKNOWN_CUSTOMER = "the customer, whose name is not known";
+    LIVE_LINK = "The customer can pay on this page now:";
+    NEW_LINK = "A new checkout page is made, with the addresses of the one before. Nothing is charged until the customer pays on it.";
+    NEW_LINK_BUTTON = "Make a new checkout page";
+    NO_LINK = "No checkout page can be made here";
+    NO_LINK_TEXT = "The shop's own front end starts the first checkout: only it knows where the customer goes afterwards.";
+    REFUSED = "This was not done";
+    REFUSED_CHANGED = "The order has changed since you looked at it, so what you were told it would do may no longer be true. Nothing was done. Look again and decide on how it is now.";
+    REFUSED_UNKNOWN = "There is no such question about this order. Nothing was done.";
+    REFUSED_NOT_POSSIBLE = "This cannot be done about it now. Nothing was done.";
+    REFUSED_BY_FACTS = "It was closed in the meantime, because its cause is gone. Nothing more was done.";
+    KEY_MISSING = "The form lacks its key. Open the page again.";
+}
+
+/// Who gets the money back.
+#[must_use]
+pub fn goes_back_to(customer: &str) -> String {
+    format!("It goes back the way it came, to {customer}.")
+}
+
+/// What a button says that refunds so much.
+#[must_use]
+pub fn refund_amount(amount: &str) -> String {
+    format!("Refund {amount}")
+}
+
+/// What a button says that takes so much.
+#[must_use]
+pub fn capture_amount(amount: &str) -> String {
+    format!("Capture {amount}")
+}
+
+/// What a button says that releases so much.
+#[must_use]
+pub fn void_amount(amount: &str) -> String {
+    format!("Release {amount}")
+}
+
+/// What a button says that takes so much for the order's.
+#[must_use]
+pub fn accept_amount(amount: &str) -> String {
+    format!("Keep {amount} for the order")
+}
+
+/// What becomes of money.
+#[must_use]
+pub fn way(way: Way) -> &'static str {
+    match way {
+        Way::Back => "goes back from",
+        Way::Taken => "is taken of what is reserved by",
+        Way::Released => "is released of what is reserved by",
+        Way::ToTheOrder => "becomes the order's from",
+    }
+}
+
+/// An order's status, as people say it.
+#[must_use]
+pub fn status(status: OrderStatus) -> &'static str {
+    match status {
+        OrderStatus::Open => "Open",
+        OrderStatus::Completed => "Completed",
+        OrderStatus::Cancelled => "Cancelled",
+        OrderStatus::Expired => "Expired",
+    }
+}
+
+/// Where an order's money stands, as people say it.
+#[must_use]
+pub fn payment_status(status: PaymentStatus) -> &'static str {
+    match status {
+        PaymentStatus::Unpaid => "Waiting for payment",
+        PaymentStatus::Pending => "Payment under way",
+        PaymentStatus::Authorized => "Money reserved",
+        PaymentStatus::PartiallyPaid => "Partly paid",
+        PaymentStatus::Paid => "Paid",
+        PaymentStatus::PartiallyRefunded => "Partly refunded",
+        PaymentStatus::Refunded => "Refunded",
+        PaymentStatus::Disputed => "Disputed",
+        PaymentStatus::ChargedBack => "Lost in a dispute",
+    }
+}
+
+/// A ledger account, as people say it.
+#[must_use]
+pub fn account(name: LedgerAccountName) -> &'static str {
+    match name {
+        LedgerAccountName::ProviderClearing => "Held by the provider",
+        LedgerAccountName::Sales => "Sales",
+        LedgerAccountName::Refunds => "Refunds",
+        LedgerAccountName::Suspense => "Suspense",
+        LedgerAccountName::DisputesHeld => "Held in disputes",
+        LedgerAccountName::DisputeLosses => "Lost in disputes",
+        LedgerAccountName::ProviderFees => "Provider's fees",
+    }
+}
+
+/// What a call does, as people say it.
+#[must_use]
+pub fn call(kind: &str) -> &'static str {
+    match kind.parse() {
+        Ok(CallKind::SessionCreate) => "Make a checkout page",
+        Ok(CallKind::SessionExpire) => "End a checkout page",
+        Ok(CallKind::Capture) => "Capture",
+        Ok(CallKind::Void) => "Release",
+        Ok(CallKind::Refund) => "Refund",
+        Err(_) => REFUND,
+    }
+}
+
+/// Why something was not done.
+#[must_use]
+pub fn objection(why: &Objection, by: Option<&str>) -> String {
+    match (why, by) {
+        (Objection::Changed, _) => REFUSED_CHANGED.to_owned(),
+        (Objection::Unknown, _) => REFUSED_UNKNOWN.to_owned(),
+        (Objection::NotPossible, _) => REFUSED_NOT_POSSIBLE.to_owned(),
+        (Objection::Decided { how: None, .. }, _) | (Objection::Decided { .. }, None) => {
+            REFUSED_BY_FACTS.to_owned()
+        }
+        (Objection::Decided { how: Some(how), .. }, Some(by)) => {
+            let how = super::reviews::decided(*how);
+            format!("{by} was faster and {how}. Nothing more was done.")
+        }
+    }
+}
+
+/// What cannot be undone about an answer to a question.
+#[must_use]
+pub fn no_undo(resolution: Resolution) -> Option<&'static str> {
+    match resolution {
+        Resolution::Accept => Some(NO_UNDO_ACCEPT),
+        Resolution::Refund | Resolution::RefundAgain => Some(NO_UNDO_REFUND),
+        Resolution::Release => Some(NO_UNDO_VOID),
+        Resolution::Ask | Resolution::Acknowledge => None,
+    }
+}
