@@ -56,7 +56,7 @@ pub fn console() -> AdHoc {
 #[must_use]
 pub fn routes() -> Vec<rocket::Route> {
     [
-        assets::routes(),
+        before_shops(assets::routes()),
         session::routes(),
         before_shops(account::routes()),
         before_shops(people::routes()),
