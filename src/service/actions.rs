@@ -10,7 +10,7 @@ use super::{Caller, ServiceError, Services, checkouts};
 use crate::domain::checkout::SessionStatus;
 use crate::domain::ids::{DecisionId, OrderId, PaymentId, RefundId};
 use crate::domain::money::Money;
-use crate::domain::order::{OrderStatus, may_check_out};
+use crate::domain::order::{Customer, OrderStatus, may_check_out};
 use crate::domain::payment::PaymentWord;
 use crate::domain::refund::{NewRefund, RefundLine, ReturnableLine};
 use crate::domain::resolution::{Objection, accepted, may_decide};
@@ -116,10 +116,9 @@ pub fn offers(standing: &Standing) -> Offers {
         standing.total.is_zero(),
     );
     let closed = standing.status == OrderStatus::Cancelled;
-    let sessions = standing.sessions.iter();
-    let live = sessions
-        .filter(|session| session.status == SessionStatus::Open && session.url.is_some())
-        .next_back();
+    let mut sessions = standing.sessions.iter();
+    let live =
+        sessions.rfind(|session| session.status == SessionStatus::Open && session.url.is_some());
     let payable = may_check_out(
         standing.total.minor(),
         standing.status,
@@ -152,6 +151,23 @@ impl Services {
     ) -> Result<Standing, ServiceError> {
         let standing = self.store.shop(caller.shop).standing(order).await?;
         standing.ok_or(ServiceError::NotFound)
+    }
+
+    /// Who ordered.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] for an order that is not there or another shop's.
+    pub async fn customer(
+        &self,
+        caller: &Caller,
+        order: OrderId,
+    ) -> Result<Customer, ServiceError> {
+        let found = self
+            .store
+            .shop(caller.shop)
+            .order(order, caller.mode)
+            .await?;
+        Ok(found.ok_or(ServiceError::NotFound)?.customer)
     }
 
     /// What an action would do, or why it cannot be done.

@@ -128,11 +128,10 @@ impl Effect {
             suspense: moved.way == Way::Back && !moved.payment.belongs,
         });
         let lines = preview.lines.iter().map(|line| {
-            let known = preview.standing.lines.iter();
-            let name = known
-                .filter(|known| known.id == line.line_item)
-                .map(|l| l.name.clone());
-            (name.last().unwrap_or_default(), line.quantity, line.amount)
+            let mut known = preview.standing.lines.iter();
+            let known = known.find(|known| known.id == line.line_item);
+            let name = known.map(|known| known.name.clone());
+            (name.unwrap_or_default(), line.quantity, line.amount)
         });
         let postings = preview.foreseen.postings.iter().map(|posting| {
             let amount = |minor: i64| (minor != 0).then(|| Money::new(minor, posting.currency));
@@ -165,13 +164,13 @@ fn changes(preview: &Preview) -> Vec<ChangeView> {
     let all = [
         (
             words::actions::STATUS,
-            words::actions::status(before.status).to_owned(),
-            words::actions::status(after.status).to_owned(),
+            words::orders::status(before.status).to_owned(),
+            words::orders::status(after.status).to_owned(),
         ),
         (
             words::actions::MONEY,
-            words::actions::payment_status(before.payment_status).to_owned(),
-            words::actions::payment_status(after.payment_status).to_owned(),
+            words::orders::payment_of(before.payment_status, before.status).to_owned(),
+            words::orders::payment_of(after.payment_status, after.status).to_owned(),
         ),
         (words::actions::PAID, text(before.paid), text(after.paid)),
         (
@@ -391,7 +390,7 @@ pub(super) async fn customer_of(
     caller: &Caller,
     order: OrderId,
 ) -> Result<String, ServiceError> {
-    let customer = services.order(caller, order).await?.customer;
+    let customer = services.customer(caller, order).await?;
     Ok(match (customer.name, customer.email) {
         (Some(name), Some(email)) => format!("{name} ({email})"),
         (Some(known), None) | (None, Some(known)) => known,

@@ -8,9 +8,12 @@ use askama::Template;
 use rocket::{Route, State, get, routes};
 
 use self::timeline::{ChapterView, told};
+use super::actions::Strip;
 use super::guard::{Desk, Viewer};
+use super::notes::Notes;
 use super::page::{Frame, Page, Section};
 use super::parts::{self, Tone};
+use super::reviews::Banner;
 use super::state::{Part, Standing, State as OrderState};
 use super::trouble::Trouble;
 use super::words;
@@ -23,7 +26,7 @@ use crate::domain::order::{Address, Order};
 use crate::domain::payment::PaymentWord;
 use crate::domain::refund::RefundStatus;
 use crate::domain::time::Timestamp;
-use crate::service::Services;
+use crate::service::{ServiceError, Services};
 
 /// The routes.
 #[must_use]
@@ -48,6 +51,34 @@ struct OrderPage {
     chapters: Vec<ChapterView>,
     more: Option<String>,
     raw: String,
+    strip: Strip,
+    banner: Banner,
+    written: Notes,
+}
+
+/// What the page shows of what can be done.
+struct Doable {
+    strip: Strip,
+    banner: Banner,
+    written: Notes,
+}
+
+impl Doable {
+    async fn of(
+        desk: &Desk<Viewer>,
+        services: &Services,
+        order: OrderId,
+    ) -> Result<Doable, ServiceError> {
+        let (caller, role) = (desk.caller(), desk.person().role);
+        let base = desk.url(&format!("orders/{order}"));
+        let standing = services.standing(&caller, order).await?;
+        let csrf = &desk.staff.session.form_token;
+        Ok(Doable {
+            strip: Strip::of(&standing, base.clone(), role),
+            banner: Banner::of(&standing, &desk.url("reviews"), role),
+            written: Notes::of(services, &caller, order, base, (csrf, role)).await?,
+        })
+    }
 }
 
 /// A line of the order.
@@ -129,13 +160,19 @@ async fn show(
     let id: OrderId = id.parse().map_err(|_| Trouble::not_found())?;
     let dossier = services.dossier(desk.shop.id, desk.shop.mode, id).await?;
     let act = desk.act(Action::OrderView).about("order", id);
-    let page = page(&desk, dossier, after).ok_or_else(Trouble::not_found)?;
+    let doable = Doable::of(&desk, services, id).await?;
+    let page = page(&desk, dossier, after, doable).ok_or_else(Trouble::not_found)?;
     services.record(act).await?;
     Ok(Page::new(page))
 }
 
 /// The page of an order; nothing when the timeline has no entry `after`.
-fn page(desk: &Desk<Viewer>, mut dossier: Dossier, after: Option<&str>) -> Option<OrderPage> {
+fn page(
+    desk: &Desk<Viewer>,
+    mut dossier: Dossier,
+    after: Option<&str>,
+    doable: Doable,
+) -> Option<OrderPage> {
     let state = Standing::of(&dossier).state();
     let entries = std::mem::take(&mut dossier.timeline);
     let (chapters, last) = told(entries, after, &mut dossier.raw)?;
@@ -160,6 +197,9 @@ fn page(desk: &Desk<Viewer>, mut dossier: Dossier, after: Option<&str>) -> Optio
     let raw = serde_json::to_string_pretty(order);
     Some(OrderPage {
         frame: desk.frame(Section::Orders),
+        strip: doable.strip,
+        banner: doable.banner,
+        written: doable.written,
         customer: customer.unwrap_or_else(|| words::order::NO_CUSTOMER.to_owned()),
         total: dossier.total,
         state,

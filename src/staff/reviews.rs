@@ -329,7 +329,7 @@ async fn decisions(
 /// A preview of an answer, or why there is none.
 #[derive(Responder)]
 enum Shown {
-    Answer(Page<AnswerPage>),
+    Answer(Box<Page<AnswerPage>>),
     Refused(Page<RefusedPage>),
 }
 
@@ -363,7 +363,7 @@ async fn answer_form(
         .map_or_else(|| standing.version(), |preview| preview.version.clone());
     let moved = preview.as_ref().and_then(|preview| preview.moves.first());
     let money = moved.map(|moved| moved.amount);
-    Ok(Shown::Answer(Page::new(AnswerPage {
+    Ok(Shown::Answer(Box::new(Page::new(AnswerPage {
         frame: desk.frame(Section::Reviews),
         title: words::reviews::resolution(resolution),
         question: words::reviews::reason(review.reason),
@@ -379,7 +379,7 @@ async fn answer_form(
             Resolution::Ask => None,
             _ => Some(needs_note(review.reason, resolution)),
         },
-    })))
+    }))))
 }
 
 fn button(resolution: Resolution, money: Option<Money>) -> String {

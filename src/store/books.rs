@@ -267,8 +267,7 @@ fn with_account(accounts: Vec<String>) -> SelectStatement {
     ))
     .equals((ledger_transaction::Entity, ledger_transaction::Column::Id));
     // Not by the index of accounts: this one has many entries.
-    let account =
-        Expr::cust_with_expr("$1 || ''", Expr::col(ledger_entry::Column::LedgerAccountId));
+    let account = Expr::cust("\"ledger_account_id\" || ''");
     Query::select()
         .expr(Expr::val(1))
         .from(ledger_entry::Entity)

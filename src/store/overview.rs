@@ -8,7 +8,7 @@ use sea_orm::{
     Value,
 };
 
-use super::paging::{and_of_shop, made_in};
+use super::paging::made_in;
 use super::rows::{parse, sql};
 use super::{ShopStore, StoreError};
 use crate::domain::currency::Currency;
@@ -219,7 +219,7 @@ impl ShopStore<'_> {
             None => query,
         };
         let rows: Vec<(Option<Vec<u8>>, Option<i64>)> = query
-            .filter(and_of_shop(C::ShopId, self.shop))
+            .filter(C::ShopId.eq(self.shop.to_string()))
             .filter(C::Verdict.eq("applied"))
             .select_only()
             .columns([C::Raw, C::SettledAt])

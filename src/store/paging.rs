@@ -117,6 +117,6 @@ pub(super) fn made_in<I: Id, C: ColumnTrait>(id: C, created_at: C, span: Span) -
 /// That a row found through another index is the shop's. Without the sum SQLite would walk all of the shop's rows
 /// instead, because they come in the right order.
 pub(super) fn and_of_shop<C: ColumnTrait>(shop_id: C, shop: ShopId) -> Condition {
-    let text = Expr::cust_with_expr("$1 || ''", Expr::col(shop_id));
+    let text = Expr::cust(format!("\"{}\" || ''", shop_id.as_str()));
     Condition::all().add(ExprTrait::eq(text, shop.to_string()))
 }

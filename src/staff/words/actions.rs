@@ -2,7 +2,6 @@
 
 use crate::domain::call::CallKind;
 use crate::domain::ledger::LedgerAccountName;
-use crate::domain::order::{OrderStatus, PaymentStatus};
 use crate::domain::resolution::{Objection, Resolution};
 use crate::service::actions::Way;
 
@@ -109,33 +108,6 @@ pub fn way(way: Way) -> &'static str {
         Way::Taken => "is taken of what is reserved by",
         Way::Released => "is released of what is reserved by",
         Way::ToTheOrder => "becomes the order's from",
-    }
-}
-
-/// An order's status, as people say it.
-#[must_use]
-pub fn status(status: OrderStatus) -> &'static str {
-    match status {
-        OrderStatus::Open => "Open",
-        OrderStatus::Completed => "Completed",
-        OrderStatus::Cancelled => "Cancelled",
-        OrderStatus::Expired => "Expired",
-    }
-}
-
-/// Where an order's money stands, as people say it.
-#[must_use]
-pub fn payment_status(status: PaymentStatus) -> &'static str {
-    match status {
-        PaymentStatus::Unpaid => "Waiting for payment",
-        PaymentStatus::Pending => "Payment under way",
-        PaymentStatus::Authorized => "Money reserved",
-        PaymentStatus::PartiallyPaid => "Partly paid",
-        PaymentStatus::Paid => "Paid",
-        PaymentStatus::PartiallyRefunded => "Partly refunded",
-        PaymentStatus::Refunded => "Refunded",
-        PaymentStatus::Disputed => "Disputed",
-        PaymentStatus::ChargedBack => "Lost in a dispute",
     }
 }
 

@@ -12,6 +12,7 @@ words! {
     FAILED = "Failed";
     LOOK = "Needs a look";
     TRY = "Try";
+    ANSWERED = "The answer:";
     DEBIT = "debit";
     CREDIT = "credit";
 }
@@ -27,6 +28,8 @@ pub fn chapter(head: &TimelineEntry) -> String {
         ("provider_call", kind) => call(kind),
         ("provider_event", _) => "The provider told something",
         ("review", _) => "A question came up",
+        ("decision", _) => "Staff answered a question",
+        ("note", _) => "A note was written",
         ("fact", _) => match head.details.source.as_deref() {
             Some("poll") => "Till asked the provider",
             Some("reconcile") => "The provider was compared with the books",
@@ -102,6 +105,11 @@ pub fn entry(entry: &TimelineEntry) -> String {
             |_| kind.to_owned(),
             |reason| super::order_state::review(reason).to_owned(),
         ),
+        "decision" => kind.parse().map_or_else(
+            |_| kind.to_owned(),
+            |answer| format!("{ANSWERED} {}", super::reviews::resolution(answer)),
+        ),
+        "note" => "A note was written".to_owned(),
         "ledger_transaction" => "The books were changed".to_owned(),
         "event" => format!("Other programs were told: {kind}"),
         _ => kind.to_owned(),

@@ -1,6 +1,7 @@
 //! Provider calls and their tries, as staff see them.
 
 use entity::{provider_attempt, provider_call as row};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::paging::{and_of_shop, made_in, searched};
@@ -63,7 +64,7 @@ impl ShopStore<'_> {
         let mut rest = Condition::all();
         if let Some(status) = open {
             // In the words of the index over what is open, which is never much.
-            query = query.filter(C::Status.is_in(["sending", "unknown"]));
+            query = query.filter(Expr::cust("status IN ('sending', 'unknown')"));
             query = query.filter(C::Status.eq(status.as_str()));
         } else {
             rest = rest.add_option(filter.status.map(|status| C::Status.eq(status.as_str())));

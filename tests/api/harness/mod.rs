@@ -303,14 +303,6 @@ impl TestApp {
         self.database.connect().await
     }
 
-    pub fn database_settings(&self) -> till::store::DatabaseSettings {
-        self.config.database()
-    }
-    pub async fn services_over(&self, store: Arc<Store>) -> Arc<Services> {
-        app::build_services(&self.config, store, self.clock.clone())
-            .await
-            .expect("services")
-    }
     /// The mounted routes of the console, as method and path.
     pub async fn console_routes(&self) -> Vec<String> {
         let server = app::server(&self.config, self.services.clone());
