@@ -140,6 +140,8 @@ pub async fn build_services(
         metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
         queues_counted_at: Mutex::default(),
         last_probe: LastProbe::default(),
+        known_figures: crate::service::overview::KnownFigures::default(),
+        forms: crate::service::once::Once::default(),
     }))
 }
 

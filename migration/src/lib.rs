@@ -19,6 +19,7 @@ mod m20261128_000010_known_prices_and_terms;
 mod m20261128_000011_staff;
 mod m20261128_000012_console;
 mod m20261128_000013_decisions;
+mod m20261128_000014_lists;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000011_staff::Migration),
             Box::new(m20261128_000012_console::Migration),
             Box::new(m20261128_000013_decisions::Migration),
+            Box::new(m20261128_000014_lists::Migration),
         ]
     }
 }

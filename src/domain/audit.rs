@@ -49,6 +49,8 @@ words! {
         PaymentCapture = "payment.capture",
         /// Released reserved money.
         PaymentVoid = "payment.void",
+        /// Asked a provider about a payment.
+        PaymentAsk = "payment.ask",
         /// Looked at a list of refunds.
         RefundsView = "refund.list",
         /// Gave money back.
@@ -69,5 +71,7 @@ words! {
         CallRetry = "call.retry",
         /// Took the ledger away as a file.
         LedgerExport = "ledger.export",
+        /// Checked orders and books.
+        LedgerVerify = "ledger.verify",
     }
 }

@@ -8,6 +8,7 @@ use super::currency::Currency;
 use super::ids::{FactId, LedgerEntryId, LedgerTransactionId, OrderId, PaymentId};
 use super::ledger::LedgerAccountName;
 use super::money::Money;
+use super::page::Span;
 use super::settlement::FactKind;
 use super::time::Timestamp;
 
@@ -94,6 +95,19 @@ pub fn trial_balance(totals: &[AccountTotal]) -> TrialBalance {
             .all(|balance| balance.debit == balance.credit),
         currencies,
     }
+}
+
+/// Which ledger transactions staff look for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LedgerFilter {
+    /// Those with an entry of such an account.
+    pub account: Option<LedgerAccountName>,
+    /// Those of one order.
+    pub order: Option<OrderId>,
+    /// Those with an entry of one payment.
+    pub payment: Option<PaymentId>,
+    /// When they were posted.
+    pub posted: Span,
 }
 
 /// One transaction of the ledger: balanced, for one fact, for ever.

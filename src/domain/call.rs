@@ -1,7 +1,8 @@
 //! Provider calls: operations that change something at a provider, and when they are tried again.
 
 use super::access::words;
-
+use super::ids::{AccountId, CallId, OrderId};
+use super::page::Span;
 use super::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 
 words! {
@@ -34,6 +35,17 @@ words! {
     }
 }
 
+impl CallStatus {
+    /// Whether its outcome is still to be found out.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        match self {
+            CallStatus::Sending | CallStatus::Unknown => true,
+            CallStatus::Succeeded | CallStatus::Declined => false,
+        }
+    }
+}
+
 /// A request that changes something at a provider, as the bytes that will be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallRequest {
@@ -45,6 +57,94 @@ pub struct CallRequest {
     pub body: Vec<u8>,
     /// The provider API version the body was written for.
     pub api_version: String,
+}
+
+/// Which calls staff look for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallFilter {
+    /// What is known of them.
+    pub status: Option<CallStatus>,
+    /// What they do.
+    pub kind: Option<CallKind>,
+    /// Our id of what they are done to.
+    pub subject: Option<String>,
+    /// Those about one order.
+    pub order: Option<OrderId>,
+    /// When they were first meant to be sent.
+    pub made: Span,
+}
+
+/// A call as staff see it.
+#[derive(Debug, Clone)]
+pub struct CallFile {
+    /// Its id.
+    pub id: CallId,
+    /// The order it is about.
+    pub order: OrderId,
+    /// The number of that order.
+    pub order_number: String,
+    /// The provider account it is made with.
+    pub account: AccountId,
+    /// What it does.
+    pub kind: CallKind,
+    /// Our id of what it is done to.
+    pub subject_id: String,
+    /// What is known of it.
+    pub status: CallStatus,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it is tried again, while it is open.
+    pub next_at: Option<Timestamp>,
+    /// Until when somebody is at it.
+    pub leased_until: Option<Timestamp>,
+    /// Since when people have to look at it.
+    pub review_at: Option<Timestamp>,
+    /// Why it was made: the id of a request, fact or event.
+    pub cause: String,
+    /// The request it was made in.
+    pub request_id: Option<String>,
+    /// Who caused it.
+    pub actor: String,
+    /// When it was first meant to be sent.
+    pub created_at: Timestamp,
+    /// When its outcome was known.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// A call with all there is to know of it.
+#[derive(Debug, Clone)]
+pub struct CallStory {
+    /// The call.
+    pub call: CallFile,
+    /// The HTTP method it is sent with.
+    pub method: String,
+    /// Where it is sent, below the provider's base URL.
+    pub path: String,
+    /// The provider API version it was written for.
+    pub api_version: String,
+    /// The key it is sent under, at every try.
+    pub idempotency_key: String,
+    /// What is sent, byte for byte; it is kept until the outcome is known, and may name people.
+    pub body: Option<Vec<u8>>,
+    /// Every try, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One try of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which one, from 1.
+    pub number: i64,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took, in milliseconds; none while it is under way.
+    pub duration_ms: Option<i64>,
+    /// The HTTP status, when there was one.
+    pub http_status: Option<i64>,
+    /// A word for what came of it.
+    pub outcome: String,
+    /// The provider's id of the request.
+    pub provider_request_id: Option<String>,
 }
 
 /// How long the same key may be sent again, in milliseconds: a provider forgets keys after a day, and then the

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::time::Timestamp;
+
 /// The most entries of one page.
 pub const MAX_LIMIT: u64 = 100;
 /// The entries of a page when nothing is said.
@@ -50,6 +52,38 @@ impl<T> List<T> {
             data,
             has_more,
             url: url.to_owned(),
+        }
+    }
+}
+
+/// A page of a list that was searched with a filter: only so many rows are looked at for one page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch<T, Id> {
+    /// The entries, newest first.
+    pub rows: Vec<T>,
+    /// Whether there are more entries in the direction of the page.
+    pub has_more: bool,
+    /// Where the search stopped before it had looked at everything and before the page was full; it goes on from
+    /// there.
+    pub looked_until: Option<Id>,
+}
+
+/// A part of time: from a moment on, and before another one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    /// The first moment, unless it begins with time itself.
+    pub from: Option<Timestamp>,
+    /// The first moment after it, unless it does not end.
+    pub until: Option<Timestamp>,
+}
+
+impl Span {
+    /// From one moment until before another.
+    #[must_use]
+    pub const fn between(from: Timestamp, until: Timestamp) -> Span {
+        Span {
+            from: Some(from),
+            until: Some(until),
         }
     }
 }

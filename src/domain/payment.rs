@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::access::words;
 use super::currency::Currency;
-use super::ids::{CheckoutSessionId, OrderId, PaymentId};
+use super::ids::{AccountId, CheckoutSessionId, OrderId, PaymentId};
 use super::money::Money;
+use super::page::Span;
 use super::settlement::{FactKind, PaymentState};
 use super::time::Timestamp;
 
@@ -77,4 +78,42 @@ pub struct Payment {
     /// When it was first seen.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+}
+
+/// Which payments staff look for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PaymentFilter {
+    /// Where they stand.
+    pub status: Option<PaymentWord>,
+    /// Those of one order.
+    pub order: Option<OrderId>,
+    /// The provider's id of the intent or of its charge.
+    pub provider_id: Option<String>,
+    /// When they were first seen.
+    pub seen: Span,
+}
+
+/// A payment as staff see it.
+#[derive(Debug, Clone)]
+pub struct PaymentFile {
+    /// What callers see, too.
+    pub payment: Payment,
+    /// The number of its order.
+    pub order_number: String,
+    /// The provider account it was made with.
+    pub account: AccountId,
+    /// The provider's id of the charge.
+    pub provider_charge_id: Option<String>,
+    /// Whether its captured money is the order's.
+    pub belongs: bool,
+    /// What of it is about to go back, or went back, by refunds of ours.
+    pub reserved: Money,
+    /// What the provider gave back without us.
+    pub refunded_elsewhere: Money,
+    /// What an open or lost dispute has taken.
+    pub disputed: Money,
+    /// When the provider is asked about it again, if at all.
+    pub next_poll_at: Option<Timestamp>,
+    /// When it last changed.
+    pub updated_at: Timestamp,
 }

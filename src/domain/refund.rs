@@ -6,6 +6,7 @@ use super::access::words;
 use super::currency::Currency;
 use super::ids::{LineItemId, OrderId, PaymentId, RefundId};
 use super::money::Money;
+use super::page::Span;
 use super::time::Timestamp;
 
 words! {
@@ -77,6 +78,38 @@ pub struct Refund {
     /// When it was asked for, or first seen.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+}
+
+/// Which refunds staff look for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefundFilter {
+    /// Where they stand.
+    pub status: Option<RefundStatus>,
+    /// Why they were made.
+    pub reason: Option<RefundReason>,
+    /// Those of one order.
+    pub order: Option<OrderId>,
+    /// Those of one payment.
+    pub payment: Option<PaymentId>,
+    /// When they were asked for, or first seen.
+    pub made: Span,
+}
+
+/// A refund as staff see it.
+#[derive(Debug, Clone)]
+pub struct RefundFile {
+    /// What callers see, too.
+    pub refund: Refund,
+    /// The number of its order.
+    pub order_number: String,
+    /// Who wanted it.
+    pub origin: RefundOrigin,
+    /// Who made it: a key, a member of staff, or `system`.
+    pub actor: String,
+    /// The request it was made in.
+    pub request_id: Option<String>,
+    /// When it last changed.
+    pub updated_at: Timestamp,
 }
 
 /// A line that a refund gives back.

@@ -82,7 +82,7 @@ pub async fn get(
     id: &str,
 ) -> Result<Reply, Problem> {
     let id: OrderId = id.parse().map_err(|_| Problem::not_found())?;
-    let order = services.order(&key.caller, id).await;
+    let order = services.order_answer(&key.caller, id).await;
     order.map(Reply).map_err(service_problem)
 }
 

@@ -1,9 +1,9 @@
 //! The ledger, for those who keep the shop's books.
 
 use super::{Caller, ServiceError, Services};
-use crate::domain::books::{LedgerTransaction, TrialBalance, trial_balance};
-use crate::domain::ids::{LedgerTransactionId, OrderId};
-use crate::domain::page::{List, Page};
+use crate::domain::books::{LedgerFilter, LedgerTransaction, TrialBalance, trial_balance};
+use crate::domain::ids::{LedgerTransactionId, OrderId, ShopId};
+use crate::domain::page::{List, Page, Stretch};
 
 impl Services {
     /// What every account of the caller's shop has moved.
@@ -11,8 +11,29 @@ impl Services {
     /// # Errors
     /// The store's.
     pub async fn trial_balance(&self, caller: &Caller) -> Result<TrialBalance, ServiceError> {
-        let totals = self.store.shop(caller.shop).account_totals().await?;
+        self.books(caller.shop).await
+    }
+
+    /// What every account of a shop has moved.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn books(&self, shop: ShopId) -> Result<TrialBalance, ServiceError> {
+        let totals = self.store.shop(shop).account_totals().await?;
         Ok(trial_balance(&totals))
+    }
+
+    /// A page of a shop's ledger transactions that pass a filter, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn ledger_search(
+        &self,
+        shop: ShopId,
+        filter: &LedgerFilter,
+        page: &Page<LedgerTransactionId>,
+    ) -> Result<Stretch<LedgerTransaction, LedgerTransactionId>, ServiceError> {
+        Ok(self.store.shop(shop).ledger_search(filter, page).await?)
     }
 
     /// One of the shop's ledger transactions.

@@ -17,14 +17,18 @@ pub mod checkouts;
 pub mod closing;
 pub mod error;
 pub mod events;
+pub mod files;
 pub mod gate;
+pub mod health;
 pub mod idempotency;
 pub mod keys;
 pub mod ledger;
 pub mod notes;
 mod observe;
+pub mod once;
 pub mod order_desk;
 pub mod orders;
+pub mod overview;
 pub mod payments;
 pub mod people;
 pub mod recovery;
@@ -88,6 +92,10 @@ pub struct Services {
     pub queues_counted_at: Mutex<Option<i64>>,
     /// What the last health probe found.
     pub last_probe: verify::LastProbe,
+    /// What the overview read of the past.
+    pub known_figures: overview::KnownFigures,
+    /// What forms of staff came to.
+    pub forms: once::Once,
 }
 
 /// By whom something is asked for.

@@ -122,7 +122,18 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] for what is not there or not the caller's to see.
-    pub async fn order(&self, caller: &Caller, id: OrderId) -> Result<Answer, ServiceError> {
+    pub async fn order(&self, caller: &Caller, id: OrderId) -> Result<Order, ServiceError> {
+        self.may_see(caller, id).await?;
+        let shop = self.store.shop(caller.shop);
+        let order = shop.order(id, caller.mode).await?;
+        order.ok_or(ServiceError::NotFound)
+    }
+
+    /// An order, as an answer of the API.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], and the store's.
+    pub async fn order_answer(&self, caller: &Caller, id: OrderId) -> Result<Answer, ServiceError> {
         self.may_see(caller, id).await?;
         let shop = self.store.shop(caller.shop);
         let order = shop.order_shown(id, caller.mode).await?;

@@ -1,6 +1,7 @@
 //! Checking what must always hold: all of it for a tool, the cheap part for a health probe.
 
 use super::{ServiceError, Services};
+use crate::domain::ids::{OrderId, ShopId};
 use crate::domain::verify::Report;
 use crate::store::Store;
 use crate::store::verify::QuickCounts;
@@ -20,7 +21,24 @@ pub async fn verify(store: &Store) -> Result<Report, ServiceError> {
     Ok(store.verify().await?)
 }
 
+/// How many orders staff check at once: it takes a moment, not minutes.
+pub const ORDERS_CHECKED_AT_ONCE: u64 = 2_000;
+
 impl Services {
+    /// Checks a shop's books and [`ORDERS_CHECKED_AT_ONCE`] of its orders, the newest before `before`. Also returns where
+    /// to go on with older ones.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn verify_shop(
+        &self,
+        shop: ShopId,
+        before: Option<OrderId>,
+    ) -> Result<(Report, Option<OrderId>), ServiceError> {
+        let checked = self.store.verify_back(shop, before, ORDERS_CHECKED_AT_ONCE);
+        Ok(checked.await?)
+    }
+
     /// How many rows each of the cheap checks found.
     ///
     /// # Errors

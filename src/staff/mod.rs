@@ -11,14 +11,20 @@ pub mod account;
 pub mod actions;
 pub mod assets;
 pub mod audit;
+pub mod calls;
+pub mod chart;
 pub mod csrf;
 pub mod guard;
+pub mod ledger;
+mod ledger_csv;
+pub mod listing;
 pub mod notes;
 pub mod order;
 pub mod orders;
 pub mod overview;
 pub mod page;
 pub mod parts;
+pub mod payments;
 pub mod people;
 pub mod person;
 pub mod reviews;
@@ -26,6 +32,7 @@ pub mod session;
 pub mod state;
 pub mod tries;
 pub mod trouble;
+pub mod webhooks;
 pub mod words;
 
 use rocket::fairing::AdHoc;
@@ -49,13 +56,17 @@ pub fn console() -> AdHoc {
 #[must_use]
 pub fn routes() -> Vec<rocket::Route> {
     [
-        assets::routes(),
+        before_shops(assets::routes()),
         session::routes(),
         before_shops(account::routes()),
         before_shops(people::routes()),
         before_shops(person::routes()),
         audit::routes(),
         overview::routes(),
+        payments::routes(),
+        webhooks::routes(),
+        calls::routes(),
+        ledger::routes(),
         orders::routes(),
         order::routes(),
         actions::routes(),

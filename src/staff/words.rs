@@ -14,18 +14,24 @@ macro_rules! words {
 pub mod account;
 pub mod actions;
 pub mod audit;
+pub mod calls;
+pub mod figures;
 pub mod layout;
+pub mod ledger;
+pub mod lists;
 pub mod notes;
 pub mod order;
 pub mod order_state;
 pub mod orders;
 pub mod overview;
 pub mod parts;
+pub mod payments;
 pub mod people;
 pub mod reviews;
 pub mod session;
 pub mod timeline;
 pub mod trouble;
+pub mod webhooks;
 
 use crate::domain::staff::Role;
 

@@ -2,18 +2,34 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, QueryResult, Value};
+use entity::{ledger_account, ledger_entry, ledger_transaction};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryResult, QuerySelect,
+    Value,
+};
 
+use super::paging::{and_of_shop, made_in, searched};
 use super::rows::{money, parse, sql};
 use super::{ShopStore, StoreError};
-use crate::domain::books::{AccountTotal, LedgerEntry, LedgerTransaction, PostedFact};
-use crate::domain::ids::{LedgerTransactionId, OrderId};
-use crate::domain::page::{Cursor, Page, cut};
+use crate::domain::books::{
+    AccountTotal, LedgerEntry, LedgerFilter, LedgerTransaction, PostedFact,
+};
+use crate::domain::ids::{LedgerTransactionId, OrderId, PaymentId};
+use crate::domain::ledger::LedgerAccountName;
+use crate::domain::page::{Cursor, Page, Stretch, cut};
 use crate::domain::time::Timestamp;
 
 /// Transactions of a shop with their facts.
 const TRANSACTIONS: &str = "SELECT t.id, t.order_id, t.created_at, f.id, f.kind, f.source_kind, f.source_id \
      FROM ledger_transaction t JOIN provider_fact f ON f.id = t.fact_id WHERE t.shop_id = ?";
+
+/// Transactions by their ids, with their facts.
+const TRANSACTIONS_BY_ID: &str = "SELECT t.id, t.order_id, t.created_at, f.id, f.kind, f.source_kind, f.source_id \
+     FROM ledger_transaction t JOIN provider_fact f ON f.id = t.fact_id WHERE t.id IN";
+
+/// Of how many transactions an account may be for all of them to be listed by id.
+const FEW: usize = 1_000;
 
 impl ShopStore<'_> {
     /// Every account's movements, read in one statement: they agree with each other.
@@ -80,6 +96,106 @@ impl ShopStore<'_> {
         Ok((transactions, has_more))
     }
 
+    /// A page of transactions that pass a filter, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ledger_search(
+        &self,
+        filter: &LedgerFilter,
+        page: &Page<LedgerTransactionId>,
+    ) -> Result<Stretch<LedgerTransaction, LedgerTransactionId>, StoreError> {
+        use ledger_transaction::Column as C;
+        let of_payment = match filter.payment {
+            Some(payment) => match self.payment(payment).await? {
+                Some(record) => Some((payment, record.order)),
+                None => return Ok(nothing()),
+            },
+            None => None,
+        };
+        let order = match (filter.order, of_payment) {
+            (Some(order), Some((_, other))) if order != other => return Ok(nothing()),
+            (order, of_payment) => order.or(of_payment.map(|(_, order)| order)),
+        };
+        let time = made_in::<LedgerTransactionId, _>(C::Id, C::CreatedAt, filter.posted);
+        let query = ledger_transaction::Entity::find().filter(time);
+        let mut query = match order {
+            None => query.filter(C::ShopId.eq(self.shop.to_string())),
+            Some(order) => query
+                .filter(and_of_shop(C::ShopId, self.shop))
+                .filter(C::OrderId.eq(order.to_string())),
+        };
+        if let Some((payment, order)) = of_payment {
+            query = query.filter(C::Id.in_subquery(with_payment(order, payment)));
+        }
+        let mut rest = Condition::all();
+        if let Some(account) = filter.account {
+            let accounts = self.account_ids(account).await?;
+            match self.few_transactions(&accounts).await? {
+                Some(few) => query = query.filter(C::Id.is_in(few)),
+                None => rest = rest.add(Expr::exists(with_account(accounts))),
+            }
+        }
+        let found = searched(&self.store.reader, query, rest, C::Id, page).await?;
+        let ids: Vec<String> = found.rows.into_iter().map(|row| row.id).collect();
+        Ok(Stretch {
+            rows: self.transactions_by_id(&ids).await?,
+            has_more: found.has_more,
+            looked_until: found.looked_until,
+        })
+    }
+
+    async fn account_ids(&self, name: LedgerAccountName) -> Result<Vec<String>, StoreError> {
+        let rows = ledger_account::Entity::find()
+            .filter(ledger_account::Column::ShopId.eq(self.shop.to_string()))
+            .filter(ledger_account::Column::Name.eq(name.as_str()))
+            .select_only()
+            .column(ledger_account::Column::Id);
+        Ok(rows.into_tuple().all(&self.store.reader).await?)
+    }
+
+    /// The transactions of accounts that have few of them; none for accounts that nearly every transaction is of.
+    async fn few_transactions(
+        &self,
+        accounts: &[String],
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        let most = u64::try_from(FEW).unwrap_or(u64::MAX);
+        let ids: Vec<String> = ledger_entry::Entity::find()
+            .filter(ledger_entry::Column::LedgerAccountId.is_in(accounts))
+            .select_only()
+            .column(ledger_entry::Column::LedgerTransactionId)
+            .distinct()
+            .limit(most.saturating_add(1))
+            .into_tuple()
+            .all(&self.store.reader)
+            .await?;
+        Ok((ids.len() <= FEW).then_some(ids))
+    }
+
+    /// Transactions with their entries, newest first.
+    async fn transactions_by_id(
+        &self,
+        ids: &[String],
+    ) -> Result<Vec<LedgerTransaction>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let marks = vec!["?"; ids.len()].join(", ");
+        let text = format!("{TRANSACTIONS_BY_ID} ({marks}) ORDER BY t.id DESC");
+        let values = ids.iter().map(|id| Value::from(id.clone()));
+        let statement = sql(self.store.engine, &text, values);
+        let rows = self.store.reader.query_all_raw(statement).await?;
+        let mut transactions = rows
+            .iter()
+            .map(transaction)
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut entries = self.entries_of(&transactions).await?;
+        for transaction in &mut transactions {
+            transaction.entries = entries.remove(&transaction.id).unwrap_or_default();
+        }
+        Ok(transactions)
+    }
+
     /// One transaction.
     ///
     /// # Errors
@@ -123,6 +239,41 @@ impl ShopStore<'_> {
         }
         Ok(entries)
     }
+}
+
+fn nothing() -> Stretch<LedgerTransaction, LedgerTransactionId> {
+    Stretch {
+        rows: Vec::new(),
+        has_more: false,
+        looked_until: None,
+    }
+}
+
+/// The transactions of an order that have an entry of a payment.
+fn with_payment(order: OrderId, payment: PaymentId) -> SelectStatement {
+    Query::select()
+        .column(ledger_entry::Column::LedgerTransactionId)
+        .from(ledger_entry::Entity)
+        .and_where(ledger_entry::Column::OrderId.eq(order.to_string()))
+        .and_where(ledger_entry::Column::PaymentId.eq(payment.to_string()))
+        .to_owned()
+}
+
+/// Whether the transaction at hand has an entry of one of these accounts.
+fn with_account(accounts: Vec<String>) -> SelectStatement {
+    let same = Expr::col((
+        ledger_entry::Entity,
+        ledger_entry::Column::LedgerTransactionId,
+    ))
+    .equals((ledger_transaction::Entity, ledger_transaction::Column::Id));
+    // Not by the index of accounts: this one has many entries.
+    let account = Expr::cust("\"ledger_account_id\" || ''");
+    Query::select()
+        .expr(Expr::val(1))
+        .from(ledger_entry::Entity)
+        .and_where(same)
+        .and_where(ExprTrait::is_in(account, accounts))
+        .to_owned()
 }
 
 fn text_at(row: &QueryResult, at: usize) -> Result<String, StoreError> {

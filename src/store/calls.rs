@@ -451,6 +451,40 @@ impl Store {
         .await
     }
 
+    /// Claims one of a shop's open calls for somebody who wants it tried now; nothing when its outcome is known, or while
+    /// somebody is at it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn claim_call(
+        &self,
+        shop: ShopId,
+        id: CallId,
+    ) -> Result<Option<ClaimedCall>, StoreError> {
+        let token = &lease_token();
+        self.write(|tx| async move {
+            let now = tx.now_sql();
+            let text = format!(
+                "UPDATE provider_call SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
+                 next_at = {now} + {LEASE_MS}, attempt_count = attempt_count + 1 \
+                 WHERE id = ? AND shop_id = ? AND status IN ('sending', 'unknown') AND body IS NOT NULL \
+                 AND (lease_until IS NULL OR lease_until <= {now})"
+            );
+            let (shop, id) = (shop.to_string(), id.to_string());
+            let values: [Value; 3] = [token.clone().into(), id.clone().into(), shop.into()];
+            let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
+            if done.rows_affected() != 1 {
+                return Ok(None);
+            }
+            let row = row::Entity::find_by_id(id).one(tx.conn()).await?;
+            let gone = || StoreError::Corrupt("a claimed call is gone".to_owned());
+            let call = claimed(row.ok_or_else(gone)?)?;
+            start_attempt(&tx, &call).await?;
+            Ok(Some(call))
+        })
+        .await
+    }
+
     /// Claims the creation of an order's session when it has been unknown for a minute and three
     /// tries: whoever claims it gives it up.
     ///

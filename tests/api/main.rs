@@ -37,6 +37,7 @@ mod set_aside;
 mod smoke;
 mod staff_actions;
 mod staff_forms;
+mod staff_money;
 mod staff_orders;
 mod staff_people;
 mod staff_reviews;

@@ -19,7 +19,7 @@ async fn paid(app: &TestApp) -> (Payable, Value) {
 }
 
 /// Stores an event as an older version left it.
-async fn left(app: &TestApp, event: &Value, verdict: &str) {
+pub async fn left(app: &TestApp, event: &Value, verdict: &str) {
     // Of a type nobody acts on, so that it is only kept.
     let mut unknown = event.clone();
     unknown["type"] = json!("checkout.session.pondered");
@@ -50,7 +50,7 @@ async fn replay(app: &TestApp, event: &Value, dry_run: bool) -> Replayed {
 }
 
 /// What a replay may change, as text.
-async fn stored(app: &TestApp) -> Vec<String> {
+pub async fn stored(app: &TestApp) -> Vec<String> {
     let mut stored = app
         .texts(
             "SELECT event_id || verdict || CAST(attempt_count AS TEXT) || COALESCE(CAST(settled_at AS TEXT), '-') \

@@ -55,6 +55,7 @@ pub fn action(action: Action) -> &'static str {
         Action::PaymentView => "Looked at a payment",
         Action::PaymentCapture => "Captured a payment",
         Action::PaymentVoid => "Voided a payment",
+        Action::PaymentAsk => "Asked the provider about a payment",
         Action::RefundsView => "Looked at refunds",
         Action::RefundCreate => "Refunded",
         Action::ReviewsView => "Looked at the review queue",
@@ -65,5 +66,6 @@ pub fn action(action: Action) -> &'static str {
         Action::CallView => "Looked at a provider call",
         Action::CallRetry => "Retried a provider call",
         Action::LedgerExport => "Exported the ledger",
+        Action::LedgerVerify => "Checked orders and books",
     }
 }

@@ -14,7 +14,10 @@ pub use quick::QuickCounts;
 
 use std::collections::BTreeMap;
 
+use super::rows::parse;
 use super::{Store, StoreError};
+use crate::domain::books::trial_balance;
+use crate::domain::ids::{OrderId, ShopId};
 use crate::domain::verify::{Check, Report};
 
 /// How many orders are read at once.
@@ -58,6 +61,43 @@ impl Store {
         self.check_answers(&mut report).await?;
         self.check_feeds(&mut report).await?;
         Ok(report)
+    }
+
+    /// Checks up to `most` of a shop's orders with their money, from the newest before `before` towards the oldest, and
+    /// its trial balance. Also returns the last order that was checked, when there may be older ones.
+    ///
+    /// # Errors
+    /// The database's. A row that cannot be read is a finding, not an error.
+    pub async fn verify_back(
+        &self,
+        shop: ShopId,
+        before: Option<OrderId>,
+        most: u64,
+    ) -> Result<(Report, Option<OrderId>), StoreError> {
+        let (mut report, mut sums) = (Report::default(), Sums::new());
+        let (mut before, mut left) = (before, most);
+        while left > 0 {
+            let page = rows::load_back(self, shop, before, left.min(ORDERS_AT_ONCE)).await?;
+            let Some(last) = page.last() else {
+                before = None;
+                break;
+            };
+            before = Some(parse("order.id", &last.order.id)?);
+            let cutoff = self.stuck_before();
+            for bundle in &page {
+                orders::check(bundle, cutoff, &mut report);
+                ledger::check(bundle, &mut sums, &mut report);
+            }
+            left = left.saturating_sub(u64::try_from(page.len()).unwrap_or(u64::MAX));
+        }
+        for balance in trial_balance(&self.shop(shop).account_totals().await?).currencies {
+            if balance.debit != balance.credit {
+                let (debit, credit) = (balance.debit, balance.credit);
+                let what = format!("{}: debits are {debit}, credits {credit}", balance.currency);
+                report.found(Check::TrialBalance, "shop", shop.to_string(), what);
+            }
+        }
+        Ok((report, before))
     }
 
     /// What was due before this is stuck.

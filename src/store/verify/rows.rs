@@ -8,13 +8,14 @@ use entity::{
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Value,
+    QuerySelect, Select, Value,
 };
 
 use super::super::refunds::lines_of;
 use super::super::rows::sql;
 use super::super::settle::{Flagging, doubt_of, flag_of};
 use super::super::{Store, StoreError};
+use crate::domain::ids::{OrderId, ShopId};
 use crate::domain::settlement::ReviewKey;
 
 /// An order with all that belongs to it, as the rows say.
@@ -61,8 +62,36 @@ pub(super) async fn load(
     after: &str,
     limit: u64,
 ) -> Result<Vec<Bundle>, StoreError> {
+    let orders = order::Entity::find()
+        .filter(order::Column::Id.gt(after))
+        .order_by_asc(order::Column::Id)
+        .limit(limit);
+    load_these(store, orders).await
+}
+
+/// The next page of a shop's orders towards the oldest, all of one moment.
+pub(super) async fn load_back(
+    store: &Store,
+    shop: ShopId,
+    before: Option<OrderId>,
+    limit: u64,
+) -> Result<Vec<Bundle>, StoreError> {
+    let mut orders = order::Entity::find()
+        .filter(order::Column::ShopId.eq(shop.to_string()))
+        .order_by_desc(order::Column::Id)
+        .limit(limit);
+    if let Some(before) = before {
+        orders = orders.filter(order::Column::Id.lt(before.to_string()));
+    }
+    load_these(store, orders).await
+}
+
+async fn load_these(
+    store: &Store,
+    orders: Select<order::Entity>,
+) -> Result<Vec<Bundle>, StoreError> {
     let moment = store.snapshot().await?;
-    let page = read(store, &moment, after, limit).await;
+    let page = read(store, &moment, orders).await;
     // Nothing was changed; its end only lets go of the moment.
     let _ = moment.rollback().await;
     page
@@ -71,15 +100,9 @@ pub(super) async fn load(
 async fn read(
     store: &Store,
     moment: &DatabaseTransaction,
-    after: &str,
-    limit: u64,
+    orders: Select<order::Entity>,
 ) -> Result<Vec<Bundle>, StoreError> {
-    let orders = order::Entity::find()
-        .filter(order::Column::Id.gt(after))
-        .order_by_asc(order::Column::Id)
-        .limit(limit)
-        .all(moment)
-        .await?;
+    let orders = orders.all(moment).await?;
     let ids: Vec<String> = orders.iter().map(|order| order.id.clone()).collect();
     if ids.is_empty() {
         return Ok(Vec::new());

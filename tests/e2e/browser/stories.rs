@@ -224,7 +224,7 @@ async fn times_are_told_in_the_readers_zone_and_language() {
     console.sign_in(&tab, "viewer").await;
     tab.open(&format!("{}/orders/{order}", console.desk)).await;
     let hour: u32 = placed[11..13].parse().expect("an hour");
-    let there = format!("{:02}:{}", (hour + 9) % 24, &placed[14..16]);
+    let there = format!(" {}:{}", (hour + 9) % 24, &placed[14..16]);
     let shown = format!(
         "[...document.querySelectorAll('time')].find(time => time.dateTime.startsWith('{}'))",
         &placed[..16]
