@@ -18,21 +18,21 @@ pub const SERIES_DAYS: i64 = 14;
 /// The beginning of the UTC day of a moment.
 #[must_use]
 pub const fn day_of(at: Timestamp) -> Timestamp {
-    at.plus_ms(-at.ms().rem_euclid(DAY_MS))
+    at.plus_ms(at.ms().rem_euclid(DAY_MS).saturating_neg())
 }
 
 /// The beginning of the hour of a moment.
 #[must_use]
 pub const fn hour_of(at: Timestamp) -> Timestamp {
-    at.plus_ms(-at.ms().rem_euclid(HOUR_MS))
+    at.plus_ms(at.ms().rem_euclid(HOUR_MS).saturating_neg())
 }
 
 /// Today so far, and the same part of the same weekday last week.
 #[must_use]
 pub const fn compared(now: Timestamp) -> (Span, Span) {
-    let week_ms = 7 * DAY_MS;
+    let back_ms = -7 * DAY_MS;
     let (begin, end) = (day_of(now), now);
-    let earlier = Span::between(begin.plus_ms(-week_ms), end.plus_ms(-week_ms));
+    let earlier = Span::between(begin.plus_ms(back_ms), end.plus_ms(back_ms));
     (Span::between(begin, end), earlier)
 }
 
@@ -356,11 +356,13 @@ mod tests {
         fn a_quantile_is_the_value_at_its_place(mut values in prop::collection::vec(0_i64..50, 1..200), percent in 1_u64..=100) {
             let mut counts = BTreeMap::new();
             for value in &values {
-                *counts.entry(*value).or_default() += 1;
+                let count: &mut u64 = counts.entry(*value).or_default();
+                *count = count.saturating_add(1);
             }
             values.sort_unstable();
-            let rank = (values.len() as u64 * percent).div_ceil(100) as usize;
-            prop_assert_eq!(quantile(&counts, percent), Some(values[rank - 1]));
+            let percent_of = usize::try_from(percent).expect("small");
+            let rank = values.len().saturating_mul(percent_of).div_ceil(100);
+            prop_assert_eq!(quantile(&counts, percent), values.get(rank.saturating_sub(1)).copied());
         }
     }
 }

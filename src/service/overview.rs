@@ -234,7 +234,7 @@ impl Services {
 /// Both ends of a part of time; one without an end ends now.
 fn ends_of(span: Span, now: Timestamp) -> (Timestamp, Timestamp) {
     let until = span.until.unwrap_or(now);
-    let first = day_of(until).plus_ms(-SERIES_DAYS.saturating_mul(DAY_MS));
+    let first = day_of(until).plus_ms(SERIES_DAYS.saturating_mul(DAY_MS).saturating_neg());
     (span.from.unwrap_or(first), until)
 }
 

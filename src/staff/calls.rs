@@ -57,9 +57,7 @@ struct HealthPage {
 
 impl HealthPage {
     /// The two parts of time an account's tries are told for.
-    fn spans<'a>(
-        account: &'a crate::domain::health::AccountHealth,
-    ) -> [(&'static str, &'a Tries); 2] {
+    fn spans(account: &crate::domain::health::AccountHealth) -> [(&'static str, &Tries); 2] {
         [
             (words::calls::LAST_HOUR, &account.hour),
             (words::calls::LAST_DAY, &account.day),

@@ -393,7 +393,10 @@ mod tests {
         }
         for line in &chart.lines {
             let numbers = numbers(&line.points);
-            assert!(numbers.len() >= 4 && numbers.len() % 2 == 0, "{line:?}");
+            assert!(
+                numbers.len() >= 4 && numbers.len().is_multiple_of(2),
+                "{line:?}"
+            );
             for pair in numbers.chunks(2) {
                 assert!((0..=WIDTH).contains(&pair[0]) && (0..=HEIGHT).contains(&pair[1]));
             }

@@ -197,7 +197,7 @@ async fn pages_of_rare_and_common_words_hold_what_a_look_at_every_order_finds() 
         .await
         .expect(200);
     app.work().await;
-    let is = |at: usize, of: usize| at % of == 0;
+    let is = |at: usize, of: usize| at.is_multiple_of(of);
     let questions: [(&str, &dyn Fn(usize) -> bool); 9] = [
         ("q=bulk", &|_| true),
         ("q=ada", &|at| is(at, 3)),

@@ -37,6 +37,9 @@ async fn is_signed_in(person: &Person) -> bool {
     person.get("/staff/account").await.status == 200
 }
 
+/// What it is, its headers, and the form.
+type Case<'c> = (&'c str, &'c [(&'c str, &'c str)], &'c str);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_of_another_page_does_nothing() {
     let app = TestApp::quiet().await;
@@ -50,7 +53,7 @@ async fn a_form_of_another_page_does_nothing() {
     let here: &[(&str, &str)] = &[("Sec-Fetch-Site", "same-origin")];
     let origin_here = person.request(Method::GET, "/").build().expect("a request");
     let origin_here = origin_here.url().origin().ascii_serialization();
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[Case] = &[
         ("no token", here, ""),
         ("an empty token", here, "csrf="),
         ("a wrong token", here, "csrf=AAAA"),
