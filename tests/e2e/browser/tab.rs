@@ -165,7 +165,8 @@ impl Tab {
     /// What a person can read on the page.
     pub async fn text(&self) -> String {
         let text = self.evaluate("document.body.innerText").await;
-        text.as_str().unwrap_or_default().to_owned()
+        // Amounts and their currencies are held together.
+        text.as_str().unwrap_or_default().replace('\u{a0}', " ")
     }
 
     /// Waits until the page says this.
@@ -308,7 +309,12 @@ impl Tab {
 
     /// How many forms were sent to addresses that end so.
     pub fn posts(&self, end: &str) -> usize {
-        self.watching(|watch| watch.posts.iter().filter(|url| url.ends_with(end)).count())
+        let ends = |url: &&String| {
+            url.split('?')
+                .next()
+                .is_some_and(|path| path.ends_with(end))
+        };
+        self.watching(|watch| watch.posts.iter().filter(ends).count())
     }
 
     /// Insists that the page complained of nothing and asked only its server.
