@@ -171,10 +171,8 @@ async fn a_webhook_is_replayed_after_a_look_at_what_it_would_do() {
         .await;
     tab.loads(async || tab.click("link", "payment_intent.succeeded").await)
         .await;
-    tab.looks_right("webhook").await;
     tab.loads(async || tab.click_first("a[href$='/preview']").await)
         .await;
-    tab.looks_right("webhook-preview").await;
     tab.loads(async || tab.click_first("form[action$='/replay'] button").await)
         .await;
     assert_eq!(tab.posts("/replay"), 1);
