@@ -330,7 +330,7 @@ async fn decisions(
 #[derive(Responder)]
 enum Shown {
     Answer(Box<Page<AnswerPage>>),
-    Refused(Page<RefusedPage>),
+    Refused(Box<Page<RefusedPage>>),
 }
 
 #[get("/<_>/reviews/<id>/<resolution>")]
@@ -351,7 +351,7 @@ async fn answer_form(
         Err(error) => {
             let again = format!("reviews/{id}");
             let page = refused(&desk, services, order, &again, error).await?;
-            return Ok(Shown::Refused(page));
+            return Ok(Shown::Refused(Box::new(page)));
         }
     };
     let act = desk.act(audit::Action::ReviewView).about("review", id);
