@@ -7,14 +7,26 @@ use crate::harness::Client;
 
 /// The pages of a shop: below its own path.
 const LISTS: [&str; 10] = [
-    "", "/orders", "/reviews", "/payments", "/refunds", "/webhooks", "/calls", "/health", "/ledger", "/findings",
+    "",
+    "/orders",
+    "/reviews",
+    "/payments",
+    "/refunds",
+    "/webhooks",
+    "/calls",
+    "/health",
+    "/ledger",
+    "/findings",
 ];
 
 /// Pages of the person, not of a shop.
 const OWN: [&str; 3] = ["/staff/account", "/staff/audit", "/staff/people"];
 
 fn called(path: &str) -> String {
-    let name = path.trim_start_matches("/staff").trim_matches('/').replace('/', "-");
+    let name = path
+        .trim_start_matches("/staff")
+        .trim_matches('/')
+        .replace('/', "-");
     if name.is_empty() {
         "overview".to_owned()
     } else {
@@ -51,7 +63,10 @@ async fn every_list_is_accessible_calm_and_no_wider_than_its_window() {
 
 /// The id of the newest object of a list that belongs to an order.
 async fn newest(shop: &Client, list: &str, order: &str) -> String {
-    let list = shop.get(&format!("/v1/{list}?order_id={order}")).await.expect(200);
+    let list = shop
+        .get(&format!("/v1/{list}?order_id={order}"))
+        .await
+        .expect(200);
     list["data"][0]["id"].as_str().expect("an id").to_owned()
 }
 
@@ -60,10 +75,14 @@ async fn every_page_of_one_thing_is_accessible_calm_and_no_wider_than_its_window
     let Some(console) = Console::open().await else {
         return;
     };
-    let (order, session) = console.paid("grace@example.com", "Grace Hopper", "web-1").await;
+    let (order, session) = console
+        .paid("grace@example.com", "Grace Hopper", "web-1")
+        .await;
     console.refund(&order, "10.00").await;
     console.dispute(&order, &session).await;
-    let waiting = console.place("barbara@example.com", "Barbara Liskov", "web-2").await;
+    let waiting = console
+        .place("barbara@example.com", "Barbara Liskov", "web-2")
+        .await;
     console.shop.check_out(&waiting).await;
     let payment = newest(&console.shop, "payments", &order).await;
     let refund = newest(&console.shop, "refunds", &order).await;
@@ -87,7 +106,10 @@ async fn every_page_of_one_thing_is_accessible_calm_and_no_wider_than_its_window
         (format!("webhooks/{event}/preview"), "webhook-preview"),
         (format!("calls/{call}"), "call"),
         (format!("reviews/{review}"), "review"),
-        (format!("reviews/{review}/acknowledge"), "review-acknowledge"),
+        (
+            format!("reviews/{review}/acknowledge"),
+            "review-acknowledge",
+        ),
     ] {
         look(&tab, &format!("{}/{path}", console.desk), name).await;
     }
@@ -103,5 +125,10 @@ async fn the_pages_of_a_refund_are_accessible_calm_and_no_wider_than_their_windo
     let tab = console.signed_in("finance").await;
     let form = format!("{}/orders/{order}/refund", console.desk);
     look(&tab, &form, "refund-form").await;
-    look(&tab, &format!("{form}?share=amount&amount=5.00"), "refund-preview").await;
+    look(
+        &tab,
+        &format!("{form}?share=amount&amount=5.00"),
+        "refund-preview",
+    )
+    .await;
 }

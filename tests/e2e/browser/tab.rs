@@ -145,21 +145,24 @@ impl Tab {
         }
     }
 
-    /// The same in a world of the test's own, which the page's content security policy does not reach.
-    pub async fn evaluate_apart(&self, preparation: &str, expression: &str) -> Value {
+    /// The same in a world of the test's own, which the page's content security policy does not reach. `library`
+    /// is brought there first, unless the page has it: then `present` is true.
+    pub async fn evaluate_apart(&self, library: &str, present: &str, expression: &str) -> Value {
         let world = json!({"frameId": self.frame, "worldName": "test"});
         let world = self.call("Page.createIsolatedWorld", world).await;
-        let mut value = Value::Null;
-        for source in [preparation, expression] {
+        let apart = async |source: &str| {
             let asked = json!({
                 "expression": source, "contextId": world["executionContextId"],
                 "returnByValue": true, "awaitPromise": true,
             });
             let answer = self.call("Runtime.evaluate", asked).await;
             assert_eq!(answer["exceptionDetails"], Value::Null);
-            value = answer["result"]["value"].clone();
+            answer["result"]["value"].clone()
+        };
+        if apart(present).await != true {
+            apart(library).await;
         }
-        value
+        apart(expression).await
     }
 
     /// What a person can read on the page.
