@@ -138,7 +138,7 @@ async fn accepted_late_money_reopens_the_order() {
         "SELECT actor FROM event WHERE order_id = '{}' AND type = 'order.paid'",
         late.order
     );
-    assert_eq!(app.texts(&by).await, [actor.clone()]);
+    assert_eq!(app.texts(&by).await, std::slice::from_ref(&actor));
     // The timeline tells who decided what, and what came of it.
     let timeline = shop
         .get(&format!("/v1/orders/{}/timeline", late.order))
