@@ -54,6 +54,11 @@ impl Console {
         })
     }
 
+    /// The first column of every row of the database.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        self.sandbox.texts(sql).await
+    }
+
     /// Adds somebody with this role.
     pub async fn person(&self, role: &str) -> Person {
         let email = format!("{role}@shop.example");

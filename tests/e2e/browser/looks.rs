@@ -71,13 +71,11 @@ impl Tab {
                 self.keep_picture(&shown).await;
                 let wide = self.sticks_out().await;
                 assert!(wide.is_empty(), "{shown} scrolls sideways: {wide}");
-                let found = self.axe_finds().await;
-                assert!(
-                    found.is_empty(),
-                    "{shown}: axe finds {}:\n{}",
-                    found.len(),
-                    found.join("\n")
-                );
+                // The widths differ in layout, the schemes in colours only: one width tells of those.
+                if matches!(scheme, Scheme::Light) || width == WIDTHS[1] {
+                    let found = self.axe_finds().await.join("\n");
+                    assert!(found.is_empty(), "{shown}: axe finds\n{found}");
+                }
             }
         }
         self.is_calm();
@@ -95,7 +93,10 @@ impl Tab {
 
     /// What axe finds against WCAG 2.1 AA.
     pub async fn axe_finds(&self) -> Vec<String> {
-        let Value::Array(found) = self.evaluate_apart(AXE, RUN).await else {
+        let Value::Array(found) = self
+            .evaluate_apart(AXE, "typeof axe !== 'undefined'", RUN)
+            .await
+        else {
             panic!("axe has no answer");
         };
         found

@@ -145,27 +145,31 @@ impl Tab {
         }
     }
 
-    /// The same in a world of the test's own, which the page's content security policy does not reach.
-    pub async fn evaluate_apart(&self, preparation: &str, expression: &str) -> Value {
+    /// The same in a world of the test's own, which the page's content security policy does not reach. `library`
+    /// is brought there first, unless the page has it: then `present` is true.
+    pub async fn evaluate_apart(&self, library: &str, present: &str, expression: &str) -> Value {
         let world = json!({"frameId": self.frame, "worldName": "test"});
         let world = self.call("Page.createIsolatedWorld", world).await;
-        let mut value = Value::Null;
-        for source in [preparation, expression] {
+        let apart = async |source: &str| {
             let asked = json!({
                 "expression": source, "contextId": world["executionContextId"],
                 "returnByValue": true, "awaitPromise": true,
             });
             let answer = self.call("Runtime.evaluate", asked).await;
             assert_eq!(answer["exceptionDetails"], Value::Null);
-            value = answer["result"]["value"].clone();
+            answer["result"]["value"].clone()
+        };
+        if apart(present).await != true {
+            apart(library).await;
         }
-        value
+        apart(expression).await
     }
 
     /// What a person can read on the page.
     pub async fn text(&self) -> String {
         let text = self.evaluate("document.body.innerText").await;
-        text.as_str().unwrap_or_default().to_owned()
+        // Amounts and their currencies are held together.
+        text.as_str().unwrap_or_default().replace('\u{a0}', " ")
     }
 
     /// Waits until the page says this.
@@ -308,7 +312,12 @@ impl Tab {
 
     /// How many forms were sent to addresses that end so.
     pub fn posts(&self, end: &str) -> usize {
-        self.watching(|watch| watch.posts.iter().filter(|url| url.ends_with(end)).count())
+        let ends = |url: &&String| {
+            url.split('?')
+                .next()
+                .is_some_and(|path| path.ends_with(end))
+        };
+        self.watching(|watch| watch.posts.iter().filter(ends).count())
     }
 
     /// Insists that the page complained of nothing and asked only its server.
