@@ -137,10 +137,12 @@ async fn both_sides_agree_once_a_faulty_provider_is_quiet_again() {
     phoenix.verify().await;
 }
 
-/// Whatever waits for its next try waits a second for every half minute.
+/// Whatever waits for its next try waits a second for every half minute, and a call without an outcome one for every
+/// hour: seven tries in a row that go wrong are not rare among so many.
 async fn time_flies(phoenix: &Phoenix) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         phoenix.sandbox.waiting_ends_sooner().await;
+        phoenix.sandbox.unknown_calls_wait_an_hour_less().await;
     }
 }
