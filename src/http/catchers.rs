@@ -107,6 +107,10 @@ impl Fairing for ServerErrors {
         let request_id = RequestId::of(request).as_str();
         let (code, cause) =
             problem::take_told(request).map_or((None, None), |(code, cause)| (Some(code), cause));
+        if code == Some(Code::Overloaded) {
+            // Counted by the metrics; a line for each would be a second flood.
+            return;
+        }
         let code = code.map_or("none", Code::as_str);
         let cause = cause.as_deref().unwrap_or("unknown");
         let method = request.method().as_str();
