@@ -89,8 +89,8 @@ pub fn badge(tone: impl Given<Tone>, text: &str) -> Badge<'_> {
 }
 
 part! {
-    /// An amount with its currency.
-    Amount = "parts/money.html" { number: String, currency: &'static str, negative: bool, }
+    /// An amount with its currency; the script writes its digits as the reader's language does.
+    Amount = "parts/money.html" { number: String, plain: String, currency: &'static str, negative: bool, }
 }
 
 /// An amount with its currency, with separators between thousands.
@@ -99,6 +99,7 @@ pub fn money(money: impl Given<Money>) -> Amount {
     let money = money.given();
     Amount {
         number: number(&money),
+        plain: plain(&money),
         currency: money.currency().code(),
         negative: money.minor() < 0,
     }
@@ -108,6 +109,14 @@ pub fn money(money: impl Given<Money>) -> Amount {
 #[must_use]
 pub fn money_text(money: &Money) -> String {
     format!("{} {}", number(money), money.currency().code())
+}
+
+/// The digits of an amount without its sign, as programs read them: `1234.50`.
+fn plain(money: &Money) -> String {
+    number(money)
+        .chars()
+        .filter(|c| c.is_ascii_digit() || *c == '.')
+        .collect()
 }
 
 fn number(money: &Money) -> String {

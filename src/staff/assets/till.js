@@ -85,6 +85,19 @@
     if (form) release(form);
   });
 
+  // -- amounts: digits as the reader's language has them, exact because they are never numbers here -----------------
+  const formats = new Map();
+  const write = (span) => {
+    const text = span.dataset.amount;
+    const digits = text.split(".")[1]?.length ?? 0;
+    if (!formats.has(digits)) {
+      const exactly = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+      formats.set(digits, new Intl.NumberFormat(undefined, exactly));
+    }
+    const sign = span.classList.contains("negative") ? "\u2212" : "";
+    span.firstChild.nodeValue = `${sign}${formats.get(digits).format(text)}\u00a0`;
+  };
+
   // -- keys ----------------------------------------------------------------------------------------------------------
   const OFF = "till-keys-off";
   const off = () => {
@@ -175,6 +188,8 @@
   const begin = (part) => {
     if (part.matches?.("time[datetime]")) tell(part);
     all("time[datetime]", part).forEach(tell);
+    if (part.matches?.("[data-amount]")) write(part);
+    all("[data-amount]", part).forEach(write);
     for (const box of all("[data-keys-on]", part)) box.checked = !off();
   };
   document.addEventListener("htmx:load", (event) => begin(event.detail.elt));

@@ -243,4 +243,7 @@ async fn times_are_told_in_the_readers_zone_and_language() {
         "{exact}"
     );
     assert!(!tab.text().await.contains("Times are in UTC"));
+    let amount = "document.querySelector('main .money').textContent.replace('\\u00a0', ' ')";
+    let amount = tab.evaluate(amount).await;
+    assert_eq!(amount, "29,50 EUR", "an amount is written as they do there");
 }
