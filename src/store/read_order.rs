@@ -109,18 +109,22 @@ impl Member for ReadOrder {
         let unknown = set
             .iter()
             .filter(|one| !shown.contains_key(one.id.as_str()));
-        let modes: HashMap<&str, Mode> = unknown.map(|one| (one.id.as_str(), one.mode)).collect();
-        if !modes.is_empty() {
-            let read = rows(store, modes.keys().copied()).await?;
-            for (id, mode) in modes {
-                let Some(rows) = read.get(id) else { continue };
+        let unknown: Vec<&Arc<Self>> = unknown.collect();
+        if !unknown.is_empty() {
+            let read = rows(store, unknown.iter().map(|one| one.id.as_str())).await?;
+            for one in unknown {
+                // Another shop's order is none, and would be shown in that shop's mode.
+                let mine = read.get(&one.id).filter(|r| r.order.shop_id == one.shop);
+                let Some(rows) = mine.filter(|_| !shown.contains_key(one.id.as_str())) else {
+                    continue;
+                };
                 let fresh = Arc::new(Shown {
                     shop: rows.order.shop_id.clone(),
                     version: rows.version.clone(),
-                    json: to_json(&orders::public(&rows.order, &rows.lines, mode)?),
+                    json: to_json(&orders::public(&rows.order, &rows.lines, one.mode)?),
                 });
-                store.shown.keep(id, Arc::clone(&fresh));
-                shown.insert(id, fresh);
+                store.shown.keep(&one.id, Arc::clone(&fresh));
+                shown.insert(&one.id, fresh);
             }
         }
         let answers = set.iter().map(|one| {

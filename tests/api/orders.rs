@@ -545,9 +545,14 @@ async fn a_change_of_the_row_by_whatever_means_is_seen_by_the_next_read() {
     let order = shop.order(&id).await;
     assert_eq!(order["customer"]["email"], Value::Null);
     assert_eq!(order["amount_paid"], "0.01");
-    let other = app.another_shop("other", Mode::Test).await;
+    let other = app.another_shop("other", Mode::Live).await;
     let other = app.actor(&other, KeyKind::Secret, Scopes::all()).await;
+    let sql = format!("UPDATE \"order\" SET paid_minor = 2 WHERE id = '{id}'");
+    look.execute_unprepared(&sql).await.expect("changed");
     other.get(&format!("/v1/orders/{id}")).await.expect(404);
+    let order = shop.order(&id).await;
+    assert_eq!(order["amount_paid"], "0.02");
+    assert_eq!(order["livemode"], false, "whoever else asked");
     look.close().await.expect("closes");
     // The order says what its facts do not.
     app.expect_broken();
