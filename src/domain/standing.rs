@@ -252,7 +252,17 @@ impl Standing {
     /// What decides about what can be done about a question.
     #[must_use]
     pub fn case(&self, review: &ReviewStanding) -> Case {
-        let money = self.money_of(review).map(|payment| CaseMoney {
+        // Money that is the order's already needs no answer: what was asked about it can only be acknowledged.
+        let of_money = matches!(
+            review.reason,
+            Reason::AmountMismatch
+                | Reason::CurrencyMismatch
+                | Reason::PaidAfterCancel
+                | Reason::DuplicatePayment
+        );
+        let about = self.money_of(review);
+        let about = about.filter(|payment| !(of_money && payment.belongs));
+        let money = about.map(|payment| CaseMoney {
             same_currency: payment.currency == self.currency,
             here: payment.here.minor() > 0,
             reserved: payment.status == PaymentWord::Authorized,
