@@ -44,7 +44,7 @@ pub struct ReplayCount {
     pub unchanged: u64,
     /// Events that could not be tried.
     pub failed: u64,
-    /// When the last of them arrived, when there are more that arrived later.
+    /// From when on there may be more: nothing that arrived earlier was left out.
     pub more_since: Option<Timestamp>,
 }
 
@@ -252,10 +252,11 @@ impl Services {
                 cursor: Cursor::EndingBefore(Id::first_of(Timestamp::from_ms(0))),
             };
             let found = services.inbox_files(shop, &filter, &oldest).await?;
-            let more = found.has_more || found.looked_until.is_some();
             let newest = found.rows.first().map(|event| event.received_at);
+            // What was looked at may hold nothing that matches, and what comes after it still may.
+            let looked_until = found.looked_until.map(Id::made_at);
             let mut count = ReplayCount {
-                more_since: newest.filter(|_| more),
+                more_since: looked_until.or(newest.filter(|_| found.has_more)),
                 ..ReplayCount::default()
             };
             for event in found.rows.iter().rev() {

@@ -6,6 +6,7 @@ use askama::Template;
 use rocket::response::Redirect;
 use rocket::{Route, State, get, post, routes};
 
+use super::actions::key_of;
 use super::csrf::Csrf;
 use super::guard::{Desk, Operator, Viewer};
 use super::listing::{Asked, Filter, Ways, nothing, page_of};
@@ -174,7 +175,8 @@ async fn retry(
     services: &State<Arc<Services>>,
 ) -> Result<Redirect, Trouble> {
     let id: CallId = id.parse().map_err(|_| Trouble::not_found())?;
-    let key = format!("retry {} {id} {}", desk.person().id, form.0.idempotency_key);
+    let given = key_of(&form.0.idempotency_key)?;
+    let key = format!("retry {} {id} {given}", desk.person().id);
     let now = services.clock.now();
     let work = || async {
         let result = match services.retry_call(desk.shop.id, id).await? {

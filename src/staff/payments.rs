@@ -7,6 +7,7 @@ use askama::Template;
 use rocket::response::Redirect;
 use rocket::{Route, State, get, post, routes};
 
+use super::actions::key_of;
 use super::csrf::Csrf;
 use super::guard::{Desk, Operator, Viewer};
 use super::listing::{Asked, Filter, Ways, nothing, page_of};
@@ -194,7 +195,8 @@ async fn ask(
     services: &State<Arc<Services>>,
 ) -> Result<Redirect, Trouble> {
     let id: PaymentId = id.parse().map_err(|_| Trouble::not_found())?;
-    let key = format!("ask {} {id} {}", desk.person().id, form.0.idempotency_key);
+    let given = key_of(&form.0.idempotency_key)?;
+    let key = format!("ask {} {id} {given}", desk.person().id);
     let now = services.clock.now();
     let work = || async {
         let result = match services.ask_now(desk.shop.id, id).await {

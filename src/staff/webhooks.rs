@@ -7,6 +7,7 @@ use askama::Template;
 use rocket::response::Redirect;
 use rocket::{FromForm, Route, State, get, post, routes};
 
+use super::actions::key_of;
 use super::csrf::Csrf;
 use super::guard::{Desk, Operator, Rung, Viewer};
 use super::listing::{Asked, Filter, Ways, nothing, page_of};
@@ -210,11 +211,8 @@ async fn replay(
     services: &State<Arc<Services>>,
 ) -> Result<Redirect, Trouble> {
     let id: ProviderEventId = id.parse().map_err(|_| Trouble::not_found())?;
-    let key = format!(
-        "replay {} {id} {}",
-        desk.person().id,
-        form.0.idempotency_key
-    );
+    let given = key_of(&form.0.idempotency_key)?;
+    let key = format!("replay {} {id} {given}", desk.person().id);
     let now = services.clock.now();
     let work = || async {
         let replayed = services.replay_seen(desk.shop.id, id, false).await?;
@@ -268,9 +266,11 @@ async fn replay_all(
     if !filter.is_good() || !is_bounded(&wanted) {
         return Ok(Redirect::to(filter.address(None)));
     }
-    let key = format!("replay {} {}", desk.person().id, form.idempotency_key);
-    let now = services.clock.now();
     let address = filter.address(None);
+    // The address names the shop and the filter.
+    let given = key_of(&form.idempotency_key)?;
+    let key = format!("replay {} {address} {given}", desk.person().id);
+    let now = services.clock.now();
     let work = || async {
         let count = services.replay_matching(desk.shop.id, wanted).await?;
         let act = desk

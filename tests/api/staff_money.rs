@@ -581,7 +581,7 @@ async fn a_replay_from_its_page_heals_once_however_often_it_is_sent() {
     let act = format!("{page}/replay");
     let viewer = app.person(Role::Viewer).await;
     viewer
-        .post(&act, &[("idempotency_key", "k")])
+        .post(&act, &[("idempotency_key", &fresh_key())])
         .await
         .expect(403);
     let person = app.person(Role::Operator).await;
@@ -653,7 +653,10 @@ async fn a_list_is_replayed_within_its_bounds() {
         .expect(200)
         .text;
     assert!(list.contains("name=\"verdict\" value=\"dead\""), "{list}");
-    let fields = [("idempotency_key", "k"), ("verdict", "dead")];
+    // Without a key of its own a second form would get the first one's outcome.
+    person.post(&act, &[("verdict", "dead")]).await.expect(400);
+    let key = fresh_key();
+    let fields = [("idempotency_key", key.as_str()), ("verdict", "dead")];
     let done = person.post(&act, &fields).await.expect(303);
     let to = done.header("location").expect("a way").to_owned();
     assert!(
@@ -865,7 +868,7 @@ async fn findings_say_what_does_not_agree_and_what_to_do() {
     let person = app.person(Role::Finance).await;
     let url = at(&app, "findings");
     let good = person
-        .post(&url, &[("idempotency_key", "k")])
+        .post(&url, &[("idempotency_key", &fresh_key())])
         .await
         .expect(200)
         .text;
@@ -881,7 +884,7 @@ async fn findings_say_what_does_not_agree_and_what_to_do() {
     look.execute_unprepared(&sql).await.expect("a fault");
     look.close().await.expect("closes");
     let bad = person
-        .post(&url, &[("idempotency_key", "k")])
+        .post(&url, &[("idempotency_key", &fresh_key())])
         .await
         .expect(200)
         .text;
@@ -944,7 +947,8 @@ async fn what_is_another_shops_is_not_there() {
         format!("webhooks/{event}/replay"),
         format!("calls/{call}/retry"),
     ] {
-        let fields = [("idempotency_key", "k")];
+        let key = fresh_key();
+        let fields = [("idempotency_key", key.as_str())];
         person.post(&elsewhere(&path), &fields).await.expect(404);
     }
     for list in ["payments", "refunds", "webhooks", "calls", "ledger"] {
