@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::changes::{answer_of, body_of};
+use super::files::Retried;
 use super::idempotency::{claim, same_request};
 use super::notes::written;
 use super::payments::Ending;
@@ -308,7 +309,7 @@ impl Services {
 
     /// Asks the provider now what a question is about. What it says is settled like any other report.
     async fn ask_about_review(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         wanted: &Resolve,
     ) -> Result<Answer, ServiceError> {
@@ -327,13 +328,14 @@ impl Services {
 
     /// Whether the provider gave an answer.
     async fn ask_about_subject(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         standing: &Standing,
         review: &ReviewStanding,
     ) -> Result<bool, ServiceError> {
         if let Ok(call) = review.subject.parse::<CallId>() {
-            return self.take_up_call(caller, call).await;
+            let retried = self.retry_call(caller.shop, call).await?;
+            return Ok(retried == Retried::Known);
         }
         let asked_session = match review.subject.parse::<CheckoutSessionId>() {
             Err(_) => None,
@@ -351,21 +353,6 @@ impl Services {
             Err(ServiceError::Refused { .. }) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Takes up a call without an outcome now: sends it again while that is safe, else looks it up. False when
-    /// nothing is known yet.
-    async fn take_up_call(&self, caller: &Caller, call: CallId) -> Result<bool, ServiceError> {
-        let claimed = self
-            .store
-            .shop(caller.shop)
-            .claim_unknown_call(call)
-            .await?;
-        let Some(claimed) = claimed else {
-            return Ok(false);
-        };
-        let performed = self.perform(claimed).await?;
-        Ok(performed == super::calls::Performed::Known)
     }
 }
 

@@ -10,7 +10,7 @@ use sea_orm::{
 use super::failpoint::Step;
 use super::lease::{LEASE_MS, Leased, lease_token, token};
 use super::rows::{parse, sql};
-use super::{ShopStore, ShopTx, Store, StoreError, Tx, now_sql};
+use super::{ShopTx, Store, StoreError, Tx, now_sql};
 use crate::domain::access::Trace;
 use crate::domain::call::{CallKind, CallRequest, CallStatus};
 use crate::domain::ids::{AccountId, AttemptId, CallId, OrderId, PaymentId, ShopId};
@@ -359,40 +359,6 @@ pub(super) async fn exists(tx: &Tx, kind: CallKind, subject_id: &str) -> Result<
         .one(tx.conn())
         .await?;
     Ok(row.is_some())
-}
-
-impl ShopStore<'_> {
-    /// Claims a call of this shop without an outcome, to take it up now; none when there is nothing to take up, or
-    /// somebody is at it.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn claim_unknown_call(&self, id: CallId) -> Result<Option<ClaimedCall>, StoreError> {
-        let (id, token) = (&id.to_string(), &lease_token());
-        let shop = &self.shop.to_string();
-        self.store
-            .write_at(Step::ClaimCalls, |tx| async move {
-                let now = tx.now_sql();
-                let text = format!(
-                    "UPDATE provider_call SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
-                     next_at = {now} + {LEASE_MS}, attempt_count = attempt_count + 1 \
-                     WHERE id = ? AND shop_id = ? AND status = 'unknown' \
-                     AND (lease_until IS NULL OR lease_until <= {now})"
-                );
-                let values: [Value; 3] =
-                    [token.clone().into(), id.clone().into(), shop.clone().into()];
-                let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
-                if done.rows_affected() != 1 {
-                    return Ok(None);
-                }
-                let row = row::Entity::find_by_id(id.clone()).one(tx.conn()).await?;
-                let gone = || StoreError::Corrupt("a claimed call is gone".to_owned());
-                let call = claimed(row.ok_or_else(gone)?)?;
-                start_attempt(&tx, &call).await?;
-                Ok(Some(call))
-            })
-            .await
-    }
 }
 
 impl Store {
