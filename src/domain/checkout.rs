@@ -6,6 +6,7 @@ use super::access::{Mode, words};
 use super::ids::{CheckoutSessionId, OrderId};
 use super::money::Money;
 use super::observed::ObservedSession;
+use super::order::CheckoutRefusal;
 use super::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 
 words! {
@@ -59,6 +60,22 @@ pub fn session_expiry(order_expires_at: Timestamp, now: Timestamp) -> Timestamp 
     let earliest = now.plus_ms(MIN_LIFE_MS);
     let latest = now.plus_ms(MAX_LIFE_MS);
     order_expires_at.clamp(earliest, latest)
+}
+
+/// Why a checkout cannot be started now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unstartable {
+    /// The order cannot be paid.
+    Order(CheckoutRefusal),
+    /// It has a live session that takes the money at another time.
+    OtherCapture,
+    /// It had its sessions for now.
+    TooMany {
+        /// When the next one may be made, in seconds.
+        retry_after_s: u64,
+    },
+    /// The provider cannot charge the amount exactly; why.
+    NotChargeable(String),
 }
 
 /// Within how many seconds an order's new sessions are counted.

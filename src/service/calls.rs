@@ -19,18 +19,21 @@ use crate::domain::time::DAY_MS;
 use crate::provider::{
     Ambiguity, CallResult, Decline, FetchError, Outcome, Reference, SoughtSession,
 };
-use crate::store::StoreError;
 use crate::store::calls::{AttemptNote, ClaimedCall};
 use crate::store::checkouts::SessionRecord;
+use crate::store::idempotency::StoredAnswer;
 use crate::store::payments::PaymentRecord;
 use crate::store::refunds::RefundRecord;
-use crate::store::settle::Source;
+use crate::store::settle::{Settle, Source, Waiting};
+use crate::store::{Settled, StoreError};
 
 /// What carrying out a call came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Performed {
     /// Its outcome is known and settled.
     Known,
+    /// As known, and the request that waited for it has its answer.
+    Answered(StoredAnswer),
     /// Nothing is known; it will be tried again.
     Unknown,
     /// Somebody else has the call now.
@@ -73,15 +76,38 @@ impl Services {
     /// The store's. The call is then still claimed, and due again when its lease ends.
     pub async fn perform(&self, call: ClaimedCall) -> Result<Performed, ServiceError> {
         let subject = self.subject_of(&call).await?;
+        self.perform_on(call, &subject, None).await
+    }
+
+    /// Makes a session that was begun a moment ago, for a request that waits for it.
+    ///
+    /// # Errors
+    /// As [`Services::perform`].
+    pub(super) async fn make_session(
+        &self,
+        call: ClaimedCall,
+        session: SessionRecord,
+        waiting: Waiting,
+    ) -> Result<Performed, ServiceError> {
+        let subject = Subject::Session(Box::new(session));
+        self.perform_on(call, &subject, Some(waiting)).await
+    }
+
+    async fn perform_on(
+        &self,
+        call: ClaimedCall,
+        subject: &Subject,
+        waiting: Option<Waiting>,
+    ) -> Result<Performed, ServiceError> {
         let now = self.clock.now();
         let settled = if may_resend(call.created_at, now) {
-            self.send_and_settle(call, &subject).await
+            self.send_and_settle(call, subject, waiting).await
         } else if let Some(wait) = settling_wait_ms(call.kind, call.created_at, now) {
             let note = looked("not_looked_up");
             let kept = self.store.call_unknown(&call, wait, &note).await;
             kept.map(|()| Performed::Unknown)
         } else {
-            self.look_up(call, &subject).await
+            self.look_up(call, subject).await
         };
         match settled {
             Err(StoreError::LeaseLost) => Ok(Performed::Superseded),
@@ -93,6 +119,7 @@ impl Services {
         &self,
         call: ClaimedCall,
         subject: &Subject,
+        waiting: Option<Waiting>,
     ) -> Result<Performed, StoreError> {
         let (outcome, took) = self.send_counted(&call).await;
         let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
@@ -100,13 +127,20 @@ impl Services {
         let retry_after_ms = outcome.retry_after_ms;
         match believed(&call, subject, &outcome) {
             CallResult::Succeeded(observed) => {
-                self.succeeded(call, note, subject, vec![*observed]).await
+                let settle = self.success(call, note, subject, vec![*observed]);
+                self.end(Settle { waiting, ..settle }).await
             }
-            CallResult::Declined(decline) => self.declined(call, note, subject, &decline).await,
+            CallResult::Declined(decline) => {
+                let settle = self.refusal(call, note, subject, &decline);
+                self.end_refused(Settle { waiting, ..settle }, subject)
+                    .await
+            }
             // The key is used up and nobody has the URL: a new session is safe, and if this one exists and is
             // paid after all, its marks lead to the order.
             CallResult::Unknown(Ambiguity::StoredError) if call.kind == CallKind::SessionCreate => {
-                self.declined(call, note, subject, &abandoned()).await
+                let settle = self.refusal(call, note, subject, &abandoned());
+                self.end_refused(Settle { waiting, ..settle }, subject)
+                    .await
             }
             CallResult::Unknown(_) => {
                 let now = self.clock.now();
@@ -126,6 +160,23 @@ impl Services {
         subject: &Subject,
         observed: Vec<Observed>,
     ) -> Result<Performed, StoreError> {
+        self.end(self.success(call, note, subject, observed)).await
+    }
+
+    /// Settles the end of a call.
+    async fn end(&self, command: Settle) -> Result<Performed, StoreError> {
+        let settled = self.store.settle(&command).await?;
+        self.wake.notify_waiters();
+        Ok(performed(settled))
+    }
+
+    fn success(
+        &self,
+        call: ClaimedCall,
+        note: AttemptNote,
+        subject: &Subject,
+        observed: Vec<Observed>,
+    ) -> Settle {
         let rejected = match (subject, observed.first()) {
             (Subject::Session(session), Some(Observed::Session(answer)))
                 if call.kind == CallKind::SessionCreate =>
@@ -155,9 +206,7 @@ impl Services {
         let mut command = self.settle_command(Source::Call { call, status, note }, trace);
         command.drafts.extend(rejected);
         command.observed = observed;
-        self.store.settle(&command).await?;
-        self.wake.notify_waiters();
-        Ok(Performed::Known)
+        command
     }
 
     async fn declined(
@@ -167,6 +216,31 @@ impl Services {
         subject: &Subject,
         decline: &Decline,
     ) -> Result<Performed, StoreError> {
+        let command = self.refusal(call, note, subject, decline);
+        self.end_refused(command, subject).await
+    }
+
+    /// Settles that a call was declined.
+    async fn end_refused(
+        &self,
+        command: Settle,
+        subject: &Subject,
+    ) -> Result<Performed, StoreError> {
+        let settled = self.store.settle(&command).await?;
+        if let Source::Call { call, .. } = &command.source {
+            // It is not as we thought: it was paid, or captured, or refunded by somebody else. The provider says.
+            self.refresh_quietly(call.kind, subject).await;
+        }
+        Ok(performed(settled))
+    }
+
+    fn refusal(
+        &self,
+        call: ClaimedCall,
+        note: AttemptNote,
+        subject: &Subject,
+        decline: &Decline,
+    ) -> Settle {
         tracing::warn!(
             provider_call.id = %call.id,
             code = %decline.code,
@@ -189,10 +263,7 @@ impl Services {
             }
             _ => {}
         }
-        self.store.settle(&command).await?;
-        // It is not as we thought: it was paid, or captured, or refunded by somebody else. The provider says.
-        self.refresh_quietly(kind, subject).await;
-        Ok(Performed::Known)
+        command
     }
 
     /// The key may have been forgotten by now, and sending again could do it twice: the object itself says
@@ -464,6 +535,13 @@ impl Services {
                 "could not ask about `{id}`; the polling loop will"
             );
         }
+    }
+}
+
+fn performed(settled: Settled) -> Performed {
+    match settled {
+        Settled::Answered(answer) => Performed::Answered(answer),
+        _ => Performed::Known,
     }
 }
 

@@ -64,10 +64,7 @@ impl Services {
         call: ClaimedCall,
     ) -> Result<Performed, ServiceError> {
         let services = self.clone();
-        let performed = async move { services.perform(call).await };
-        tokio::spawn(performed.in_current_span())
-            .await
-            .map_err(|_| ServiceError::Task)?
+        finished(async move { services.perform(call).await }).await
     }
 
     /// The answer to a change by what is known of it now; a last word is stored with the key.
@@ -202,6 +199,15 @@ impl Services {
             refusal,
         })
     }
+}
+
+/// Runs a call to its end, whatever becomes of who began it.
+pub(super) async fn finished(
+    call: impl Future<Output = Result<Performed, ServiceError>> + Send + 'static,
+) -> Result<Performed, ServiceError> {
+    tokio::spawn(call.in_current_span())
+        .await
+        .map_err(|_| ServiceError::Task)?
 }
 
 /// The answer while another request with the same key is being carried out.

@@ -9,25 +9,28 @@ use serde::Serialize;
 
 use super::calls::Performed;
 use super::changes::{
-    ASK_AGAIN_S, LOOK_EVERY, WAIT_FOR_FIRST, answer_of, body_of, in_progress, stored_refusal,
+    ASK_AGAIN_S, LOOK_EVERY, WAIT_FOR_FIRST, answer_of, body_of, finished, in_progress,
+    stored_refusal,
 };
 use super::idempotency::{claim, same_request};
 use super::{Answer, Caller, Refusal, ServiceError, Services};
+use crate::domain::access::Trace;
 use crate::domain::call::CallKind;
 use crate::domain::checkout::{
-    Capture, CheckoutSession, SESSION_WINDOW_S, SessionStatus, fill_url, session_expiry,
-    wait_for_session,
+    Capture, CheckoutSession, SESSION_WINDOW_S, SessionStatus, Unstartable, fill_url,
+    session_expiry, wait_for_session,
 };
-use crate::domain::ids::{CallId, CheckoutSessionId, OrderId};
+use crate::domain::ids::{AccountId, CallId, CheckoutSessionId, OrderId};
 use crate::domain::order::{CheckoutRefusal, may_check_out};
 use crate::domain::time::Timestamp;
-use crate::provider::NewSession;
+use crate::provider::{NewSession, PaymentProvider};
+use crate::store::begin_checkout::{BeginCheckout, Begun, CheckoutPlan, CheckoutStep};
 use crate::store::calls::{ClaimedCall, NewCall};
 use crate::store::checkouts::{NewSessionRow, SessionRecord};
 use crate::store::failpoint::Step;
 use crate::store::idempotency::{KeyClaim, KnownKey, StoredAnswer};
 use crate::store::orders::OrderRecord;
-use crate::store::{ShopTx, Tx};
+use crate::store::settle::Waiting;
 
 const ROUTE: &str = "POST /v1/orders/{id}/checkout_sessions";
 
@@ -40,16 +43,6 @@ pub struct NewCheckout {
     pub cancel_url: String,
     /// When the money is taken.
     pub capture: Capture,
-}
-
-/// What the first transaction decided.
-enum Begun {
-    /// A new session; its call is ours to send.
-    New(Box<ClaimedCall>),
-    /// The order has a live session already.
-    Live(SessionRecord),
-    /// The key was used before.
-    KeyKnown,
 }
 
 impl Services {
@@ -68,41 +61,112 @@ impl Services {
         self.same_mode(caller)?;
         let path = format!("/v1/orders/{order}/checkout_sessions");
         let claim = claim(caller, ROUTE, &path, key, &wanted);
-        if let Some(known) = self.store.shop(caller.shop).known_key(&claim).await? {
-            return self.repeat_checkout(caller, &claim, &known).await;
+        let open = self.gate.has_room(self.clock.now().ms());
+        // What somebody saw may have changed by their own first request: that is looked up first, too.
+        if !open || caller.seen.is_some() {
+            let known = self.store.shop(caller.shop).known_key(&claim).await?;
+            if let Some(known) = known {
+                return self.repeat_checkout(caller, &claim, &known).await;
+            }
         }
-        if !self.gate.has_room(self.clock.now().ms()) {
+        if !open {
             return Err(ServiceError::refused(
                 Refusal::ProviderUnavailable,
                 "The payment provider does not answer at the moment; nothing was done. Try again in a moment, \
                  with the same Idempotency-Key.",
             ));
         }
-        self.give_up_stale_creation(order).await?;
-        let session: CheckoutSessionId = self.clock.id();
-        let begin = Begin {
-            services: self,
-            caller,
-            claim: &claim,
-            order,
-            session,
-            wanted: &wanted,
-            now: self.clock.now(),
-        };
-        let begun = self
-            .store
-            .write_at(Step::CheckoutBegin, |tx| {
-                let begin = &begin;
-                async move { begin.run(&tx).await }
-            })
-            .await?;
+        let plan = self.plan(caller, wanted);
+        let mut begun = self.begin_checkout(caller, &claim, order, &plan).await?;
+        if matches!(begun, Begun::LookFirst) {
+            self.give_up_stale_creation(order).await?;
+            let plan = Plan {
+                has_looked: true,
+                ..plan
+            };
+            begun = self.begin_checkout(caller, &claim, order, &plan).await?;
+        }
         match begun {
-            Begun::New(call) => self.create(caller, &claim, session, *call).await,
+            Begun::New(new) => {
+                let (session, call) = *new;
+                self.create(caller, &claim, session, call).await
+            }
             Begun::Live(live) => self.live_answer(caller, &claim, &live, false).await,
             Begun::KeyKnown => {
                 let known = self.store.shop(caller.shop).known_key(&claim).await?;
                 let known = known.ok_or(ServiceError::Task)?;
                 self.repeat_checkout(caller, &claim, &known).await
+            }
+            Begun::NoOrder => Err(ServiceError::NotFound),
+            // A plan that has looked does not ask to look.
+            Begun::LookFirst => Err(ServiceError::Task),
+            Begun::Refused(why) => Err(self.unstartable(why)),
+        }
+    }
+
+    fn plan(&self, caller: &Caller, wanted: NewCheckout) -> Plan {
+        Plan {
+            provider: self.provider.clone(),
+            deployment: self.deployment.clone(),
+            account: self.account.id,
+            sessions_per_order: self.sessions_per_order,
+            session: self.clock.id(),
+            call: self.clock.id(),
+            wanted,
+            has_looked: false,
+            cause: caller.request_id.clone(),
+            trace: caller.trace(),
+            now: self.clock.now(),
+        }
+    }
+
+    /// The first transaction: shared with others, or with what somebody of the staff saw and decided.
+    async fn begin_checkout(
+        &self,
+        caller: &Caller,
+        claim: &KeyClaim,
+        order: OrderId,
+        plan: &Plan,
+    ) -> Result<Begun, ServiceError> {
+        let command = BeginCheckout {
+            shop: caller.shop,
+            order,
+            key: claim.clone(),
+            since: young_since(plan.now),
+            plan: Arc::new(plan.clone()),
+        };
+        if caller.seen.is_none() {
+            return Ok(self.store.begin_checkout(command).await?);
+        }
+        let command = &command;
+        self.store
+            .write_at(Step::CheckoutBegin, |tx| async move {
+                let shop = tx.shop(caller.shop);
+                let order = shop.lock_order(command.order).await?;
+                let order = order.ok_or(ServiceError::NotFound)?;
+                startable(&order).map_err(refusal)?;
+                self.still(&shop, caller, command.order).await?;
+                Ok(tx.begin_checkout(command).await?)
+            })
+            .await
+    }
+
+    fn unstartable(&self, why: Unstartable) -> ServiceError {
+        match why {
+            Unstartable::Order(why) => refusal(why),
+            Unstartable::OtherCapture => ServiceError::refused(
+                Refusal::SessionConflict,
+                "The order has a live checkout session with another `capture`; expire that session first.",
+            ),
+            Unstartable::TooMany { retry_after_s } => ServiceError::Throttled {
+                name: "checkout_sessions",
+                limit: self.sessions_per_order,
+                window_s: SESSION_WINDOW_S,
+                retry_after_s,
+            },
+            Unstartable::NotChargeable(why) => {
+                let detail = format!("The provider cannot charge this amount exactly: {why}");
+                ServiceError::refused(Refusal::AmountNotChargeable, detail)
             }
         }
     }
@@ -112,19 +176,31 @@ impl Services {
         self: &Arc<Self>,
         caller: &Caller,
         claim: &KeyClaim,
-        session: CheckoutSessionId,
+        session: SessionRecord,
         call: ClaimedCall,
     ) -> Result<Answer, ServiceError> {
-        let performed = self.carry_out(call).await?;
-        let record = self.session_record(caller, session).await?;
+        let id = session.id;
+        let provider = self.provider.name();
+        let waiting = Waiting {
+            shop: caller.shop,
+            key: claim.clone(),
+            answer: Arc::new(move |session| final_answer(session, provider, 201)),
+        };
+        let services = self.clone();
+        let made = async move { services.make_session(call, session, waiting).await };
+        let performed = finished(made).await?;
+        if let Performed::Answered(stored) = &performed {
+            return answer_of(stored, Some(location(id)), false);
+        }
+        let record = self.session_record(caller, id).await?;
         match performed {
             Performed::Unknown => Ok(self.open_answer(&record, 202)),
             // Whoever has the call now does not know more yet.
             Performed::Superseded if record.status == SessionStatus::Creating => {
                 Ok(self.open_answer(&record, 202))
             }
-            Performed::Known | Performed::Superseded => {
-                let stored = self.final_answer(&record, 201);
+            Performed::Known | Performed::Answered(_) | Performed::Superseded => {
+                let stored = final_answer(&record, self.provider.name(), 201);
                 self.finish(caller, claim, &stored, &record, false).await
             }
         }
@@ -147,7 +223,7 @@ impl Services {
         loop {
             let record = self.session_record(caller, session).await?;
             if record.status != SessionStatus::Creating {
-                let stored = self.final_answer(&record, 201);
+                let stored = final_answer(&record, self.provider.name(), 201);
                 return self.finish(caller, claim, &stored, &record, true).await;
             }
             let subject = session.to_string();
@@ -179,7 +255,7 @@ impl Services {
         if live.status == SessionStatus::Creating {
             return Ok(self.open_answer(live, 202));
         }
-        let stored = self.final_answer(live, 200);
+        let stored = final_answer(live, self.provider.name(), 200);
         self.finish(caller, claim, &stored, live, replayed).await
     }
 
@@ -191,20 +267,6 @@ impl Services {
             replayed: false,
             location: Some(location(record.id)),
             retry_after_s: Some(ASK_AGAIN_S),
-        }
-    }
-
-    /// The last word on a creation, as it is stored.
-    fn final_answer(&self, record: &SessionRecord, status: u16) -> StoredAnswer {
-        if record.status == SessionStatus::Failed {
-            let detail = "The payment provider refused to create the checkout session, or answered with \
-                          something else than was asked for. Nothing was charged; start a new checkout with a \
-                          new Idempotency-Key, and see the order's timeline for the provider's reason.";
-            return stored_refusal(Refusal::ProviderRejected, detail);
-        }
-        StoredAnswer {
-            status,
-            body: body_of(&record.public(self.provider.name())),
         }
     }
 
@@ -255,110 +317,101 @@ impl Services {
     }
 }
 
+/// The last word on a creation, as it is stored.
+fn final_answer(record: &SessionRecord, provider: &str, status: u16) -> StoredAnswer {
+    if record.status == SessionStatus::Failed {
+        let detail = "The payment provider refused to create the checkout session, or answered with \
+                      something else than was asked for. Nothing was charged; start a new checkout with a \
+                      new Idempotency-Key, and see the order's timeline for the provider's reason.";
+        return stored_refusal(Refusal::ProviderRejected, detail);
+    }
+    StoredAnswer {
+        status,
+        body: body_of(&record.public(provider)),
+    }
+}
+
 fn location(session: CheckoutSessionId) -> String {
     format!("/v1/checkout_sessions/{session}")
 }
 
-/// The first transaction of a checkout; it may run more than once.
-struct Begin<'a> {
-    services: &'a Services,
-    caller: &'a Caller,
-    claim: &'a KeyClaim,
-    order: OrderId,
+/// How long the creation of a session must be under way before it is looked at whether it is to be given up, in
+/// milliseconds. Shorter than what gives it up, which is judged by the database's clock.
+const SILENT_MS: i64 = 30_000;
+
+/// Decides about one checkout, and words what the provider is asked for.
+#[derive(Clone)]
+struct Plan {
+    provider: Arc<dyn PaymentProvider>,
+    deployment: String,
+    account: AccountId,
+    sessions_per_order: u32,
     session: CheckoutSessionId,
-    wanted: &'a NewCheckout,
+    call: CallId,
+    wanted: NewCheckout,
+    /// Whether a creation that has not been heard of for long was looked at.
+    has_looked: bool,
+    cause: String,
+    trace: Trace,
     now: Timestamp,
 }
 
-impl Begin<'_> {
-    async fn run(&self, tx: &Tx) -> Result<Begun, ServiceError> {
-        let shop = tx.shop(self.caller.shop);
-        let order = shop.lock_order(self.order).await?;
-        let order = order.ok_or(ServiceError::NotFound)?;
-        let gate = may_check_out(
-            order.total.minor(),
-            order.status,
-            order.cancel_requested,
-            order.payment_status,
-        );
-        gate.map_err(refusal)?;
-        self.services.still(&shop, self.caller, self.order).await?;
-        if let Some(live) = shop.live_session(self.order).await? {
-            return self.join(&shop, live).await;
-        }
-        let claimed = shop
-            .claim_key(self.claim, &self.session.to_string(), None)
-            .await?;
-        if !claimed {
-            return Ok(Begun::KeyKnown);
-        }
-        self.limit(&shop).await?;
-        let call = self.insert(&shop, &order).await?;
-        Ok(Begun::New(Box::new(call)))
-    }
-
-    /// Refuses a session too many: making sessions tries cards. A refusal takes the caller's key back with
-    /// everything else; repeated requests and live sessions never come here.
-    async fn limit(&self, shop: &ShopTx) -> Result<(), ServiceError> {
-        let limit = self.services.sessions_per_order;
-        let since = self
-            .now
-            .plus_ms(i64::from(SESSION_WINDOW_S).saturating_mul(-1_000));
-        let recent = shop.recent_sessions(self.order, since, limit).await?;
-        match wait_for_session(&recent, limit, self.now) {
-            None => Ok(()),
-            Some(retry_after_s) => Err(ServiceError::Throttled {
-                name: "checkout_sessions",
-                limit,
-                window_s: SESSION_WINDOW_S,
-                retry_after_s,
-            }),
-        }
-    }
-
-    /// The order has a live session: the caller gets that one.
-    async fn join(&self, shop: &ShopTx, live: SessionRecord) -> Result<Begun, ServiceError> {
-        if live.capture != self.wanted.capture {
-            return Err(ServiceError::refused(
-                Refusal::SessionConflict,
-                "The order has a live checkout session with another `capture`; expire that session first.",
-            ));
-        }
-        let claimed = shop
-            .claim_key(self.claim, &live.id.to_string(), None)
-            .await?;
-        Ok(match claimed {
-            true => Begun::Live(live),
-            false => Begun::KeyKnown,
-        })
-    }
-
-    async fn insert(
+impl CheckoutPlan for Plan {
+    fn plan(
         &self,
-        shop: &ShopTx,
         order: &OrderRecord,
-    ) -> Result<ClaimedCall, ServiceError> {
-        let services = self.services;
+        sessions: &[SessionRecord],
+    ) -> Result<CheckoutStep, Unstartable> {
+        startable(order).map_err(Unstartable::Order)?;
+        if let Some(live) = sessions.iter().find(|session| session.status.is_live()) {
+            let silent_ms = self.now.since(live.created_at);
+            return match live.status {
+                SessionStatus::Creating if silent_ms >= SILENT_MS && !self.has_looked => {
+                    Ok(CheckoutStep::LookFirst)
+                }
+                _ if live.capture == self.wanted.capture => Ok(CheckoutStep::Join(live.clone())),
+                _ => Err(Unstartable::OtherCapture),
+            };
+        }
+        self.limit(sessions)?;
+        self.create(order)
+    }
+}
+
+impl Plan {
+    /// Refuses a session too many: making sessions tries cards. A refusal takes no key, and repeated requests and
+    /// live sessions never come here.
+    fn limit(&self, sessions: &[SessionRecord]) -> Result<(), Unstartable> {
+        let mut recent: Vec<Timestamp> =
+            sessions.iter().map(|session| session.created_at).collect();
+        recent.sort_by(|a, b| b.cmp(a));
+        recent.retain(|at| *at > young_since(self.now));
+        match wait_for_session(&recent, self.sessions_per_order, self.now) {
+            None => Ok(()),
+            Some(retry_after_s) => Err(Unstartable::TooMany { retry_after_s }),
+        }
+    }
+
+    fn create(&self, order: &OrderRecord) -> Result<CheckoutStep, Unstartable> {
         let amount = order.total.checked_sub(order.paid).unwrap_or(order.total);
-        let filled = |url: &str| fill_url(url, self.order, self.session);
+        let filled = |url: &str| fill_url(url, order.id, self.session);
         let expires_at = session_expiry(order.expires_at, self.now);
         let new = NewSessionRow {
             id: self.session,
-            order: self.order,
-            account: services.account.id,
+            order: order.id,
+            account: self.account,
             amount,
             capture: self.wanted.capture,
             success_url: filled(&self.wanted.success_url),
             cancel_url: filled(&self.wanted.cancel_url),
             expires_at,
-            trace: self.caller.trace(),
+            trace: self.trace.clone(),
         };
-        shop.insert_session(&new).await?;
-        let request = services.provider.create_session(&NewSession {
+        let request = self.provider.create_session(&NewSession {
             session: self.session,
-            order: self.order,
+            order: order.id,
             order_number: order.number.clone(),
-            deployment: services.deployment.clone(),
+            deployment: self.deployment.clone(),
             amount,
             lines: order
                 .lines
@@ -371,22 +424,34 @@ impl Begin<'_> {
             customer_email: order.customer_email.clone(),
             expires_at,
         });
-        let request = request.map_err(|why| {
-            let detail = format!("The provider cannot charge this amount exactly: {why}");
-            ServiceError::refused(Refusal::AmountNotChargeable, detail)
-        })?;
+        let request = request.map_err(|why| Unstartable::NotChargeable(why.to_string()))?;
         let call = NewCall {
-            id: services.clock.id::<CallId>(),
-            order: self.order,
-            account: services.account.id,
+            id: self.call,
+            order: order.id,
+            account: self.account,
             kind: CallKind::SessionCreate,
             subject_id: self.session.to_string(),
             request,
-            cause: self.caller.request_id.clone(),
-            trace: self.caller.trace(),
+            cause: self.cause.clone(),
+            trace: self.trace.clone(),
         };
-        Ok(shop.insert_claimed_call(&call).await?)
+        Ok(CheckoutStep::Create(Box::new((new, call))))
     }
+}
+
+/// From when on sessions count as young.
+fn young_since(now: Timestamp) -> Timestamp {
+    now.plus_ms(i64::from(SESSION_WINDOW_S).saturating_mul(-1_000))
+}
+
+/// Whether an order can be paid now.
+fn startable(order: &OrderRecord) -> Result<(), CheckoutRefusal> {
+    may_check_out(
+        order.total.minor(),
+        order.status,
+        order.cancel_requested,
+        order.payment_status,
+    )
 }
 
 fn line_text(name: &str, quantity: u32) -> String {

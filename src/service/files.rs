@@ -214,7 +214,7 @@ impl Services {
                 return Ok(Retried::NotDue);
             };
             Ok(match services.perform(call).await? {
-                Performed::Known => Retried::Known,
+                Performed::Known | Performed::Answered(_) => Retried::Known,
                 Performed::Unknown => Retried::Unknown,
                 Performed::Superseded => Retried::NotDue,
             })

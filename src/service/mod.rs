@@ -310,6 +310,7 @@ impl Services {
             follow_ups: self.follow_ups(),
             auto_refund: self.auto_refund,
             trace,
+            waiting: None,
         }
     }
 }

@@ -198,8 +198,8 @@ impl Services {
             Ok(Settled::Foreign) => "foreign",
             Ok(Settled::Pending) => "pending",
             Ok(Settled::Quarantined) => "quarantined",
-            // Webhooks decide nothing.
-            Ok(Settled::KeyKnown | Settled::Objected(_)) => "ignored",
+            // Webhooks decide nothing, and nobody waits for one.
+            Ok(Settled::Answered(_) | Settled::KeyKnown | Settled::Objected(_)) => "ignored",
             Err(ServiceError::Signature(_)) => "bad_signature",
             Err(ServiceError::MalformedEvent(_)) => "malformed",
             Err(_) => "not_stored",

@@ -208,6 +208,7 @@ impl Services {
                     | Settled::Ignored
                     | Settled::Foreign
                     | Settled::Pending
+                    | Settled::Answered(_)
                     | Settled::KeyKnown
                     | Settled::Objected(_) => ReplayOutcome::Unchanged,
                 };

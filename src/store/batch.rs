@@ -25,6 +25,12 @@ pub(super) trait Member: Send + Sync + 'static {
     /// Names of what it touches alone: two members of one set have none in common.
     fn claims(&self) -> Vec<String>;
 
+    /// Whether it waits however many wait already: its number is bounded otherwise, and to turn it away would lose
+    /// what is known.
+    fn always_waits(&self) -> bool {
+        false
+    }
+
     /// Carries out a set in one transaction; the outcomes are in the members' order.
     fn run(
         store: &Store,
@@ -98,7 +104,7 @@ impl<M: Member> Batcher<M> {
     /// Whether a lane is free for what waits now.
     fn enqueue(&self, waiting: Waiting<M>) -> Result<bool, StoreError> {
         let mut state = self.lock();
-        if state.waiting.len() >= WAITING {
+        if state.waiting.len() >= WAITING && !waiting.member.always_waits() {
             return Err(StoreError::Full);
         }
         state.waiting.push_back(waiting);

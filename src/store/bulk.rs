@@ -162,53 +162,122 @@ pub(super) fn arrays<E: EntityTrait>(rows: &[&[Value]], values: &mut Vec<Value>)
     types
 }
 
-/// Sets some columns of rows that are there, found by their ids. `columns` must not name the id.
+/// How rows that are there are changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change<'a, C> {
+    /// The columns they are found by.
+    pub found_by: &'a [C],
+    /// The columns that are set from the rows given.
+    pub set: &'a [C],
+    /// What is set besides, the same in every row, as SQL.
+    pub also: &'a str,
+}
+
+/// Changes rows that are there.
 pub(super) async fn update<E>(
     tx: &Tx,
     rows: &[E::Model],
-    id: E::Column,
-    columns: &[E::Column],
+    change: Change<'_, E::Column>,
 ) -> Result<(), StoreError>
 where
     E: EntityTrait,
     E::Model: ModelTrait<Entity = E>,
     E::Column: Copy,
 {
-    let all: Vec<E::Column> = std::iter::once(id).chain(columns.iter().copied()).collect();
-    let rows = of_models::<E>(rows, &all);
-    let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
-    for group in groups(tx.engine, &rows, all.len()) {
-        let (source, values) = source(tx.engine, group, &all);
-        let text = update_text::<E>(tx.engine, &source, &all);
-        tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
-    }
-    Ok(())
+    update_with::<E>(tx, rows, change, "").await.map(drop)
 }
 
-/// An update from a source of rows; the first column is the id they are found by.
-fn update_text<E: EntityTrait>(engine: Engine, source: &str, all: &[E::Column]) -> String {
+/// Changes rows that are there; returns a column of each that was found.
+pub(super) async fn update_found<E>(
+    tx: &Tx,
+    rows: &[E::Model],
+    change: Change<'_, E::Column>,
+    returned: E::Column,
+) -> Result<HashSet<String>, StoreError>
+where
+    E: EntityTrait,
+    E::Model: ModelTrait<Entity = E>,
+    E::Column: Copy,
+{
+    let of = match tx.engine {
+        Engine::Sqlite => "",
+        Engine::Postgres => "t.",
+    };
+    let ending = format!(" RETURNING {of}{}", quoted(&returned));
+    texts(&update_with::<E>(tx, rows, change, &ending).await?)
+}
+
+async fn update_with<E>(
+    tx: &Tx,
+    rows: &[E::Model],
+    change: Change<'_, E::Column>,
+    ending: &str,
+) -> Result<Vec<QueryResult>, StoreError>
+where
+    E: EntityTrait,
+    E::Model: ModelTrait<Entity = E>,
+    E::Column: Copy,
+{
+    let all = [change.found_by, change.set].concat();
+    let rows = of_models::<E>(rows, &all);
+    let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+    let mut answered = Vec::new();
+    for group in groups(tx.engine, &rows, all.len()) {
+        let (source, values) = source(tx.engine, group, &all);
+        let text = update_text::<E>(tx.engine, &source, change) + ending;
+        answered.extend(
+            tx.conn()
+                .query_all_raw(sql(tx.engine, &text, values))
+                .await?,
+        );
+    }
+    Ok(answered)
+}
+
+/// An update from a source of rows, whose first columns are those the rows are found by.
+fn update_text<E: EntityTrait>(
+    engine: Engine,
+    source: &str,
+    change: Change<'_, E::Column>,
+) -> String {
     let table = E::default().table_name();
-    let names: Vec<String> = all.iter().map(quoted).collect();
-    let (id, columns) = names.split_first().expect("a table has an id");
-    match engine {
-        Engine::Sqlite => {
-            let sets = columns.iter().zip(2_usize..);
-            let sets: Vec<String> = sets
-                .map(|(column, at)| format!("{column} = u.column{at}"))
-                .collect();
-            let sets = sets.join(", ");
-            format!(
-                "UPDATE \"{table}\" SET {sets} FROM ({source}) AS u WHERE \"{table}\".{id} = u.column1"
-            )
-        }
-        Engine::Postgres => {
-            let sets: Vec<String> = columns.iter().map(|c| format!("{c} = u.{c}")).collect();
-            let (sets, names) = (sets.join(", "), names.join(", "));
-            format!(
-                "UPDATE \"{table}\" AS t SET {sets} FROM {source} AS u({names}) WHERE t.{id} = u.{id}"
-            )
+    let names = change.found_by.iter().chain(change.set).map(quoted);
+    let names: Vec<String> = names.collect();
+    let (target, target_name, alias) = match engine {
+        Engine::Sqlite => (
+            format!("\"{table}\""),
+            format!("\"{table}\""),
+            "u".to_owned(),
+        ),
+        Engine::Postgres => (
+            format!("\"{table}\" AS t"),
+            "t".to_owned(),
+            format!("u({})", names.join(", ")),
+        ),
+    };
+    let source = match engine {
+        Engine::Sqlite => format!("({source})"),
+        Engine::Postgres => source.to_owned(),
+    };
+    let given = |at: usize, name: &str| match engine {
+        Engine::Sqlite => format!("u.column{}", at.saturating_add(1)),
+        Engine::Postgres => format!("u.{name}"),
+    };
+    let (mut sets, mut conditions) = (Vec::new(), Vec::new());
+    for (name, at) in names.iter().zip(0_usize..) {
+        match at < change.found_by.len() {
+            true => conditions.push(format!("{target_name}.{name} = {}", given(at, name))),
+            false => sets.push(format!("{name} = {}", given(at, name))),
         }
     }
+    if !change.also.is_empty() {
+        sets.push(change.also.to_owned());
+    }
+    format!(
+        "UPDATE {target} SET {} FROM {source} AS {alias} WHERE {}",
+        sets.join(", "),
+        conditions.join(" AND ")
+    )
 }
 
 /// PostgreSQL: changes of several tables that are sent as one statement.
@@ -237,7 +306,7 @@ impl Parts {
     }
 
     /// As [`update`].
-    pub fn update<E>(&mut self, rows: &[E::Model], id: E::Column, columns: &[E::Column])
+    pub fn update<E>(&mut self, rows: &[E::Model], change: Change<'_, E::Column>)
     where
         E: EntityTrait,
         E::Model: ModelTrait<Entity = E>,
@@ -246,10 +315,10 @@ impl Parts {
         if rows.is_empty() {
             return;
         }
-        let all: Vec<E::Column> = std::iter::once(id).chain(columns.iter().copied()).collect();
+        let all = [change.found_by, change.set].concat();
         let source = self.source::<E>(rows, &all);
         self.texts
-            .push(update_text::<E>(Engine::Postgres, &source, &all));
+            .push(update_text::<E>(Engine::Postgres, &source, change));
     }
 
     fn source<E>(&mut self, rows: &[E::Model], columns: &[E::Column]) -> String

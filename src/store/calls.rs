@@ -1,12 +1,15 @@
 //! Provider calls: intents that were committed before they are sent, claimed by lease to be sent.
 
+use std::collections::HashSet;
+
 use entity::{provider_attempt, provider_call as row};
 use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Iterable,
-    QueryFilter, QueryOrder, QuerySelect, TryInsertResult, Value,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, Iterable, QueryFilter, QueryOrder,
+    QuerySelect, TryInsertResult, Value,
 };
 
+use super::bulk::{self, Change};
 use super::failpoint::Step;
 use super::lease::{LEASE_MS, Leased, lease_token, token};
 use super::rows::{parse, sql};
@@ -85,7 +88,7 @@ pub struct AttemptNote {
     pub provider_request_id: Option<String>,
 }
 
-fn claimed(row: row::Model) -> Result<ClaimedCall, StoreError> {
+pub(super) fn claimed(row: row::Model) -> Result<ClaimedCall, StoreError> {
     let gone = || StoreError::Corrupt("an open call without its body".to_owned());
     Ok(ClaimedCall {
         id: parse("provider_call.id", &row.id)?,
@@ -137,7 +140,7 @@ impl ShopTx {
     /// # Errors
     /// The database's.
     pub async fn insert_claimed_call(&self, new: &NewCall) -> Result<ClaimedCall, StoreError> {
-        let mut row = self.call_row(new);
+        let mut row = row_of(&self.tx, self.shop, new);
         row.attempt_count = 1;
         row.lease_token = Some(lease_token());
         insert_row(&self.tx, &row, Some(LEASE_MS)).await?;
@@ -167,36 +170,71 @@ impl ShopTx {
     /// # Errors
     /// The database's.
     pub async fn insert_call(&self, new: &NewCall) -> Result<(), StoreError> {
-        insert_row(&self.tx, &self.call_row(new), None).await
+        insert_row(&self.tx, &row_of(&self.tx, self.shop, new), None).await
     }
+}
 
-    /// A call's row but for its due time and lease, which are the database's to say.
-    fn call_row(&self, new: &NewCall) -> row::Model {
-        let now = self.tx.clock.now().ms();
-        row::Model {
-            id: new.id.to_string(),
-            shop_id: self.shop.to_string(),
-            order_id: new.order.to_string(),
-            provider_account_id: new.account.to_string(),
-            kind: new.kind.to_string(),
-            subject_id: new.subject_id.clone(),
-            idempotency_key: format!("till_{}", new.id),
-            method: new.request.method.clone(),
-            path: new.request.path.clone(),
-            body: Some(new.request.body.clone()),
-            api_version: new.request.api_version.clone(),
-            status: CallStatus::Sending.to_string(),
-            attempt_count: 0,
-            next_at: None,
-            lease_until: None,
-            lease_token: None,
-            cause: new.cause.clone(),
-            request_id: new.trace.request_id.clone(),
-            actor: new.trace.actor.clone(),
-            created_at: now,
-            finished_at: None,
-            review_at: None,
-        }
+/// A call's row but for its due time and lease, which are the database's to say.
+fn row_of(tx: &Tx, shop: ShopId, new: &NewCall) -> row::Model {
+    row::Model {
+        id: new.id.to_string(),
+        shop_id: shop.to_string(),
+        order_id: new.order.to_string(),
+        provider_account_id: new.account.to_string(),
+        kind: new.kind.to_string(),
+        subject_id: new.subject_id.clone(),
+        idempotency_key: format!("till_{}", new.id),
+        method: new.request.method.clone(),
+        path: new.request.path.clone(),
+        body: Some(new.request.body.clone()),
+        api_version: new.request.api_version.clone(),
+        status: CallStatus::Sending.to_string(),
+        attempt_count: 0,
+        next_at: None,
+        lease_until: None,
+        lease_token: None,
+        cause: new.cause.clone(),
+        request_id: new.trace.request_id.clone(),
+        actor: new.trace.actor.clone(),
+        created_at: tx.clock.now().ms(),
+        finished_at: None,
+        review_at: None,
+    }
+}
+
+/// The rows of a call that this process sends itself right after the commit, and of its first try; `now` is the
+/// database's.
+pub(super) fn claimed_rows(
+    tx: &Tx,
+    shop: ShopId,
+    new: &NewCall,
+    now: Timestamp,
+) -> Result<(ClaimedCall, row::Model, provider_attempt::Model), StoreError> {
+    let until = Some(now.plus_ms(LEASE_MS).ms());
+    let row = row::Model {
+        attempt_count: 1,
+        next_at: until,
+        lease_until: until,
+        lease_token: Some(lease_token()),
+        ..row_of(tx, shop, new)
+    };
+    let call = claimed(row.clone())?;
+    let attempt = attempt_of(tx, &call);
+    Ok((call, row, attempt))
+}
+
+/// The row of a try that is about to be made.
+fn attempt_of(tx: &Tx, call: &ClaimedCall) -> provider_attempt::Model {
+    provider_attempt::Model {
+        id: tx.clock.id::<AttemptId>().to_string(),
+        shop_id: call.shop.to_string(),
+        provider_call_id: call.id.to_string(),
+        number: i64::from(call.attempt),
+        started_at: tx.clock.now().ms(),
+        duration_ms: 0,
+        http_status: None,
+        outcome: "sending".to_owned(),
+        provider_request_id: None,
     }
 }
 
@@ -224,18 +262,8 @@ async fn insert_row(tx: &Tx, row: &row::Model, lease_ms: Option<i64>) -> Result<
 }
 
 async fn start_attempt(tx: &Tx, call: &ClaimedCall) -> Result<(), StoreError> {
-    let row = provider_attempt::ActiveModel {
-        id: Set(tx.clock.id::<AttemptId>().to_string()),
-        shop_id: Set(call.shop.to_string()),
-        provider_call_id: Set(call.id.to_string()),
-        number: Set(i64::from(call.attempt)),
-        started_at: Set(tx.clock.now().ms()),
-        duration_ms: Set(0),
-        http_status: Set(None),
-        outcome: Set("sending".to_owned()),
-        provider_request_id: Set(None),
-    };
-    let noted = provider_attempt::Entity::insert(row)
+    let row = attempt_of(tx, call);
+    let noted = provider_attempt::Entity::insert(provider_attempt::ActiveModel::from(row))
         .on_conflict_do_nothing_on([
             provider_attempt::Column::ProviderCallId,
             provider_attempt::Column::Number,
@@ -252,28 +280,8 @@ async fn start_attempt(tx: &Tx, call: &ClaimedCall) -> Result<(), StoreError> {
 }
 
 async fn finish_attempt(tx: &Tx, call: &ClaimedCall, note: &AttemptNote) -> Result<(), StoreError> {
-    provider_attempt::Entity::update_many()
-        .col_expr(
-            provider_attempt::Column::DurationMs,
-            Expr::value(note.duration_ms),
-        )
-        .col_expr(
-            provider_attempt::Column::HttpStatus,
-            Expr::value(note.http_status.map(i64::from)),
-        )
-        .col_expr(
-            provider_attempt::Column::Outcome,
-            Expr::value(note.outcome.clone()),
-        )
-        .col_expr(
-            provider_attempt::Column::ProviderRequestId,
-            Expr::value(note.provider_request_id.clone()),
-        )
-        .filter(provider_attempt::Column::ProviderCallId.eq(call.id.to_string()))
-        .filter(provider_attempt::Column::Number.eq(i64::from(call.attempt)))
-        .exec(tx.conn())
-        .await?;
-    Ok(())
+    let row = ended_try(tx, call, note);
+    bulk::update::<provider_attempt::Entity>(tx, &[row], ENDED_TRY).await
 }
 
 /// Writes a call's end, if its lease is still ours.
@@ -283,23 +291,91 @@ pub(super) async fn finish(
     status: CallStatus,
     note: &AttemptNote,
 ) -> Result<(), StoreError> {
-    let now = tx.clock.now().ms();
-    let done = row::Entity::update_many()
-        .col_expr(row::Column::Status, Expr::value(status.as_str()))
-        .col_expr(row::Column::FinishedAt, Expr::value(now))
-        .col_expr(row::Column::Body, Expr::value(None::<Vec<u8>>))
-        .col_expr(row::Column::NextAt, Expr::value(None::<i64>))
-        .col_expr(row::Column::LeaseUntil, Expr::value(None::<i64>))
-        .col_expr(row::Column::LeaseToken, Expr::value(None::<String>))
-        .col_expr(row::Column::ReviewAt, Expr::value(None::<i64>))
-        .filter(row::Column::Id.eq(call.id.to_string()))
-        .filter(row::Column::LeaseToken.eq(&call.token))
-        .exec(tx.conn())
-        .await?;
-    if done.rows_affected != 1 {
+    if end(tx, &[(call, status)]).await?.is_empty() {
         return Err(StoreError::LeaseLost);
     }
     finish_attempt(tx, call, note).await
+}
+
+/// How the row of a try that has ended is changed.
+pub(super) const ENDED_TRY: Change<'_, provider_attempt::Column> = {
+    use provider_attempt::Column as C;
+    Change {
+        found_by: &[C::ProviderCallId, C::Number],
+        set: &[
+            C::DurationMs,
+            C::HttpStatus,
+            C::Outcome,
+            C::ProviderRequestId,
+        ],
+        also: "",
+    }
+};
+
+/// A try that has ended, to be written as [`ENDED_TRY`].
+pub(super) fn ended_try(
+    tx: &Tx,
+    call: &ClaimedCall,
+    note: &AttemptNote,
+) -> provider_attempt::Model {
+    provider_attempt::Model {
+        duration_ms: note.duration_ms,
+        http_status: note.http_status.map(i64::from),
+        outcome: note.outcome.clone(),
+        provider_request_id: note.provider_request_id.clone(),
+        ..attempt_of(tx, call)
+    }
+}
+
+/// Writes the ends of calls whose leases are still ours, and returns their ids; their tries are left to the caller.
+pub(super) async fn end(
+    tx: &Tx,
+    calls: &[(&ClaimedCall, CallStatus)],
+) -> Result<HashSet<String>, StoreError> {
+    use row::Column as C;
+    let now = tx.clock.now().ms();
+    let rows: Vec<row::Model> = calls
+        .iter()
+        .map(|(call, status)| row::Model {
+            status: status.as_str().to_owned(),
+            finished_at: Some(now),
+            ..of_claimed(call)
+        })
+        .collect();
+    let change = Change {
+        found_by: &[C::Id, C::LeaseToken],
+        set: &[C::Status, C::FinishedAt],
+        also: "body = NULL, next_at = NULL, lease_until = NULL, lease_token = NULL, review_at = NULL",
+    };
+    bulk::update_found::<row::Entity>(tx, &rows, change, C::Id).await
+}
+
+/// The row of a claimed call, as far as its holder knows it.
+fn of_claimed(call: &ClaimedCall) -> row::Model {
+    row::Model {
+        id: call.id.to_string(),
+        shop_id: call.shop.to_string(),
+        order_id: call.order.to_string(),
+        provider_account_id: call.account.to_string(),
+        kind: call.kind.to_string(),
+        subject_id: call.subject_id.clone(),
+        idempotency_key: call.idempotency_key.clone(),
+        method: call.request.method.clone(),
+        path: call.request.path.clone(),
+        body: None,
+        api_version: call.request.api_version.clone(),
+        status: CallStatus::Sending.to_string(),
+        attempt_count: i64::from(call.attempt),
+        next_at: None,
+        lease_until: None,
+        lease_token: Some(call.token.clone()),
+        cause: String::new(),
+        request_id: call.trace.request_id.clone(),
+        actor: call.trace.actor.clone(),
+        created_at: call.created_at.ms(),
+        finished_at: None,
+        review_at: None,
+    }
 }
 
 /// Notes that a try proved nothing and when the next one is due, if the call's lease is still ours.

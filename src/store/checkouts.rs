@@ -1,10 +1,7 @@
 //! Checkout sessions.
 
 use entity::checkout_session as row;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::rows::{money, parse};
 use super::{ShopStore, ShopTx, StoreError};
@@ -108,7 +105,8 @@ pub struct NewSessionRow {
     pub trace: Trace,
 }
 
-const LIVE: [&str; 3] = ["creating", "open", "processing"];
+/// The states in which a session can still bring money.
+pub(super) const LIVE: [&str; 3] = ["creating", "open", "processing"];
 
 impl ShopTx {
     /// The order's session that can still bring money.
@@ -124,65 +122,32 @@ impl ShopTx {
             .await?;
         row.map(SessionRecord::try_from).transpose()
     }
+}
 
-    /// When the newest sessions of an order were created, up to `most` of those after `since`, newest first.
-    /// Under the order's lock nobody adds one meanwhile.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn recent_sessions(
-        &self,
-        order: OrderId,
-        since: Timestamp,
-        most: u32,
-    ) -> Result<Vec<Timestamp>, StoreError> {
-        let created: Vec<i64> = row::Entity::find()
-            .filter(row::Column::OrderId.eq(order.to_string()))
-            .filter(row::Column::ShopId.eq(self.shop.to_string()))
-            .filter(row::Column::CreatedAt.gt(since.ms()))
-            .order_by_desc(row::Column::CreatedAt)
-            .limit(u64::from(most))
-            .select_only()
-            .column(row::Column::CreatedAt)
-            .into_tuple()
-            .all(self.tx.conn())
-            .await?;
-        Ok(created.into_iter().map(Timestamp::from_ms).collect())
-    }
-
-    /// Inserts a session. The unique index allows one live session per order.
-    ///
-    /// # Errors
-    /// [`super::Constraint::OneLiveSession`] when there is one already.
-    pub async fn insert_session(&self, new: &NewSessionRow) -> Result<(), StoreError> {
-        let now = self.tx.clock.now().ms();
-        let row = row::ActiveModel {
-            id: Set(new.id.to_string()),
-            shop_id: Set(self.shop.to_string()),
-            order_id: Set(new.order.to_string()),
-            provider_account_id: Set(new.account.to_string()),
-            status: Set(SessionStatus::Creating.to_string()),
-            amount_minor: Set(new.amount.minor()),
-            currency: Set(new.amount.currency().code().to_owned()),
-            capture: Set(new.capture.to_string()),
-            success_url: Set(new.success_url.clone()),
-            cancel_url: Set(new.cancel_url.clone()),
-            provider_session_id: Set(None),
-            url: Set(None),
-            expires_at: Set(new.expires_at.ms()),
-            poll_count: Set(0),
-            next_poll_at: Set(None),
-            lease_until: Set(None),
-            lease_token: Set(None),
-            request_id: Set(new.trace.request_id.clone()),
-            actor: Set(new.trace.actor.clone()),
-            created_at: Set(now),
-            updated_at: Set(now),
-        };
-        row::Entity::insert(row)
-            .exec_without_returning(self.tx.conn())
-            .await?;
-        Ok(())
+/// A new session's row.
+pub(super) fn row_of(shop: ShopId, new: NewSessionRow, now: Timestamp) -> row::Model {
+    row::Model {
+        id: new.id.to_string(),
+        shop_id: shop.to_string(),
+        order_id: new.order.to_string(),
+        provider_account_id: new.account.to_string(),
+        status: SessionStatus::Creating.to_string(),
+        amount_minor: new.amount.minor(),
+        currency: new.amount.currency().code().to_owned(),
+        capture: new.capture.to_string(),
+        success_url: new.success_url,
+        cancel_url: new.cancel_url,
+        provider_session_id: None,
+        url: None,
+        expires_at: new.expires_at.ms(),
+        poll_count: 0,
+        next_poll_at: None,
+        lease_until: None,
+        lease_token: None,
+        request_id: new.trace.request_id,
+        actor: new.trace.actor,
+        created_at: now.ms(),
+        updated_at: now.ms(),
     }
 }
 

@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 
 use entity::idempotency_key as row;
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use super::bulk::{self, Change};
 use super::rows::parse;
 use super::{ShopStore, ShopTx, StoreError};
 use crate::clock::Clock;
@@ -94,6 +95,33 @@ pub(super) fn key_row(
     }
 }
 
+/// How a bound key's row is changed by its answer; a final one keeps its first answer.
+pub(super) const ANSWERED: Change<'_, row::Column> = Change {
+    found_by: &[
+        row::Column::ShopId,
+        row::Column::KeyKind,
+        row::Column::Route,
+        row::Column::Key,
+        row::Column::Status,
+    ],
+    set: &[row::Column::AnswerStatus, row::Column::AnswerBody],
+    also: "status = 'final'",
+};
+
+/// A bound key with its answer, to be written as [`ANSWERED`].
+pub(super) fn answered_row(
+    clock: &Clock,
+    shop: ShopId,
+    claim: &KeyClaim,
+    answer: &StoredAnswer,
+) -> row::Model {
+    row::Model {
+        answer_status: Some(i64::from(answer.status)),
+        answer_body: Some(answer.body.clone()),
+        ..key_row(clock, shop, claim, "", None)
+    }
+}
+
 impl ShopTx {
     /// Inserts a key, bound to a resource or final with its answer; false when it was used before.
     ///
@@ -131,21 +159,8 @@ impl ShopTx {
         claim: &KeyClaim,
         answer: &StoredAnswer,
     ) -> Result<(), StoreError> {
-        row::Entity::update_many()
-            .col_expr(row::Column::Status, Expr::value("final"))
-            .col_expr(
-                row::Column::AnswerStatus,
-                Expr::value(i64::from(answer.status)),
-            )
-            .col_expr(row::Column::AnswerBody, Expr::value(answer.body.clone()))
-            .filter(row::Column::ShopId.eq(self.shop.to_string()))
-            .filter(row::Column::KeyKind.eq(claim.kind.as_str()))
-            .filter(row::Column::Route.eq(claim.route.as_ref()))
-            .filter(row::Column::Key.eq(&claim.key))
-            .filter(row::Column::Status.eq("bound"))
-            .exec(self.tx.conn())
-            .await?;
-        Ok(())
+        let row = answered_row(&self.tx.clock, self.shop, claim, answer);
+        bulk::update::<row::Entity>(&self.tx, &[row], ANSWERED).await
     }
 }
 

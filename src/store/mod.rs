@@ -15,6 +15,7 @@
 pub mod accounts;
 pub mod audit;
 mod batch;
+pub mod begin_checkout;
 pub mod books;
 mod bulk;
 pub mod calls;
@@ -93,6 +94,7 @@ pub struct Store {
     known_keys: Arc<keys::KnownKeys>,
     known_prices: Arc<prices::KnownPrices>,
     orders: Arc<Batcher<place_order::Draft>>,
+    checkouts: Arc<Batcher<begin_checkout::BeginCheckout>>,
     reads: Arc<Batcher<read_order::ReadOrder>>,
     shown: Arc<read_order::Known>,
     settlements: Arc<Batcher<Settle>>,
@@ -166,6 +168,7 @@ impl Store {
             known_keys: Arc::default(),
             known_prices: Arc::default(),
             orders: Batcher::new(lanes),
+            checkouts: Batcher::new(lanes),
             reads: Batcher::new(READ_LANES),
             shown: Arc::default(),
             settlements: Batcher::new(lanes),
@@ -194,7 +197,7 @@ impl Store {
     /// Whether orders or webhooks wait right now, for others to be carried out before them.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.orders.is_busy() || self.settlements.is_busy()
+        self.orders.is_busy() || self.checkouts.is_busy() || self.settlements.is_busy()
     }
 
     /// Whether so many orders wait that the next is turned away.

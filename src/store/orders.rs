@@ -322,22 +322,30 @@ impl ShopTx {
             return Ok(None);
         };
         let lines = lines_of(self.tx.conn(), &row.id).await?;
-        let lines = lines.into_iter().map(|line| {
-            let quantity = u32::try_from(line.quantity).unwrap_or(0);
-            Ok((line.name, quantity, money(line.total_minor, &row.currency)?))
-        });
-        Ok(Some(OrderRecord {
-            id,
-            number: row.number.to_string(),
-            status: parse("order.status", &row.status)?,
-            payment_status: parse("order.payment_status", &row.payment_status)?,
-            total: money(row.total_minor, &row.currency)?,
-            paid: money(row.paid_minor, &row.currency)?,
-            cancel_requested: row.cancel_requested_at.is_some(),
-            customer_email: row.customer_email.clone(),
-            lines: lines.collect::<Result<_, StoreError>>()?,
-            token_key: row.token_key,
-            expires_at: Timestamp::from_ms(row.expires_at),
-        }))
+        record(row, lines).map(Some)
     }
+}
+
+/// An order as the use cases need it, from its row and its lines in their order.
+pub(super) fn record(
+    row: order::Model,
+    lines: Vec<line_item::Model>,
+) -> Result<OrderRecord, StoreError> {
+    let lines = lines.into_iter().map(|line| {
+        let quantity = u32::try_from(line.quantity).unwrap_or(0);
+        Ok((line.name, quantity, money(line.total_minor, &row.currency)?))
+    });
+    Ok(OrderRecord {
+        id: parse("order.id", &row.id)?,
+        number: row.number.to_string(),
+        status: parse("order.status", &row.status)?,
+        payment_status: parse("order.payment_status", &row.payment_status)?,
+        total: money(row.total_minor, &row.currency)?,
+        paid: money(row.paid_minor, &row.currency)?,
+        cancel_requested: row.cancel_requested_at.is_some(),
+        customer_email: row.customer_email.clone(),
+        lines: lines.collect::<Result<_, StoreError>>()?,
+        token_key: row.token_key,
+        expires_at: Timestamp::from_ms(row.expires_at),
+    })
 }

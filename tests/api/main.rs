@@ -8,6 +8,7 @@ mod bad_input;
 mod batching;
 mod browsers;
 mod catalogue;
+mod checkout_sets;
 mod checkouts;
 mod closing;
 mod disputes;

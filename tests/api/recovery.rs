@@ -464,6 +464,7 @@ fn refused(app: &TestApp, call: ClaimedCall) -> Settle {
         drafts: vec![rejected.because("stale")],
         follow_ups: app.services.follow_ups(),
         auto_refund: false,
+        waiting: None,
     }
 }
 

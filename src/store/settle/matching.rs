@@ -77,12 +77,8 @@ pub(super) async fn lock_all(tx: &Tx, set: &[&Settle]) -> Result<Vec<Option<Matc
     let mut asked: BTreeMap<Way, BTreeSet<String>> = BTreeMap::new();
     let mut accounts: BTreeSet<String> = BTreeSet::new();
     for command in set {
-        accounts.insert(command.account.id.to_string());
-        for (way, name) in command
-            .observed
-            .iter()
-            .flat_map(|object| names(command, object))
-        {
+        accounts.insert(account_of(command));
+        for (way, name) in sought(command) {
             asked.entry(way).or_default().insert(name);
         }
     }
@@ -91,11 +87,8 @@ pub(super) async fn lock_all(tx: &Tx, set: &[&Settle]) -> Result<Vec<Option<Matc
     }
     let known = ask(tx, &accounts, &asked).await?;
     let matched = set.iter().map(|command| {
-        let account = command.account.id.to_string();
-        let mut names = command
-            .observed
-            .iter()
-            .flat_map(|object| names(command, object));
+        let account = account_of(command);
+        let mut names = sought(command).into_iter();
         names.find_map(|(way, name)| known.get(&(way, account.clone(), name)).cloned())
     });
     let matched = matched.map(|known| {
@@ -113,6 +106,27 @@ pub(super) async fn lock_all(tx: &Tx, set: &[&Settle]) -> Result<Vec<Option<Matc
             .transpose()
     });
     matched.collect()
+}
+
+/// The account whose objects a command is about.
+fn account_of(command: &Settle) -> String {
+    match &command.source {
+        Source::Call { call, .. } => call.account.to_string(),
+        _ => command.account.id.to_string(),
+    }
+}
+
+/// The names a command's session is looked for by, the surer first. A call knows what it is about, whatever the
+/// provider answered.
+fn sought(command: &Settle) -> Vec<(Way, String)> {
+    match &command.source {
+        Source::Call { call, .. } => vec![(Way::Mark, call.subject_id.clone())],
+        _ => command
+            .observed
+            .iter()
+            .flat_map(|object| names(command, object))
+            .collect(),
+    }
 }
 
 /// The names by which an object may be known, the surer first.
@@ -140,11 +154,11 @@ fn names(command: &Settle, object: &Observed) -> Vec<(Way, String)> {
 
 /// The names a command's objects may be known by, as one text each.
 pub(super) fn names_of(command: &Settle) -> Vec<String> {
-    let mut all = BTreeSet::new();
+    let text = |(way, name)| format!("{way:?} {name}");
+    let mut all: BTreeSet<String> = sought(command).into_iter().map(text).collect();
     for object in &command.observed {
         all.extend(object.intent_id().map(|id| format!("Intent {id}")));
-        let names = names(command, object).into_iter();
-        all.extend(names.map(|(way, name)| format!("{way:?} {name}")));
+        all.extend(names(command, object).into_iter().map(text));
     }
     all.into_iter().collect()
 }

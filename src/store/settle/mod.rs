@@ -24,8 +24,10 @@ use std::sync::Arc;
 
 use super::accounts::AccountRecord;
 use super::calls::{self, AttemptNote, ClaimedCall};
+use super::checkouts::SessionRecord;
 use super::decisions::NewDecision;
 use super::failpoint::Step;
+use super::idempotency::{KeyClaim, StoredAnswer};
 use super::inbox::{self, ClaimedEvent, InboxEvent};
 use super::polling::{ClaimedPayment, ClaimedSession};
 use super::{Store, StoreError, Tx};
@@ -61,6 +63,18 @@ pub trait FollowUps: Send + Sync {
     ) -> Option<CallRequest>;
 }
 
+/// The request that waits for a session to be made: it is answered, and the answer kept with its key, in the
+/// transaction that settles the making.
+#[derive(Clone)]
+pub struct Waiting {
+    /// Its shop.
+    pub shop: ShopId,
+    /// Its key.
+    pub key: KeyClaim,
+    /// Words the answer.
+    pub answer: Arc<dyn Fn(&SessionRecord) -> StoredAnswer + Send + Sync>,
+}
+
 /// What has been learned, and how.
 #[derive(Clone)]
 pub struct Settle {
@@ -80,6 +94,8 @@ pub struct Settle {
     pub auto_refund: bool,
     /// Who caused it.
     pub trace: Trace,
+    /// Who waits for the session a call was to make.
+    pub waiting: Option<Waiting>,
 }
 
 /// Where what is settled comes from.
@@ -167,6 +183,15 @@ impl Source {
         })
     }
 
+    /// Whether it is settled together with others: what comes with every payment is.
+    fn is_shared(&self) -> bool {
+        match self {
+            Source::Webhook(_) => true,
+            Source::Call { call, .. } => call.kind == CallKind::SessionCreate,
+            _ => false,
+        }
+    }
+
     fn id(&self) -> String {
         match self {
             Source::Webhook(event) => event.id.to_string(),
@@ -202,6 +227,8 @@ pub enum Settled {
     Pending,
     /// Not believed; kept, nothing posted.
     Quarantined,
+    /// As applied, and the request that waited has its answer.
+    Answered(StoredAnswer),
     /// A decision with a key that was used before.
     KeyKnown,
     /// A decision that cannot be taken (any more); nothing was written.
@@ -209,7 +236,8 @@ pub enum Settled {
 }
 
 impl Store {
-    /// Records and applies what has been learned; webhooks together with those that arrive at the moment.
+    /// Records and applies what has been learned; webhooks and the ends of creations together with those that arrive
+    /// at the moment.
     ///
     /// # Errors
     /// The database's; [`StoreError::LeaseLost`] when somebody else does this work now; [`StoreError::Full`] when
@@ -217,7 +245,9 @@ impl Store {
     pub async fn settle(&self, command: &Settle) -> Result<Settled, StoreError> {
         loop {
             let verdict = match &command.source {
-                Source::Webhook(_) => self.settlements.submit(self, command.clone()).await,
+                source if source.is_shared() => {
+                    self.settlements.submit(self, command.clone()).await
+                }
                 _ => self
                     .write_at(command.source.step(), |tx| async move {
                         one(self, &tx, command).await
@@ -230,6 +260,7 @@ impl Store {
                     self.make_books(shop, currency).await?;
                 }
                 Ok(Verdict::Again) => {}
+                Ok(Verdict::LeaseLost) => return Err(StoreError::LeaseLost),
                 Ok(Verdict::Settled(settled)) => return Ok(settled),
                 Err(error) => return Err(error),
             }

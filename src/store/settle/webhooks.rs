@@ -1,4 +1,5 @@
-//! Webhooks that wait, settled together: what they are about is looked up, read and written set by set.
+//! Webhooks and the ends of creations that wait, settled together: what they are about is looked up, read and written
+//! set by set.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,6 +7,8 @@ use std::sync::Arc;
 use entity::provider_event;
 
 use super::super::batch::Member;
+use super::super::calls::{self, AttemptNote, ClaimedCall};
+use super::super::idempotency::StoredAnswer;
 use super::super::inbox::{self, InboxEvent};
 use super::super::{Store, StoreError, Tx};
 use super::later::Later;
@@ -14,12 +17,15 @@ use super::{
     Match, Settle, Settled, Source, Step, apply, books_of, doubt, inbox_delay_ms, is_ours,
     matching, write, wrong_account,
 };
+use crate::domain::call::CallStatus;
 
 /// What a set's transaction says of one of its members.
 pub(in crate::store) enum Verdict {
     Settled(Settled),
     /// Another member is about the same order; this one belongs into a set of its own.
     Again,
+    /// Somebody else has the call now.
+    LeaseLost,
 }
 
 impl Member for Settle {
@@ -36,24 +42,55 @@ impl Member for Settle {
     }
 
     async fn run(store: &Store, set: &[Arc<Self>]) -> Result<Vec<Verdict>, StoreError> {
+        let steps: Vec<Option<Step>> = set.iter().map(|one| one.source.step()).collect();
+        let creation = steps.contains(&Some(Step::SettleSessionCreate));
+        let step = match creation {
+            true => Step::SettleSessionCreate,
+            false => Step::SettleWebhook,
+        };
         store
-            .write_at(Step::SettleWebhook, |tx| async move {
-                settle(store, &tx, set).await
-            })
+            .write_at(step, |tx| async move { settle(store, &tx, set).await })
             .await
+    }
+
+    /// A call that has ended: as many are under way as requests wait for one.
+    fn always_waits(&self) -> bool {
+        matches!(self.source, Source::Call { .. })
     }
 }
 
-/// One webhook of a set on its way through the transaction.
+/// One member of a set on its way through the transaction.
 struct Arrival<'a> {
     /// Its place in the set.
     at: usize,
     command: &'a Settle,
-    event: &'a InboxEvent,
-    row: provider_event::Model,
+    origin: Origin<'a>,
     settled: Settled,
     /// What is to be applied.
     work: Option<Work>,
+}
+
+/// Where a member comes from, with what becomes of that.
+enum Origin<'a> {
+    Webhook {
+        event: &'a InboxEvent,
+        row: Box<provider_event::Model>,
+    },
+    Call {
+        call: &'a ClaimedCall,
+        status: CallStatus,
+        note: &'a AttemptNote,
+    },
+}
+
+impl Origin<'_> {
+    /// Two processes that are sent the same events in one order wait for each other instead of colliding.
+    fn order(&self) -> String {
+        match self {
+            Origin::Webhook { event, .. } => event.event_id.clone(),
+            Origin::Call { call, .. } => call.id.to_string(),
+        }
+    }
 }
 
 /// An order's books, and what is done with them.
@@ -64,24 +101,48 @@ struct Work {
     doubt: Option<&'static str>,
 }
 
-/// Settles webhooks of different orders. An event that was stored before changes nothing.
+/// Settles what was said of different orders. An event that was stored before changes nothing, and neither does the
+/// end of a call somebody else has now.
 async fn settle(store: &Store, tx: &Tx, set: &[Arc<Settle>]) -> Result<Vec<Verdict>, StoreError> {
     let mut verdicts: Vec<Verdict> = set.iter().map(|_| Verdict::Again).collect();
     let mut arrivals = arrive(tx, set).await?;
-    // Two processes that are sent the same events in one order wait for each other instead of colliding.
-    arrivals.sort_by(|a, b| a.event.event_id.cmp(&b.event.event_id));
-    let rows: Vec<_> = arrivals.iter().map(|arrival| arrival.row.clone()).collect();
+    arrivals.sort_by_cached_key(|arrival| arrival.origin.order());
+    let (mut rows, mut ends) = (Vec::new(), Vec::new());
+    for arrival in &arrivals {
+        match &arrival.origin {
+            Origin::Webhook { row, .. } => rows.push(row.as_ref().clone()),
+            Origin::Call { call, status, .. } => ends.push((*call, *status)),
+        }
+    }
     let stored = inbox::insert_new(tx, &rows).await?;
+    let ended = calls::end(tx, &ends).await?;
     let mut later = Later::default();
-    for arrival in arrivals {
-        let settled = if stored.contains(&arrival.row.id) {
-            apply(store, tx, &mut later, arrival.command, arrival.work).await?;
-            arrival.settled
-        } else {
-            Settled::Duplicate
+    for mut arrival in arrivals {
+        let (ours, otherwise) = match &arrival.origin {
+            Origin::Webhook { row, .. } => (
+                stored.contains(&row.id),
+                Verdict::Settled(Settled::Duplicate),
+            ),
+            Origin::Call { call, note, .. } => {
+                if let Some(work) = &mut arrival.work {
+                    work.books.answered(&call.id.to_string());
+                }
+                let ours = ended.contains(&call.id.to_string());
+                later
+                    .attempts
+                    .extend(ours.then(|| calls::ended_try(tx, call, note)));
+                (ours, Verdict::LeaseLost)
+            }
+        };
+        let said = match ours {
+            true => {
+                let answer = apply(store, tx, &mut later, arrival.command, arrival.work).await?;
+                Verdict::Settled(answer.map_or(arrival.settled, Settled::Answered))
+            }
+            false => otherwise,
         };
         if let Some(verdict) = verdicts.get_mut(arrival.at) {
-            *verdict = Verdict::Settled(settled);
+            *verdict = said;
         }
     }
     later.flush(tx).await?;
@@ -94,14 +155,14 @@ async fn apply(
     later: &mut Later,
     command: &Settle,
     work: Option<Work>,
-) -> Result<(), StoreError> {
+) -> Result<Option<StoredAnswer>, StoreError> {
     let Some(Work {
         found,
         mut books,
         doubt,
     }) = work
     else {
-        return Ok(());
+        return Ok(None);
     };
     let changes = match doubt {
         Some(reason) => {
@@ -113,73 +174,58 @@ async fn apply(
     write::all(store, tx, later, command, &found, &books, changes).await
 }
 
-/// Locks the orders of a set's webhooks and says what becomes of each. Of two about one order the second is left
-/// out.
+/// Locks the orders of a set and says what becomes of each member. Of two about one order the second is left out.
 async fn arrive<'a>(tx: &Tx, set: &'a [Arc<Settle>]) -> Result<Vec<Arrival<'a>>, StoreError> {
     let mut arrivals = Vec::with_capacity(set.len());
-    let mut looked_for: Vec<(usize, &Settle, &InboxEvent)> = Vec::with_capacity(set.len());
+    let mut looked_for: Vec<(usize, &Settle)> = Vec::with_capacity(set.len());
     for (at, command) in set.iter().enumerate() {
-        let Source::Webhook(event) = &command.source else {
-            return Err(StoreError::Corrupt("a set holds webhooks only".to_owned()));
-        };
-        let kept = match wrong_account(command, event) {
-            Some(reason) => (inbox::Verdict::quarantined(reason), Settled::Quarantined),
-            None if command.observed.is_empty() => (inbox::Verdict::ignored(), Settled::Ignored),
-            None => {
-                looked_for.push((at, command, event));
+        let command = command.as_ref();
+        let kept = match &command.source {
+            Source::Webhook(event) => match wrong_account(command, event) {
+                Some(reason) => (inbox::Verdict::quarantined(reason), Settled::Quarantined),
+                None if command.observed.is_empty() => {
+                    (inbox::Verdict::ignored(), Settled::Ignored)
+                }
+                None => {
+                    looked_for.push((at, command));
+                    continue;
+                }
+            },
+            _ => {
+                looked_for.push((at, command));
                 continue;
             }
         };
-        arrivals.push(Arrival {
-            at,
-            command,
-            event,
-            row: inbox::arrived(tx, event, None, kept.0),
-            settled: kept.1,
-            work: None,
-        });
+        arrivals.push(arrival(tx, at, command, None, kept)?);
     }
-    let commands: Vec<&Settle> = looked_for.iter().map(|(_, command, _)| *command).collect();
+    let commands: Vec<&Settle> = looked_for.iter().map(|(_, command)| *command).collect();
     let matched = matching::lock_all(tx, &commands).await?;
     let mut orders = HashSet::new();
     let mut known = Vec::new();
-    for ((at, command, event), matched) in looked_for.into_iter().zip(matched) {
+    for ((at, command), matched) in looked_for.into_iter().zip(matched) {
         match matched {
             Some(matched) => {
                 if orders.insert(matched.found.order) {
-                    known.push((at, command, event, matched));
+                    known.push(((at, command, matched.found), (command, matched)));
                 }
             }
             None => {
-                let (verdict, settled) = match is_ours(command) {
+                let kept = match is_ours(command) {
                     true => (
                         inbox::Verdict::pending(tx, inbox_delay_ms(1)),
                         Settled::Pending,
                     ),
                     false => (inbox::Verdict::foreign(), Settled::Foreign),
                 };
-                arrivals.push(Arrival {
-                    at,
-                    command,
-                    event,
-                    row: inbox::arrived(tx, event, None, verdict),
-                    settled,
-                    work: None,
-                });
+                arrivals.push(arrival(tx, at, command, None, kept)?);
             }
         }
     }
-    let (members, matched): (Vec<_>, Vec<_>) = known
-        .into_iter()
-        .map(|(at, command, event, matched)| {
-            let found = matched.found;
-            ((at, command, event, found), (command, matched))
-        })
-        .unzip();
+    let (members, matched): (Vec<_>, Vec<_>) = known.into_iter().unzip();
     let books = books_of(tx, matched).await?;
-    for ((at, command, event, found), books) in members.into_iter().zip(books) {
+    for ((at, command, found), books) in members.into_iter().zip(books) {
         let doubt = doubt(&books, &found, command);
-        let (verdict, settled) = match doubt {
+        let kept = match doubt {
             Some(reason) => (inbox::Verdict::refetch(tx, reason), Settled::Quarantined),
             None => {
                 let applied = Settled::Applied {
@@ -189,18 +235,49 @@ async fn arrive<'a>(tx: &Tx, set: &'a [Arc<Settle>]) -> Result<Vec<Arrival<'a>>,
                 (inbox::Verdict::applied(tx), applied)
             }
         };
-        arrivals.push(Arrival {
-            at,
-            command,
-            event,
-            row: inbox::arrived(tx, event, Some(&found), verdict),
-            settled,
-            work: Some(Work {
-                found,
-                books,
-                doubt,
-            }),
-        });
+        let work = Work {
+            found,
+            books,
+            doubt,
+        };
+        arrivals.push(arrival(tx, at, command, Some(work), kept)?);
     }
     Ok(arrivals)
+}
+
+/// A member with what becomes of it.
+fn arrival<'a>(
+    tx: &Tx,
+    at: usize,
+    command: &'a Settle,
+    work: Option<Work>,
+    (verdict, settled): (inbox::Verdict, Settled),
+) -> Result<Arrival<'a>, StoreError> {
+    let origin = match &command.source {
+        Source::Webhook(event) => {
+            let found = work.as_ref().map(|work| &work.found);
+            let row = Box::new(inbox::arrived(tx, event, found, verdict));
+            Origin::Webhook { event, row }
+        }
+        Source::Call { call, status, note } if work.is_some() => Origin::Call {
+            call,
+            status: *status,
+            note,
+        },
+        Source::Call { .. } => {
+            let detail = "what a call was about is gone";
+            return Err(StoreError::Corrupt(detail.to_owned()));
+        }
+        _ => {
+            let detail = "a set holds webhooks and ends of creations only";
+            return Err(StoreError::Corrupt(detail.to_owned()));
+        }
+    };
+    Ok(Arrival {
+        at,
+        command,
+        origin,
+        settled,
+        work,
+    })
 }

@@ -4,7 +4,9 @@ use entity::{checkout_session, order, payment, provider_event, provider_fact, re
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use super::super::checkouts::SessionRecord;
 use super::super::events::{NewEvent, order_data, rows as event_rows};
+use super::super::idempotency::{StoredAnswer, answered_row};
 use super::super::rows::{parse, to_json};
 use super::super::{Store, StoreError, Tx, ledger, payments};
 use super::apply::{Changes, stored_amount};
@@ -38,7 +40,7 @@ pub(super) async fn all(
     found: &Match,
     books: &Books,
     changes: Changes,
-) -> Result<(), StoreError> {
+) -> Result<Option<StoredAnswer>, StoreError> {
     let payments = write_payments(tx, later, command, found, books, &changes).await?;
     later.facts.extend(facts(tx, command, found, &changes));
     let refunds = refunds::follow(tx, later, command, found, books, &changes).await?;
@@ -55,7 +57,28 @@ pub(super) async fn all(
         refunds: &refunds,
     };
     write_order(tx, later, command, books, &changes, review, &shown).await?;
-    follow_up::all(tx, later, command, found, books, &changes, &shown).await
+    follow_up::all(tx, later, command, found, books, &changes, &shown).await?;
+    answer(tx, later, command, found, &sessions)
+}
+
+/// Answers the request that waits for the session, if one does.
+fn answer(
+    tx: &Tx,
+    later: &mut Later,
+    command: &Settle,
+    found: &Match,
+    sessions: &[checkout_session::Model],
+) -> Result<Option<StoredAnswer>, StoreError> {
+    let (Some(waiting), Some(session)) = (&command.waiting, found.session) else {
+        return Ok(None);
+    };
+    let session = session.to_string();
+    let row = sessions.iter().find(|row| row.id == session).cloned();
+    let row = row.ok_or_else(|| StoreError::Corrupt("an answer about no session".to_owned()))?;
+    let said = (waiting.answer)(&SessionRecord::try_from(row)?);
+    let row = answered_row(&tx.clock, waiting.shop, &waiting.key, &said);
+    later.answers.push(row);
+    Ok(Some(said))
 }
 
 fn facts<'c>(
@@ -410,7 +433,7 @@ fn session_data(
     let id = id.to_string();
     let row = sessions.iter().find(|row| row.id == id).cloned();
     let row = row.ok_or_else(|| StoreError::Corrupt("an event about no session".to_owned()))?;
-    let record = super::super::checkouts::SessionRecord::try_from(row)?;
+    let record = SessionRecord::try_from(row)?;
     Ok(to_json(&record.public(super::super::payments::PROVIDER)))
 }
 

@@ -17,7 +17,7 @@ pub const CONNECTIONS: usize = 64;
 /// How many orders are paid before any is measured.
 const WARM_UP: usize = 200;
 /// How many customers pay at once.
-const CUSTOMERS: usize = 16;
+const CUSTOMERS: usize = 64;
 /// How long background work may take to come to rest.
 const REST: Duration = Duration::from_secs(20);
 
