@@ -127,6 +127,8 @@ pub struct Answering {
     pub resolution: Resolution,
     /// Why.
     pub note: Option<String>,
+    /// The refund that is sent again by it.
+    pub repeats: Option<RefundId>,
 }
 
 /// Who calls: an API key that was checked, or a member of staff, in one request.

@@ -8,28 +8,34 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::changes::{answer_of, body_of};
+use super::changes::{Change, answer_of, body_of};
 use super::files::Retried;
 use super::idempotency::{claim, same_request};
 use super::notes::written;
 use super::payments::Ending;
 use super::{Answer, Answering, Caller, ServiceError, Services};
+use crate::domain::call::CallKind;
 use crate::domain::ids::{
     CallId, CheckoutSessionId, DecisionId, OrderId, PaymentId, RefundId, ReviewId, ShopId, StaffId,
 };
 use crate::domain::money::Money;
+use crate::domain::page::{Page, Stretch};
+use crate::domain::queue::Place;
 use crate::domain::refund::{NewRefund, RefundReason, RefundShare};
 use crate::domain::resolution::{Objection, Resolution, may_decide, needs_note};
 use crate::domain::settlement::Reason;
 use crate::domain::standing::{PaymentStanding, ReviewStanding, Standing};
 use crate::store::decisions::{DecisionRecord, NewDecision};
-use crate::store::idempotency::StoredAnswer;
-pub use crate::store::reviews::{OpenReview, ReviewFilter};
+use crate::store::idempotency::{KeyClaim, StoredAnswer};
+pub use crate::store::reviews::OpenReview;
 use crate::store::settle::{Settled, Source};
 
 use super::actions::{Action, Preview};
 
 const ROUTE: &str = "POST /staff/reviews/{id}/decide";
+// Named as what they do is elsewhere, so that a check of stored answers knows when one is due.
+const REFUND: &str = "POST /staff/reviews/{id}/refunds";
+const RELEASE: &str = "POST /staff/reviews/{id}/void";
 
 /// An answer to an open question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,16 +62,23 @@ struct Decided {
 }
 
 impl Services {
-    /// A page of the open questions of a shop: what is due first, then the oldest; and whether there are more.
+    /// A page of the open questions of a shop, of one reason if given: what is due first, then the oldest.
     ///
     /// # Errors
     /// The store's.
     pub async fn open_reviews(
         &self,
         caller: &Caller,
-        filter: &ReviewFilter,
-    ) -> Result<(Vec<OpenReview>, bool), ServiceError> {
-        Ok(self.store.shop(caller.shop).open_reviews(filter).await?)
+        reason: Option<Reason>,
+        page: &Page<Place>,
+    ) -> Result<Stretch<OpenReview, Place>, ServiceError> {
+        let shop = self.store.shop(caller.shop);
+        let (rows, has_more) = shop.open_reviews(reason, page).await?;
+        Ok(Stretch {
+            rows,
+            has_more,
+            looked_until: None,
+        })
     }
 
     /// How many questions of a shop are open, by their reason.
@@ -278,30 +291,84 @@ impl Services {
         }
     }
 
-    /// A decision that asks the provider for something.
+    /// A decision that asks the provider for something, under a key of its own: what it comes to is read from the
+    /// order, which is another once it was done.
     async fn act_on_review(
         self: &Arc<Self>,
         caller: &Caller,
         key: &str,
         wanted: &Resolve,
     ) -> Result<Answer, ServiceError> {
+        self.same_mode(caller)?;
+        let (route, verb) = match wanted.resolution {
+            Resolution::Release => (RELEASE, "void"),
+            _ => (REFUND, "refunds"),
+        };
+        let path = format!("/staff/reviews/{}/{verb}", wanted.review);
+        let claim = claim(caller, route, &path, key, wanted);
+        if let Some(answer) = self.acted_before(caller, &claim, wanted).await? {
+            return Ok(answer);
+        }
+        match self.act_once(caller, &claim, wanted).await {
+            // The same form sent twice at once: whoever came second meets what the first one did.
+            Err(ServiceError::Objected(why)) => {
+                let first = self.acted_before(caller, &claim, wanted).await?;
+                first.ok_or(ServiceError::Objected(why))
+            }
+            done => done,
+        }
+    }
+
+    /// The answer of an action whose key was used before.
+    async fn acted_before(
+        &self,
+        caller: &Caller,
+        claim: &KeyClaim,
+        wanted: &Resolve,
+    ) -> Result<Option<Answer>, ServiceError> {
+        let known = self.store.shop(caller.shop).known_key(claim).await?;
+        let Some(known) = known else { return Ok(None) };
+        let (kind, done) = match wanted.resolution {
+            Resolution::Release => (CallKind::Void, 200),
+            _ => (CallKind::Refund, 201),
+        };
+        let subject = known.resource_id.clone();
+        let change = Change {
+            caller,
+            claim,
+            kind,
+            subject,
+            done,
+        };
+        self.repeat_change(&change, &known).await.map(Some)
+    }
+
+    async fn act_once(
+        self: &Arc<Self>,
+        caller: &Caller,
+        claim: &KeyClaim,
+        wanted: &Resolve,
+    ) -> Result<Answer, ServiceError> {
         let standing = self.standing(caller, wanted.order).await?;
-        let known = standing
-            .reviews
-            .iter()
-            .find(|known| known.id == wanted.review);
-        let review = known.ok_or(ServiceError::NotFound)?;
+        let mut known = standing.reviews.iter();
+        let review = known.find(|known| known.id == wanted.review);
+        let review = review.ok_or(ServiceError::NotFound)?;
+        let again = wanted.resolution == Resolution::RefundAgain;
         let answers = Answering {
             review: wanted.review,
             opening: wanted.opening,
             resolution: wanted.resolution,
             note: wanted.note.clone(),
+            repeats: review.subject.parse().ok().filter(|_| again),
         };
         let caller = caller.having_seen(&wanted.version, Some(answers));
         match action_of(&standing, review, wanted.resolution)? {
-            Some(Action::Refund(refund)) => self.refund(&caller, key, wanted.order, refund).await,
+            Some(Action::Refund(refund)) => {
+                self.refund_under(&caller, claim, wanted.order, &refund)
+                    .await
+            }
             Some(Action::Void(payment)) => {
-                self.end_payment(&caller, key, payment, Ending::Void).await
+                self.end_under(&caller, claim, payment, &Ending::Void).await
             }
             _ => Err(ServiceError::Objected(Objection::NotPossible)),
         }

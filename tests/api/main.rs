@@ -36,6 +36,7 @@ mod search;
 mod set_aside;
 mod smoke;
 mod staff_actions;
+mod staff_again;
 mod staff_forms;
 mod staff_money;
 mod staff_orders;
