@@ -120,7 +120,7 @@ fn problems(read: &Read) -> Vec<Problem> {
             Tone::Bad,
             words::overview::FAILING_CALLS,
             open.failing_calls,
-            "calls?status=unknown",
+            "calls?tries=3",
         ),
         (
             Tone::Warn,

@@ -6,8 +6,9 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use rocket::{FromForm, Responder, Route, State, get, post, routes};
 
-use super::actions::{Effect, Outcome, RefusedPage, customer_of, ended, key_of, refused};
+use super::actions::{Outcome, RefusedPage, customer_of, ended, key_of, refused};
 use super::csrf::Csrf;
+use super::effect::Effect;
 use super::guard::{Desk, Finance, Viewer};
 use super::listing::{self, Asked, Ways, nothing, page_of};
 use super::page::{Frame, Page, Section};
@@ -423,7 +424,6 @@ async fn answer(
         .act(audit::Action::ReviewResolve)
         .about("review", id)
         .with("resolution", resolution.as_str());
-    services.record(act).await?;
     let wanted = Resolve {
         order,
         review: id,
@@ -432,7 +432,8 @@ async fn answer(
         note: Some(form.note).filter(|note| !note.trim().is_empty()),
         version: form.version,
     };
-    let answer = services.resolve(&caller, key, &wanted).await;
+    let resolve = services.resolve(&caller, key, &wanted);
+    let answer = services.on_record(act, resolve).await;
     let done = match resolution {
         Resolution::Accept => "kept",
         Resolution::Refund | Resolution::RefundAgain => "refunded",

@@ -11,6 +11,7 @@ use sea_orm::{
 use super::paging::made_in;
 use super::rows::{parse, sql};
 use super::{ShopStore, StoreError};
+use crate::domain::call::FAILING_TRIES;
 use crate::domain::currency::Currency;
 use crate::domain::ids::{
     AccountId, CheckoutSessionId, Id, LedgerEntryId, OrderId, ProviderEventId,
@@ -31,8 +32,6 @@ const MAX_EVENTS_SEEN: u64 = 5_000;
 const MAX_OPEN: i64 = 10_000;
 /// The most orders that are counted as unpaid for too long.
 const MAX_UNPAID: i64 = 1_000;
-/// After how many tries without an outcome a call counts as failing.
-const FAILING_TRIES: i64 = 3;
 /// How far the time in an id may be from the time in its row, in milliseconds.
 const ID_SLACK_MS: i64 = MINUTE_MS;
 
