@@ -34,6 +34,7 @@ pub mod people;
 pub mod recovery;
 pub mod refunds;
 pub mod replay;
+mod resolve;
 pub mod reviews;
 pub mod search;
 pub mod staff;

@@ -106,6 +106,12 @@ fn problems(read: &Read) -> Vec<Problem> {
     let others = [
         (
             Tone::Bad,
+            words::overview::ORDERLESS,
+            open.orderless_events,
+            "webhooks?verdict=dead&reason=order_unknown",
+        ),
+        (
+            Tone::Bad,
             words::overview::DEAD,
             open.dead_events,
             "webhooks?verdict=dead",

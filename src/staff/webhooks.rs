@@ -18,7 +18,7 @@ use super::trouble::Trouble;
 use super::{parts, words};
 use crate::domain::audit::Action;
 use crate::domain::ids::ProviderEventId;
-use crate::domain::inbox::{EventVerdict, InboxFile, InboxFilter, InboxStory};
+use crate::domain::inbox::{EventVerdict, InboxFile, InboxFilter, InboxStory, ORDER_UNKNOWN};
 use crate::domain::redact;
 use crate::domain::staff::Role;
 use crate::domain::time::Timestamp;
@@ -98,6 +98,12 @@ async fn filter_of<R: Rung>(
             words::webhooks::VERDICT,
             asked.verdict.as_ref(),
             verdicts.collect(),
+        ),
+        reason: filter.chosen(
+            "reason",
+            words::lists::REASON,
+            asked.reason.as_ref(),
+            vec![(ORDER_UNKNOWN, words::webhooks::ORDER_UNKNOWN)],
         ),
         kind: filter.typed("kind", words::webhooks::TYPE, asked.kind.as_ref(), |text| {
             Some(text.to_owned())
@@ -231,6 +237,7 @@ struct ReplayAll {
     #[field(default = String::new())]
     idempotency_key: String,
     verdict: Option<String>,
+    reason: Option<String>,
     kind: Option<String>,
     order: Option<String>,
     from: Option<String>,
@@ -246,6 +253,7 @@ async fn replay_all(
     let form = form.0;
     let asked = Asked {
         verdict: form.verdict,
+        reason: form.reason,
         kind: form.kind,
         order: form.order,
         from: form.from,

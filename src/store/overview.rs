@@ -16,6 +16,7 @@ use crate::domain::currency::Currency;
 use crate::domain::ids::{
     AccountId, CheckoutSessionId, Id, LedgerEntryId, OrderId, ProviderEventId,
 };
+use crate::domain::inbox::ORDER_UNKNOWN;
 use crate::domain::ledger::LedgerAccountName;
 use crate::domain::overview::{Checkouts, HourMoved, Open, Problems};
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
@@ -303,7 +304,9 @@ impl ShopStore<'_> {
     ) -> Result<(), StoreError> {
         let owns = owns.map(|account| account.to_string()).unwrap_or_default();
         let text = format!(
-            "SELECT verdict, COUNT(*), MIN(received_at) FROM (SELECT verdict, received_at FROM provider_event \
+            "SELECT verdict, COUNT(*), MIN(received_at) FROM (SELECT CASE WHEN verdict = 'dead' \
+             AND reason = '{ORDER_UNKNOWN}' THEN 'orderless' ELSE verdict END AS verdict, received_at \
+             FROM provider_event \
              WHERE verdict IN ('pending', 'quarantined', 'dead') \
              AND (shop_id = ? OR shop_id IS NULL AND provider_account_id = ?) LIMIT {MAX_OPEN}) waiting \
              GROUP BY verdict"
@@ -315,9 +318,11 @@ impl ShopStore<'_> {
             match verdict.as_str() {
                 "pending" => problems.pending_events = open,
                 "quarantined" => problems.quarantined_events = open,
+                "orderless" => problems.orderless_events = open,
                 _ => problems.dead_events = open,
             }
         }
+        problems.dead_events = problems.dead_events.and(problems.orderless_events);
         Ok(())
     }
 }

@@ -61,6 +61,43 @@ async fn each_problem_of_calls_leads_to_the_calls_it_counts() {
     app.finish().await;
 }
 
+/// Money with our mark whose order nobody knows: it is told as that, not as one webhook among others.
+#[tokio::test(flavor = "multi_thread")]
+async fn money_no_order_knows_has_a_line_and_a_list_of_its_own() {
+    let mut app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (_, mut lost) = unapplied(&app, &shop).await;
+    let object = &mut lost["data"]["object"];
+    object["id"] = json!("cs_test_lost");
+    object["payment_intent"] = json!("pi_lost");
+    object["metadata"]["till_session"] = json!("cs_01kq8rm5ahf2aaemq4p7v9w0xd");
+    app.deliver(&lost).await.expect(200);
+    let (_, other) = unapplied(&app, &shop).await;
+    left(&app, &other, "dead").await;
+    let viewer = app.person(Role::Viewer).await;
+    let line = "Payments with our mark that no order is known for";
+    let overview = viewer.get(&at(&app, "")).await.expect(200).text;
+    assert!(!overview.contains(line), "it may still be told of");
+    app.advance(25 * 3_600).await;
+    app.work().await;
+    assert_eq!(app.verdict(&lost).await, "dead order_unknown");
+    let overview = address(&viewer.get(&at(&app, "")).await.expect(200).text);
+    let link = at(&app, "webhooks?verdict=dead&reason=order_unknown");
+    let shown = overview.split_once(&format!("\"{link}\""));
+    let (_, rest) = shown.unwrap_or_else(|| panic!("no link: {overview}"));
+    let end = rest.find("href").unwrap_or(rest.len());
+    assert!(rest[..end].contains(line), "{rest}");
+    let ids = [&lost, &other].map(|event| event["id"].as_str().expect("an id"));
+    let list = viewer.get(&link).await.expect(200).text;
+    assert!(list.contains(ids[0]) && !list.contains(ids[1]), "{list}");
+    assert!(list.contains("No order is known for it"));
+    let all = viewer.get(&at(&app, "webhooks?verdict=dead")).await;
+    let all = all.expect(200).text;
+    assert!(all.contains(ids[0]) && all.contains(ids[1]));
+    app.expect_broken();
+    app.finish().await;
+}
+
 /// An event of a type nobody acts on.
 async fn noise(app: &TestApp, id: &str) {
     let event = json!({

@@ -243,9 +243,11 @@ fn a_question_with_two_causes_is_asked_once() {
     );
 }
 
-/// Refunds of one payment, ours, in the order of their ids: each takes so much, failed or not, and may have been sent
-/// for another one again.
-fn refunded(rows: &[(i64, bool, Option<usize>)]) -> (Terms, Vec<FactDraft>) {
+/// How much a refund takes, whether it failed, and the one it was sent for again.
+type Row = (i64, bool, Option<usize>);
+
+/// Refunds of one payment, ours, in the order of their ids.
+fn refunded(rows: &[Row]) -> (Terms, Vec<FactDraft>) {
     let mut terms = simple_order(100);
     let mut said = vec![intent(&terms, 0, FactKind::Captured)];
     for (at, (amount, failed, repeats)) in rows.iter().enumerate() {
@@ -272,7 +274,7 @@ fn refunded(rows: &[(i64, bool, Option<usize>)]) -> (Terms, Vec<FactDraft>) {
 
 #[test]
 fn a_newer_refund_answers_one_question_about_an_older_one_and_its_own_first() {
-    let cases: [(&[(i64, bool, Option<usize>)], &[usize]); 9] = [
+    let cases: [(&[Row], &[usize]); 9] = [
         (&[(5, true, None), (5, true, None)], &[0, 1]),
         // Sent for the younger one: the older one still waits.
         (
