@@ -81,6 +81,7 @@ async fn money_no_order_knows_has_a_line_and_a_list_of_its_own() {
     app.advance(25 * 3_600).await;
     app.work().await;
     assert_eq!(app.verdict(&lost).await, "dead order_unknown");
+    let viewer = app.person(Role::Viewer).await;
     let overview = address(&viewer.get(&at(&app, "")).await.expect(200).text);
     let link = at(&app, "webhooks?verdict=dead&reason=order_unknown");
     let shown = overview.split_once(&format!("\"{link}\""));

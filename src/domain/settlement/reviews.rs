@@ -50,7 +50,7 @@ pub(super) fn open_questions(
     refunds: &[RefundState],
 ) -> Vec<ReviewKey> {
     let mut open: Vec<ReviewKey> = terms.flags.clone();
-    open.extend(unreturned(terms, refunds));
+    open.extend(unreturned(terms, payments, refunds));
     for (payment, state) in terms.payments.iter().zip(payments) {
         open.extend(money_question(terms, payment, state, closed));
         let disputes = state.disputes.iter().filter(|dispute| dispute.is_open());
@@ -69,8 +69,13 @@ pub(super) fn open_questions(
 ///
 /// One that was sent again is asked about no more: the newer one is, should it fail, too. A newer one that was not
 /// sent for any other takes the place of one of the same amount at most, the oldest, while it is under way or went
-/// back. So of two customers who wait for their money, one is never forgotten because the other has theirs.
-fn unreturned(terms: &Terms, refunds: &[RefundState]) -> Vec<ReviewKey> {
+/// back. So of two people who wait for their money, one is never forgotten because the other has theirs. Nobody waits
+/// any more once all that a payment brought is gone again.
+fn unreturned(terms: &Terms, payments: &[PaymentState], refunds: &[RefundState]) -> Vec<ReviewKey> {
+    let all_gone = |id| {
+        let payment = payments.iter().find(|payment| payment.id == id);
+        payment.is_some_and(|payment| payment.captured_minor > 0 && payment.unsettled_minor() <= 0)
+    };
     let ours = terms.refunds.iter().zip(refunds);
     let mut ours: Vec<(&RefundTerms, &RefundState)> =
         ours.filter(|(refund, _)| refund.ours).collect();
@@ -94,6 +99,7 @@ fn unreturned(terms: &Terms, refunds: &[RefundState]) -> Vec<ReviewKey> {
             }
         }
     }
+    asked.retain(|refund| !all_gone(refund.payment));
     let asked = asked.into_iter().map(|refund| ReviewKey {
         reason: Reason::ProviderDeclinedRefund,
         subject: refund.id.to_string(),

@@ -188,7 +188,7 @@ pub fn expected(terms: &Terms, facts: &[Fact]) -> Expected {
         })
         .collect();
     Expected {
-        unreturned: unreturned(terms, &refunds),
+        unreturned: unreturned(terms, &refunds, &abouts),
         refunds,
         belonging,
         captured,
@@ -250,7 +250,12 @@ fn refund_status(refund: &RefundTerms, facts: &[Fact]) -> RefundStatus {
 
 /// Refunds of ours that failed, each without a later one in its place: the one sent for it again, or the first of its
 /// amount that nobody else has.
-fn unreturned(terms: &Terms, refunds: &[(RefundStatus, i64)]) -> BTreeSet<String> {
+/// Nobody is asked about a payment all of whose money is gone.
+fn unreturned(
+    terms: &Terms,
+    refunds: &[(RefundStatus, i64)],
+    abouts: &[About<'_>],
+) -> BTreeSet<String> {
     let mut asked = BTreeSet::new();
     let mut taken = BTreeSet::new();
     let mut rows: Vec<(&RefundTerms, bool)> = Vec::new();
@@ -275,7 +280,13 @@ fn unreturned(terms: &Terms, refunds: &[(RefundStatus, i64)]) -> BTreeSet<String
                 heir = Some(other.id);
             }
         }
-        if !heir.is_some_and(|heir| taken.insert(heir)) {
+        let mut gone = false;
+        for about in abouts {
+            let captured = about.captured();
+            let all = captured > 0 && about.refunded() + about.lost() >= captured;
+            gone |= about.payment.id == refund.payment && all;
+        }
+        if !heir.is_some_and(|heir| taken.insert(heir)) && !gone {
             asked.insert(refund.id.to_string());
         }
     }

@@ -273,6 +273,20 @@ fn refunded(rows: &[Row]) -> (Terms, Vec<FactDraft>) {
 }
 
 #[test]
+fn nobody_waits_once_all_of_a_payment_is_gone() {
+    let (terms, mut said) = refunded(&[(60, true, None), (30, true, None), (100, false, None)]);
+    let pending = said.len() - 1;
+    assert_eq!(asked(&terms, &said).len(), 2, "it is on its way");
+    said[pending].kind = FactKind::RefundSucceeded;
+    assert_eq!(asked(&terms, &said), []);
+    let (terms, mut said) = refunded(&[(60, true, None)]);
+    assert_eq!(asked(&terms, &said).len(), 1);
+    let back = back(&terms);
+    said.extend([back.taken, back.lost]);
+    assert_eq!(asked(&terms, &said), [], "the bank gave it back");
+}
+
+#[test]
 fn a_newer_refund_answers_one_question_about_an_older_one_and_its_own_first() {
     let cases: [(&[Row], &[usize]); 9] = [
         (&[(5, true, None), (5, true, None)], &[0, 1]),
