@@ -2,6 +2,7 @@
 
 pub mod api_key;
 pub mod audit_entry;
+pub mod audit_outcome;
 pub mod checkout_session;
 pub mod deployment;
 pub mod event;

@@ -34,6 +34,8 @@ pub struct Model {
     pub origin: String,
     /// Whether somebody asked for it while its payment was the order's.
     pub payment_belonged: bool,
+    /// The refund that failed and that this one was sent for again.
+    pub repeats_id: Option<String>,
     /// The request.
     pub request_id: Option<String>,
     /// Who caused it.

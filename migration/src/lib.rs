@@ -20,6 +20,7 @@ mod m20261128_000011_staff;
 mod m20261128_000012_console;
 mod m20261128_000013_decisions;
 mod m20261128_000014_lists;
+mod m20261128_000015_repeats_and_outcomes;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000012_console::Migration),
             Box::new(m20261128_000013_decisions::Migration),
             Box::new(m20261128_000014_lists::Migration),
+            Box::new(m20261128_000015_repeats_and_outcomes::Migration),
         ]
     }
 }

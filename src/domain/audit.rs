@@ -39,8 +39,10 @@ words! {
         OrderNote = "order.note",
         /// Cancelled an order.
         OrderCancel = "order.cancel",
-        /// Opened a checkout link again.
+        /// Looked at an order's checkout link.
         CheckoutOpen = "checkout.open",
+        /// Made a new checkout link.
+        CheckoutMake = "checkout.make",
         /// Looked at a list of payments.
         PaymentsView = "payment.list",
         /// Looked at a payment.
@@ -73,5 +75,41 @@ words! {
         LedgerExport = "ledger.export",
         /// Checked orders and books.
         LedgerVerify = "ledger.verify",
+    }
+}
+
+words! {
+    /// What came of something that was done.
+    Outcome {
+        /// It was done.
+        Done = "done",
+        /// The same form had been sent before: it was done then, and once.
+        Repeated = "repeated",
+        /// It was refused; nothing was done.
+        Refused = "refused",
+        /// It was sent, and nobody knows yet whether it was carried out.
+        Unknown = "unknown",
+        /// Something of ours failed; it may have been done.
+        Failed = "failed",
+    }
+}
+
+impl Action {
+    /// Whether it changes something, and its outcome is therefore recorded, too.
+    #[must_use]
+    pub const fn has_outcome(self) -> bool {
+        matches!(
+            self,
+            Action::OrderNote
+                | Action::OrderCancel
+                | Action::CheckoutMake
+                | Action::PaymentCapture
+                | Action::PaymentVoid
+                | Action::PaymentAsk
+                | Action::RefundCreate
+                | Action::ReviewResolve
+                | Action::WebhookReplay
+                | Action::CallRetry
+        )
     }
 }

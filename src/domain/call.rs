@@ -70,9 +70,14 @@ pub struct CallFilter {
     pub subject: Option<String>,
     /// Those about one order.
     pub order: Option<OrderId>,
+    /// Those without an outcome that were tried so often or more.
+    pub open_after: Option<i64>,
     /// When they were first meant to be sent.
     pub made: Span,
 }
+
+/// After how many tries without an outcome a call counts as failing.
+pub const FAILING_TRIES: i64 = 3;
 
 /// A call as staff see it.
 #[derive(Debug, Clone)]

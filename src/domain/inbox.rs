@@ -40,6 +40,8 @@ impl EventVerdict {
 pub struct InboxFilter {
     /// What became of them.
     pub verdict: Option<EventVerdict>,
+    /// Why, as a short code.
+    pub reason: Option<String>,
     /// The provider's type of them.
     pub kind: Option<String>,
     /// Those about one order.
@@ -47,6 +49,9 @@ pub struct InboxFilter {
     /// When they arrived.
     pub received: Span,
 }
+
+/// Why an event about something of ours was not applied when its order is not known.
+pub const ORDER_UNKNOWN: &str = "order_unknown";
 
 /// An event of the provider.
 #[derive(Debug, Clone)]

@@ -33,6 +33,7 @@ pub mod overview;
 pub mod page;
 pub mod payment;
 pub mod pricing;
+pub mod queue;
 pub mod redact;
 pub mod refund;
 pub mod resolution;

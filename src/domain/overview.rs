@@ -217,6 +217,18 @@ pub struct Open {
     pub more: bool,
 }
 
+impl Open {
+    /// This and another much of the same.
+    #[must_use]
+    pub fn and(self, other: Open) -> Open {
+        Open {
+            count: self.count.saturating_add(other.count),
+            oldest: [self.oldest, other.oldest].into_iter().flatten().min(),
+            more: self.more || other.more,
+        }
+    }
+}
+
 /// What people or the provider have not settled yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
@@ -228,6 +240,8 @@ pub struct Problems {
     pub failing_calls: Open,
     /// Events of the provider that were given up.
     pub dead_events: Open,
+    /// Of them, those about something of ours whose order is not known: it may be money without an order.
+    pub orderless_events: Open,
     /// Events of the provider that were not believed, and whose object is fetched.
     pub quarantined_events: Open,
     /// Events of the provider that could not be applied yet.

@@ -121,6 +121,19 @@ pub enum Objection {
     NotPossible,
 }
 
+impl Objection {
+    /// Its word.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Objection::Unknown => "unknown_question",
+            Objection::Decided { .. } => "decided",
+            Objection::Changed => "changed",
+            Objection::NotPossible => "not_possible",
+        }
+    }
+}
+
 /// A question that is open for the time somebody saw it open, and can be answered so.
 ///
 /// # Errors

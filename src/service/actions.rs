@@ -257,6 +257,7 @@ impl Services {
             payment: payment.id,
             amount: plan.amount,
             ours: true,
+            repeats: None,
         };
         let said = about(payment, FactKind::RefundSucceeded).map(|fact| FactDraft {
             object: id.to_string(),

@@ -1,10 +1,20 @@
 //! The audit log: every action of staff, and every view of personal data, leaves one entry before it is answered.
+//!
+//! The entry of an action stands before the action begins, so that nothing is done that is not on record, however the
+//! process ends. What came of it is a second row that only says so: an entry can say neither that it was done before
+//! it was, nor be changed afterwards. An action without an outcome was under way when the process ended, or could not
+//! be told about: whoever reads the log looks at the object then.
+
+use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{ServiceError, Services};
+use super::error::chain;
+use super::files::{ReplayCount, Retried};
+use super::replay::{ReplayOutcome, Replayed};
+use super::{Answer, ServiceError, Services};
 use crate::clock::Clock;
-use crate::domain::audit::Action;
+use crate::domain::audit::{Action, Outcome};
 use crate::domain::ids::{AuditId, ShopId, StaffId};
 use crate::domain::page::Page;
 use crate::store::audit::NewAudit;
@@ -118,11 +128,100 @@ impl Services {
     ///
     /// # Errors
     /// The store's.
-    pub async fn record(&self, act: Act) -> Result<(), ServiceError> {
+    pub async fn record(&self, act: Act) -> Result<AuditId, ServiceError> {
         let entry = &act.entry(&self.clock);
         self.store
             .write(|tx| async move { tx.insert_audit(entry).await })
             .await?;
-        Ok(())
+        Ok(entry.id)
+    }
+
+    /// Does what is put on record before, and what came of it after.
+    ///
+    /// # Errors
+    /// The work's, or the store's when it could not be put on record; nothing was done then.
+    pub async fn on_record<T: Concluded>(
+        &self,
+        act: Act,
+        work: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, ServiceError> {
+        let entry = self.record(act).await?;
+        let done = work.await;
+        let (outcome, code) = match &done {
+            Ok(done) => done.conclusion(),
+            Err(error) => (failure(error), Some(error.code())),
+        };
+        let code = code.as_deref();
+        let told = self
+            .store
+            .write(|tx| async move { tx.insert_outcome(entry, outcome, code).await });
+        // It is done all the same: whoever did it is told so, and the entry stays without an outcome.
+        if let Err(error) = told.await {
+            let error = chain(&error);
+            tracing::error!(audit.id = %entry, error, "the outcome of `{entry}` was not recorded");
+        }
+        done
+    }
+}
+
+/// Whether an error says that nothing was done.
+fn failure(error: &ServiceError) -> Outcome {
+    match error {
+        ServiceError::Store(_) | ServiceError::Task => Outcome::Failed,
+        _ => Outcome::Refused,
+    }
+}
+
+/// What says by itself what came of something that was done.
+pub trait Concluded {
+    /// What came of it, and which one of its kind.
+    fn conclusion(&self) -> (Outcome, Option<Cow<'static, str>>);
+}
+
+impl Concluded for () {
+    fn conclusion(&self) -> (Outcome, Option<Cow<'static, str>>) {
+        (Outcome::Done, None)
+    }
+}
+
+impl Concluded for Answer {
+    fn conclusion(&self) -> (Outcome, Option<Cow<'static, str>>) {
+        let outcome = match self.status {
+            _ if self.replayed => Outcome::Repeated,
+            202 => Outcome::Unknown,
+            _ => Outcome::Done,
+        };
+        (outcome, None)
+    }
+}
+
+impl Concluded for Retried {
+    fn conclusion(&self) -> (Outcome, Option<Cow<'static, str>>) {
+        let outcome = match self {
+            Retried::Unknown => Outcome::Unknown,
+            Retried::NotDue | Retried::Paused => Outcome::Refused,
+            Retried::Known => Outcome::Done,
+        };
+        (outcome, Some(self.as_str().into()))
+    }
+}
+
+impl Concluded for Replayed {
+    fn conclusion(&self) -> (Outcome, Option<Cow<'static, str>>) {
+        let outcome = match self.outcome {
+            ReplayOutcome::Failed => Outcome::Failed,
+            _ => Outcome::Done,
+        };
+        (outcome, Some(self.outcome.as_str().into()))
+    }
+}
+
+impl Concluded for ReplayCount {
+    fn conclusion(&self) -> (Outcome, Option<Cow<'static, str>>) {
+        let told = format!(
+            "applied {}, unchanged {}, quarantined {}, failed {}",
+            self.applied, self.unchanged, self.quarantined, self.failed
+        );
+        (Outcome::Done, Some(told.into()))
     }
 }

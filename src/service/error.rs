@@ -1,5 +1,7 @@
 //! Why a use case refuses. Knows nothing of HTTP; the edge translates it in one place.
 
+use std::borrow::Cow;
+
 use crate::domain::ids::OrderId;
 use crate::domain::resolution::Objection;
 use crate::store::{Failure, StoreError};
@@ -94,6 +96,14 @@ pub enum Refusal {
     PaymentDisputed,
 }
 
+impl Refusal {
+    /// Its word, as it is stored.
+    fn word(self) -> String {
+        let word = serde_json::to_value(self).unwrap_or_default();
+        word.as_str().unwrap_or_default().to_owned()
+    }
+}
+
 impl ServiceError {
     /// Whether the database could not be reached: the caller may try again, with the same key.
     #[must_use]
@@ -107,6 +117,26 @@ impl ServiceError {
     /// Whether it was turned away because too much waits already.
     pub fn is_overload(&self) -> bool {
         matches!(self, ServiceError::Store(StoreError::Full))
+    }
+
+    /// A short code that says which error it is, for logs that people read.
+    #[must_use]
+    pub fn code(&self) -> Cow<'static, str> {
+        let code = match self {
+            ServiceError::NotFound => "not_found",
+            ServiceError::Forbidden(_) => "forbidden",
+            ServiceError::Invalid(_) => "invalid",
+            ServiceError::Refused { code, .. } => return code.word().into(),
+            ServiceError::Throttled { .. } => "throttled",
+            ServiceError::ReferenceTaken(_) => "reference_taken",
+            ServiceError::Objected(why) => why.code(),
+            ServiceError::Signature(_) => "bad_signature",
+            ServiceError::MalformedEvent(_) => "malformed_event",
+            ServiceError::Store(_) if self.is_unavailable() => "database_unavailable",
+            ServiceError::Store(_) if self.is_overload() => "overloaded",
+            ServiceError::Store(_) | ServiceError::Task => "internal_error",
+        };
+        code.into()
     }
 
     /// A refusal with its reason.

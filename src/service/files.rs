@@ -33,6 +33,19 @@ pub enum Retried {
     Paused,
 }
 
+impl Retried {
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Retried::Known => "known",
+            Retried::Unknown => "unknown",
+            Retried::NotDue => "not_due",
+            Retried::Paused => "paused",
+        }
+    }
+}
+
 /// What came of replaying several events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReplayCount {

@@ -34,6 +34,7 @@ pub mod people;
 pub mod recovery;
 pub mod refunds;
 pub mod replay;
+mod resolve;
 pub mod reviews;
 pub mod search;
 pub mod staff;
@@ -127,6 +128,8 @@ pub struct Answering {
     pub resolution: Resolution,
     /// Why.
     pub note: Option<String>,
+    /// The refund that is sent again by it.
+    pub repeats: Option<RefundId>,
 }
 
 /// Who calls: an API key that was checked, or a member of staff, in one request.

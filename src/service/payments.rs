@@ -86,26 +86,37 @@ impl Services {
         payment: PaymentId,
         ending: Ending,
     ) -> Result<Answer, ServiceError> {
-        self.same_mode(caller)?;
         let (route, verb) = ending.route();
         let path = format!("/v1/payments/{payment}/{verb}");
         let claim = claim(caller, route, &path, key, &ending);
+        self.end_under(caller, &claim, payment, &ending).await
+    }
+
+    /// Takes or releases reserved money under a key that was claimed for it.
+    pub(super) async fn end_under(
+        self: &Arc<Self>,
+        caller: &Caller,
+        claim: &KeyClaim,
+        payment: PaymentId,
+        ending: &Ending,
+    ) -> Result<Answer, ServiceError> {
+        self.same_mode(caller)?;
         let change = Change {
             caller,
-            claim: &claim,
+            claim,
             kind: ending.kind(),
             subject: payment.to_string(),
             done: 200,
         };
-        if let Some(known) = self.store.shop(caller.shop).known_key(&claim).await? {
+        if let Some(known) = self.store.shop(caller.shop).known_key(claim).await? {
             return self.repeat_change(&change, &known).await;
         }
         let begin = Begin {
             services: self,
             caller,
-            claim: &claim,
+            claim,
             payment,
-            ending: &ending,
+            ending,
         };
         let begun = self
             .store
@@ -120,7 +131,7 @@ impl Services {
                 self.answer_change(&change, false).await
             }
             None => {
-                let known = self.store.shop(caller.shop).known_key(&claim).await?;
+                let known = self.store.shop(caller.shop).known_key(claim).await?;
                 let known = known.ok_or(ServiceError::Task)?;
                 self.repeat_change(&change, &known).await
             }

@@ -34,17 +34,28 @@ impl Services {
         order: OrderId,
         wanted: NewRefund,
     ) -> Result<Answer, ServiceError> {
-        self.same_mode(caller)?;
         let path = format!("/v1/orders/{order}/refunds");
         let claim = claim(caller, ROUTE, &path, key, &wanted);
+        self.refund_under(caller, &claim, order, &wanted).await
+    }
+
+    /// Gives money back under a key that was claimed for it.
+    pub(super) async fn refund_under(
+        self: &Arc<Self>,
+        caller: &Caller,
+        claim: &KeyClaim,
+        order: OrderId,
+        wanted: &NewRefund,
+    ) -> Result<Answer, ServiceError> {
+        self.same_mode(caller)?;
         let change = |subject: String| Change {
             caller,
-            claim: &claim,
+            claim,
             kind: CallKind::Refund,
             subject,
             done: 201,
         };
-        if let Some(known) = self.store.shop(caller.shop).known_key(&claim).await? {
+        if let Some(known) = self.store.shop(caller.shop).known_key(claim).await? {
             return self
                 .repeat_change(&change(known.resource_id.clone()), &known)
                 .await;
@@ -52,10 +63,10 @@ impl Services {
         let begin = Begin {
             services: self,
             caller,
-            claim: &claim,
+            claim,
             order,
             refund: self.clock.id(),
-            wanted: &wanted,
+            wanted,
         };
         let begun = self
             .store
@@ -71,7 +82,7 @@ impl Services {
                 self.answer_change(&change(subject), false).await
             }
             None => {
-                let known = self.store.shop(caller.shop).known_key(&claim).await?;
+                let known = self.store.shop(caller.shop).known_key(claim).await?;
                 let known = known.ok_or(ServiceError::Task)?;
                 self.repeat_change(&change(known.resource_id.clone()), &known)
                     .await
@@ -127,6 +138,12 @@ struct Begin<'a> {
 }
 
 impl Begin<'_> {
+    /// The refund that failed and that somebody decided to send again.
+    fn repeats(&self) -> Option<RefundId> {
+        let seen = self.caller.seen.as_ref()?;
+        seen.answers.as_ref()?.repeats
+    }
+
     /// None when the key was used before.
     async fn run(&self, tx: &Tx) -> Result<Option<ClaimedCall>, ServiceError> {
         let shop = tx.shop(self.caller.shop);
@@ -158,6 +175,7 @@ impl Begin<'_> {
             reason: self.wanted.reason,
             origin: RefundOrigin::Request,
             payment_belonged: payment.belongs,
+            repeats: self.repeats(),
             trace: self.caller.trace(),
         };
         if !shop.insert_refund(&new, &lines).await? {

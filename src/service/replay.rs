@@ -32,6 +32,19 @@ pub enum ReplayOutcome {
     Failed,
 }
 
+impl ReplayOutcome {
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ReplayOutcome::Applied => "applied",
+            ReplayOutcome::Quarantined => "quarantined",
+            ReplayOutcome::Unchanged => "unchanged",
+            ReplayOutcome::Failed => "failed",
+        }
+    }
+}
+
 /// A replayed event.
 #[derive(Debug, Clone, Serialize)]
 pub struct Replayed {

@@ -1,4 +1,4 @@
-//! What can be done to an order: refund, capture, release, cancel, open the checkout link again.
+//! What can be done to an order: refund, cancel, open the checkout link again; its payments are ended in `endings`.
 //!
 //! Each has a page that says what it will do to the money, made by the same functions that do it, and a form with the
 //! version of the order that page was drawn from. The form acts through the API's own use cases, and is refused when
@@ -14,21 +14,21 @@ use rocket::response::Redirect;
 use rocket::{FromForm, Responder, Route, State, get, post, routes};
 
 use super::csrf::Csrf;
+use super::effect::Effect;
 use super::guard::{Desk, Finance, Operator, Rung};
 use super::page::{Frame, Page, Section};
 use super::trouble::Trouble;
 use super::{parts, words};
 use crate::domain::audit;
-use crate::domain::ids::{OrderId, PaymentId};
+use crate::domain::ids::OrderId;
 use crate::domain::money::Money;
 use crate::domain::refund::{NewRefund, RefundReason, RefundShare};
 use crate::domain::staff::Role;
 use crate::domain::standing::{LineStanding, PaymentStanding, Standing};
 use crate::http::problem::Problem;
 use crate::http::problem_catalogue::Code;
-use crate::service::actions::{Action, Offers, Preview, Way, offers};
+use crate::service::actions::{Action, Offers, Preview, offers};
 use crate::service::checkouts::NewCheckout;
-use crate::service::payments::Ending;
 use crate::service::{Answer, Caller, ServiceError, Services};
 
 /// The routes.
@@ -37,10 +37,6 @@ pub fn routes() -> Vec<Route> {
     routes![
         refund_form,
         refund,
-        capture_form,
-        capture,
-        void_form,
-        void,
         cancel_form,
         cancel,
         checkout,
@@ -76,129 +72,20 @@ impl Strip {
     }
 }
 
-/// Money that moves, in words.
-struct MoveView {
-    amount: Money,
-    way: &'static str,
-    payment: PaymentId,
-    suspense: bool,
-}
-
-/// A line of what the ledger will post.
-struct PostingView {
-    account: &'static str,
-    debit: Option<Money>,
-    credit: Option<Money>,
-}
-
-/// A line of what becomes of the order.
-struct ChangeView {
-    name: &'static str,
-    now: String,
-    then: String,
-}
-
-/// What an action will do, for people.
-#[derive(Template)]
-#[template(
-    path = "actions/effect.html",
-    config = "src/staff/templates/askama.toml"
-)]
-pub(super) struct Effect {
-    moves: Vec<MoveView>,
-    to: Option<String>,
-    lines: Vec<(String, u32, Money)>,
-    given_up: Vec<PaymentId>,
-    ends_session: bool,
-    postings: Vec<PostingView>,
-    changes: Vec<ChangeView>,
-    no_undo: Option<&'static str>,
-}
-
-impl HtmlSafe for Effect {}
-
-impl Effect {
-    /// Of a preview; `customer` is who gets money back.
-    pub(super) fn of(preview: &Preview, customer: &str, no_undo: Option<&'static str>) -> Effect {
-        let back = preview.moves.iter().any(|moved| moved.way == Way::Back);
-        let moves = preview.moves.iter().map(|moved| MoveView {
-            amount: moved.amount,
-            way: words::actions::way(moved.way),
-            payment: moved.payment.id,
-            suspense: moved.way == Way::Back && !moved.payment.belongs,
-        });
-        let lines = preview.lines.iter().map(|line| {
-            let mut known = preview.standing.lines.iter();
-            let known = known.find(|known| known.id == line.line_item);
-            let name = known.map(|known| known.name.clone());
-            (name.unwrap_or_default(), line.quantity, line.amount)
-        });
-        let postings = preview.foreseen.postings.iter().map(|posting| {
-            let amount = |minor: i64| (minor != 0).then(|| Money::new(minor, posting.currency));
-            PostingView {
-                account: words::actions::account(posting.account),
-                debit: amount(posting.debit_minor),
-                credit: amount(posting.credit_minor),
-            }
-        });
-        Effect {
-            moves: moves.collect(),
-            to: back.then(|| words::actions::goes_back_to(customer)),
-            lines: lines.collect(),
-            given_up: preview
-                .given_up()
-                .iter()
-                .map(|payment| payment.id)
-                .collect(),
-            ends_session: preview.ends_session,
-            postings: postings.collect(),
-            changes: changes(preview),
-            no_undo,
-        }
-    }
-}
-
-fn changes(preview: &Preview) -> Vec<ChangeView> {
-    let (before, after) = (&preview.foreseen.before, &preview.foreseen.after);
-    let text = |money: Money| parts::money_text(&money);
-    let all = [
-        (
-            words::actions::STATUS,
-            words::orders::status(before.status).to_owned(),
-            words::orders::status(after.status).to_owned(),
-        ),
-        (
-            words::actions::MONEY,
-            words::orders::payment_of(before.payment_status, before.status).to_owned(),
-            words::orders::payment_of(after.payment_status, after.status).to_owned(),
-        ),
-        (words::actions::PAID, text(before.paid), text(after.paid)),
-        (
-            words::actions::REFUNDED,
-            text(before.refunded),
-            text(after.refunded),
-        ),
-    ];
-    let changed = all.into_iter().filter(|(_, now, then)| now != then);
-    changed
-        .map(|(name, now, then)| ChangeView { name, now, then })
-        .collect()
-}
-
 /// A page that says what an action will do, with the form that does it.
 #[derive(Template)]
 #[template(
     path = "actions/preview.html",
     config = "src/staff/templates/askama.toml"
 )]
-struct PreviewPage {
-    frame: Frame,
-    title: &'static str,
-    number: String,
-    back: String,
-    effect: Effect,
-    hidden: Vec<(String, String)>,
-    button: String,
+pub(super) struct PreviewPage {
+    pub(super) frame: Frame,
+    pub(super) title: &'static str,
+    pub(super) number: String,
+    pub(super) back: String,
+    pub(super) effect: Effect,
+    pub(super) hidden: Vec<(String, String)>,
+    pub(super) button: String,
 }
 
 /// The form that says what is to be refunded.
@@ -359,16 +246,16 @@ impl RefundForm {
 
 /// A form that does what its page foretold.
 #[derive(FromForm)]
-struct Confirmed {
+pub(super) struct Confirmed {
     #[field(default = String::new())]
-    version: String,
+    pub(super) version: String,
     #[field(default = String::new())]
-    idempotency_key: String,
+    pub(super) idempotency_key: String,
     #[field(default = String::new())]
-    amount: String,
+    pub(super) amount: String,
 }
 
-fn order_id(text: &str) -> Result<OrderId, Trouble> {
+pub(super) fn order_id(text: &str) -> Result<OrderId, Trouble> {
     text.parse().map_err(|_| Trouble::not_found())
 }
 
@@ -459,7 +346,8 @@ pub(super) async fn ended<R: Rung>(
     }
 }
 
-async fn previewed<R: Rung>(
+/// What an action will do, and who the order's customer is; that it was looked at is on record.
+pub(super) async fn previewed<R: Rung>(
     desk: &Desk<R>,
     services: &Services,
     order: OrderId,
@@ -533,148 +421,12 @@ async fn refund(
         Err(wrong) => Err(ServiceError::Invalid(vec![(String::new(), wrong)])),
         Ok(wanted) => {
             let act = desk.act(audit::Action::RefundCreate).about("order", order);
-            services.record(act).await?;
             let caller = desk.caller().having_seen(&form.version, None);
-            services.refund(&caller, key, order, wanted).await
+            let refund = services.refund(&caller, key, order, wanted);
+            services.on_record(act, refund).await
         }
     };
     ended(&desk, services, order, &again, answer, "refunded").await
-}
-
-/// What a capture or a release of a payment will do.
-async fn ending_form(
-    desk: &Desk<Finance>,
-    services: &Services,
-    order: OrderId,
-    action: &Action,
-    amount: &str,
-) -> Result<Shown, Trouble> {
-    let (title, no_undo) = match action {
-        Action::Capture(..) => (words::actions::CAPTURE, words::actions::NO_UNDO_CAPTURE),
-        _ => (words::actions::VOID, words::actions::NO_UNDO_VOID),
-    };
-    match previewed(desk, services, order, action).await {
-        Ok((preview, customer)) => {
-            let moved = preview.moves.first().map(|moved| moved.amount);
-            let moved = moved.map_or_else(String::new, |moved| parts::money_text(&moved));
-            Ok(Shown::Preview(Page::new(PreviewPage {
-                frame: desk.frame(Section::Orders),
-                title,
-                number: preview.standing.number.clone(),
-                back: desk.url(&format!("orders/{order}")),
-                effect: Effect::of(&preview, &customer, Some(no_undo)),
-                hidden: vec![
-                    ("version".to_owned(), preview.version.clone()),
-                    ("amount".to_owned(), amount.to_owned()),
-                ],
-                button: match action {
-                    Action::Capture(..) => words::actions::capture_amount(&moved),
-                    _ => words::actions::void_amount(&moved),
-                },
-            })))
-        }
-        Err(error) => {
-            let back = format!("orders/{order}");
-            let page = refused(desk, services, order, &back, error).await?;
-            Ok(Shown::Refused(page))
-        }
-    }
-}
-
-fn payment_id(text: &str) -> Result<PaymentId, Trouble> {
-    text.parse().map_err(|_| Trouble::not_found())
-}
-
-/// The amount that was typed; none when all is meant.
-fn typed(amount: &str) -> Option<String> {
-    Some(amount.trim().to_owned()).filter(|amount| !amount.is_empty())
-}
-
-/// A payment that is this order's.
-async fn payment_of(
-    services: &Services,
-    caller: &Caller,
-    order: OrderId,
-    payment: &str,
-) -> Result<PaymentId, Trouble> {
-    let payment = payment_id(payment)?;
-    let found = services.payment(caller, payment).await?;
-    match found.order_id == order {
-        true => Ok(payment),
-        false => Err(Trouble::not_found()),
-    }
-}
-
-#[get("/<_>/orders/<id>/payments/<payment>/capture?<amount>")]
-async fn capture_form(
-    desk: Desk<Finance>,
-    id: &str,
-    payment: &str,
-    amount: Option<&str>,
-    services: &State<Arc<Services>>,
-) -> Result<Shown, Trouble> {
-    let order = order_id(id)?;
-    let payment = payment_of(services, &desk.caller(), order, payment).await?;
-    let amount = amount.unwrap_or_default();
-    let action = Action::Capture(payment, typed(amount));
-    ending_form(&desk, services, order, &action, amount).await
-}
-
-#[post("/<_>/orders/<id>/payments/<payment>/capture", data = "<form>")]
-async fn capture(
-    desk: Desk<Finance>,
-    id: &str,
-    payment: &str,
-    form: Csrf<Confirmed>,
-    services: &State<Arc<Services>>,
-) -> Result<Outcome, Trouble> {
-    let (order, form) = (order_id(id)?, form.0);
-    let (caller, key) = (desk.caller(), key_of(&form.idempotency_key)?);
-    let payment = payment_of(services, &caller, order, payment).await?;
-    let act = desk
-        .act(audit::Action::PaymentCapture)
-        .about("payment", payment);
-    services.record(act).await?;
-    let caller = caller.having_seen(&form.version, None);
-    let ending = Ending::Capture(typed(&form.amount));
-    let answer = services.end_payment(&caller, key, payment, ending).await;
-    let again = format!("orders/{order}/payments/{payment}/capture");
-    ended(&desk, services, order, &again, answer, "captured").await
-}
-
-#[get("/<_>/orders/<id>/payments/<payment>/void")]
-async fn void_form(
-    desk: Desk<Finance>,
-    id: &str,
-    payment: &str,
-    services: &State<Arc<Services>>,
-) -> Result<Shown, Trouble> {
-    let order = order_id(id)?;
-    let payment = payment_of(services, &desk.caller(), order, payment).await?;
-    ending_form(&desk, services, order, &Action::Void(payment), "").await
-}
-
-#[post("/<_>/orders/<id>/payments/<payment>/void", data = "<form>")]
-async fn void(
-    desk: Desk<Finance>,
-    id: &str,
-    payment: &str,
-    form: Csrf<Confirmed>,
-    services: &State<Arc<Services>>,
-) -> Result<Outcome, Trouble> {
-    let (order, form) = (order_id(id)?, form.0);
-    let (caller, key) = (desk.caller(), key_of(&form.idempotency_key)?);
-    let payment = payment_of(services, &caller, order, payment).await?;
-    let act = desk
-        .act(audit::Action::PaymentVoid)
-        .about("payment", payment);
-    services.record(act).await?;
-    let caller = caller.having_seen(&form.version, None);
-    let answer = services
-        .end_payment(&caller, key, payment, Ending::Void)
-        .await;
-    let again = format!("orders/{order}/payments/{payment}/void");
-    ended(&desk, services, order, &again, answer, "released").await
 }
 
 #[get("/<_>/orders/<id>/cancel")]
@@ -712,9 +464,9 @@ async fn cancel(
     let (order, form) = (order_id(id)?, form.0);
     let key = key_of(&form.idempotency_key)?;
     let act = desk.act(audit::Action::OrderCancel).about("order", order);
-    services.record(act).await?;
     let caller = desk.caller().having_seen(&form.version, None);
-    let answer = services.cancel_order(&caller, Some(key), order).await;
+    let cancel = services.cancel_order(&caller, Some(key), order);
+    let answer = services.on_record(act, cancel).await;
     let again = format!("orders/{order}/cancel");
     ended(&desk, services, order, &again, answer, "cancelled").await
 }
@@ -757,8 +509,7 @@ async fn open_checkout(
     let Some(last) = standing.sessions.last() else {
         return Err(Trouble::not_found());
     };
-    let act = desk.act(audit::Action::CheckoutOpen).about("order", order);
-    services.record(act).await?;
+    let act = desk.act(audit::Action::CheckoutMake).about("order", order);
     // The addresses were filled in for the session before; the new one fills in its own id.
     let old = last.id.to_string();
     let address = |url: &str| url.replace(&old, "{CHECKOUT_SESSION_ID}");
@@ -768,7 +519,8 @@ async fn open_checkout(
         capture: last.capture,
     };
     let caller = caller.having_seen(&form.version, None);
-    match services.start_checkout(&caller, key, order, wanted).await {
+    let start = services.start_checkout(&caller, key, order, wanted);
+    match services.on_record(act, start).await {
         Ok(answer) => {
             let done = if answer.status == 202 {
                 "unknown"

@@ -9,9 +9,10 @@ use rocket::{FromForm, Route, State, get, routes};
 
 use super::guard::{Staff, Viewer, shop_url};
 use super::page::{Frame, Page, Section};
+use super::parts::Tone;
 use super::trouble::Trouble;
 use super::{parts, words};
-use crate::domain::audit::Action;
+use crate::domain::audit::{Action, Outcome};
 use crate::domain::ids::{AuditId, StaffId};
 use crate::domain::page::{Cursor, Page as Slice};
 use crate::domain::staff::Role;
@@ -58,6 +59,7 @@ struct Line {
     object: Option<(String, Option<String>)>,
     shop: Option<String>,
     address: String,
+    outcome: Option<(Tone, String)>,
     details: Vec<(String, String)>,
     request: Option<String>,
 }
@@ -237,7 +239,31 @@ fn line(entry: &AuditRecord, names: &HashMap<StaffId, &str>, shops: &[ShopRecord
         object,
         shop: shop.map(|shop| shop.name.clone()),
         address: entry.address.clone().unwrap_or_default(),
+        outcome: outcome(entry, action),
         details: details.collect(),
         request: entry.request_id.clone(),
     }
+}
+
+/// What came of an entry's act; none of what only was a look.
+fn outcome(entry: &AuditRecord, action: Option<Action>) -> Option<(Tone, String)> {
+    let Some((word, code)) = &entry.outcome else {
+        let acts = action.is_some_and(Action::has_outcome);
+        return acts.then(|| (Tone::Warn, words::audit::NO_OUTCOME.to_owned()));
+    };
+    let (tone, text) = match word.parse() {
+        Ok(Outcome::Done) => (Tone::Good, words::audit::DONE),
+        Ok(Outcome::Repeated) => (Tone::Neutral, words::audit::REPEATED),
+        Ok(Outcome::Refused) => (Tone::Bad, words::audit::REFUSED),
+        Ok(Outcome::Unknown) => (Tone::Warn, words::audit::UNKNOWN),
+        Ok(Outcome::Failed) => (Tone::Bad, words::audit::FAILED),
+        Err(_) => (Tone::Neutral, word.as_str()),
+    };
+    Some((
+        tone,
+        match code {
+            Some(code) => format!("{text}: {code}"),
+            None => text.to_owned(),
+        },
+    ))
 }

@@ -23,13 +23,15 @@ use crate::domain::overview::Spread;
 use crate::domain::redact;
 use crate::domain::staff::Role;
 use crate::service::Services;
-use crate::service::files::Retried;
 
 /// The routes.
 #[must_use]
 pub fn routes() -> Vec<Route> {
     routes![list, one, retry, health]
 }
+
+/// [`FAILING_TRIES`](crate::domain::call::FAILING_TRIES), as an address names it.
+const FAILING: &str = "3";
 
 #[derive(Template)]
 #[template(path = "calls/list.html", config = "src/staff/templates/askama.toml")]
@@ -132,6 +134,12 @@ async fn list(
             asked.subject.as_ref(),
             |text| Some(text.to_owned()),
         ),
+        open_after: filter.chosen(
+            "tries",
+            words::calls::ATTEMPTS,
+            asked.tries.as_ref(),
+            vec![(FAILING, words::calls::FAILING)],
+        ),
         order: filter.order(services, shop, &asked).await?,
         made: filter.days(&asked),
     };
@@ -179,15 +187,10 @@ async fn retry(
     let key = format!("retry {} {id} {given}", desk.person().id);
     let now = services.clock.now();
     let work = || async {
-        let result = match services.retry_call(desk.shop.id, id).await? {
-            Retried::Known => "known",
-            Retried::Unknown => "unknown",
-            Retried::NotDue => "not_due",
-            Retried::Paused => "paused",
-        };
         let act = desk.act(Action::CallRetry).about("provider_call", id);
-        services.record(act.with("result", result)).await?;
-        Ok(result.to_owned())
+        let retry = services.retry_call(desk.shop.id, id);
+        let retried = services.on_record(act, retry).await?;
+        Ok(retried.as_str().to_owned())
     };
     let result = services.forms.run(&key, now, work).await?;
     let back = desk.url(&format!("calls/{id}?result={result}"));

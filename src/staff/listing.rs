@@ -30,6 +30,7 @@ pub struct Asked {
     pub payment: Option<String>,
     pub provider_id: Option<String>,
     pub subject: Option<String>,
+    pub tries: Option<String>,
     pub account: Option<String>,
     pub from: Option<String>,
     pub to: Option<String>,

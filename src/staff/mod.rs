@@ -14,6 +14,8 @@ pub mod audit;
 pub mod calls;
 pub mod chart;
 pub mod csrf;
+pub mod effect;
+pub mod endings;
 pub mod guard;
 pub mod ledger;
 mod ledger_csv;
@@ -70,6 +72,7 @@ pub fn routes() -> Vec<rocket::Route> {
         orders::routes(),
         order::routes(),
         actions::routes(),
+        endings::routes(),
         notes::routes(),
         reviews::routes(),
     ]

@@ -98,8 +98,8 @@ async fn add(
     let (caller, key) = (desk.caller(), key_of(&form.0.idempotency_key)?);
     services.standing(&caller, order).await?;
     let act = desk.act(Action::OrderNote).about("order", order);
-    services.record(act).await?;
-    match services.add_note(&caller, key, order, &form.0.text).await {
+    let add = services.add_note(&caller, key, order, &form.0.text);
+    match services.on_record(act, add).await {
         Ok(()) => {
             let page = desk.url(&format!("orders/{order}?done=noted"));
             Ok(Outcome::Done(Redirect::to(page)))

@@ -106,6 +106,12 @@ fn problems(read: &Read) -> Vec<Problem> {
     let others = [
         (
             Tone::Bad,
+            words::overview::ORDERLESS,
+            open.orderless_events,
+            "webhooks?verdict=dead&reason=order_unknown",
+        ),
+        (
+            Tone::Bad,
             words::overview::DEAD,
             open.dead_events,
             "webhooks?verdict=dead",
@@ -120,7 +126,7 @@ fn problems(read: &Read) -> Vec<Problem> {
             Tone::Bad,
             words::overview::FAILING_CALLS,
             open.failing_calls,
-            "calls?status=unknown",
+            "calls?tries=3",
         ),
         (
             Tone::Warn,

@@ -199,17 +199,16 @@ async fn ask(
     let key = format!("ask {} {id} {given}", desk.person().id);
     let now = services.clock.now();
     let work = || async {
-        let result = match services.ask_now(desk.shop.id, id).await {
-            Ok(()) => "asked",
+        let act = desk.act(Action::PaymentAsk).about("payment", id);
+        let ask = services.ask_now(desk.shop.id, id);
+        match services.on_record(act, ask).await {
+            Ok(()) => Ok("asked".to_owned()),
             Err(ServiceError::Refused {
                 code: Refusal::ProviderUnavailable,
                 ..
-            }) => "silent",
-            Err(error) => return Err(error),
-        };
-        let act = desk.act(Action::PaymentAsk).about("payment", id);
-        services.record(act.with("result", result)).await?;
-        Ok(result.to_owned())
+            }) => Ok("silent".to_owned()),
+            Err(error) => Err(error),
+        }
     };
     let result = services.forms.run(&key, now, work).await?;
     let back = desk.url(&format!("payments/{id}?result={result}"));

@@ -6,21 +6,25 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use rocket::{FromForm, Responder, Route, State, get, post, routes};
 
-use super::actions::{Effect, Outcome, RefusedPage, customer_of, ended, key_of, refused};
+use super::actions::{Outcome, RefusedPage, customer_of, ended, key_of, refused};
 use super::csrf::Csrf;
+use super::effect::Effect;
 use super::guard::{Desk, Finance, Viewer};
+use super::listing::{self, Asked, Ways, nothing, page_of};
 use super::page::{Frame, Page, Section};
 use super::trouble::Trouble;
 use super::{parts, words};
 use crate::domain::audit;
 use crate::domain::ids::ReviewId;
 use crate::domain::money::Money;
+use crate::domain::page::Page as Slice;
+use crate::domain::queue::Place;
 use crate::domain::resolution::{Resolution, needs_note};
 use crate::domain::settlement::Reason;
 use crate::domain::staff::Role;
 use crate::domain::standing::{ReviewStanding, Standing};
 use crate::domain::time::Timestamp;
-use crate::service::reviews::{OpenReview, Resolve, ReviewFilter};
+use crate::service::reviews::{OpenReview, Resolve};
 use crate::service::{Caller, ServiceError, Services};
 
 /// How many questions a page of the queue shows.
@@ -58,8 +62,7 @@ struct QueuePage {
     filters: Vec<Filter>,
     lines: Vec<Line>,
     filtered: bool,
-    newer: Option<String>,
-    older: Option<String>,
+    ways: Ways,
 }
 
 /// A filter with how many it would show.
@@ -190,26 +193,30 @@ fn line(
     }
 }
 
-#[get("/<_>/reviews?<reason>&<page>")]
+#[get("/<_>/reviews?<asked..>")]
 async fn queue(
     desk: Desk<Viewer>,
-    reason: Option<&str>,
-    page: Option<u64>,
+    asked: Asked,
     services: &State<Arc<Services>>,
 ) -> Result<Page<QueuePage>, Trouble> {
     let caller = desk.caller();
-    let reason: Option<Reason> = reason.and_then(|text| text.parse().ok());
-    let page = page.unwrap_or(1).clamp(1, 10_000);
-    let filter = ReviewFilter {
-        reason,
-        skip: (page - 1).saturating_mul(PAGE),
+    let mut filter = listing::Filter::new(desk.url("reviews"));
+    let read = |text: &str| text.parse().ok();
+    let named = asked.reason.as_ref();
+    let reason: Option<Reason> = filter.typed("reason", words::reviews::FILTER, named, read);
+    let page = Slice {
         limit: PAGE,
+        ..page_of(&asked)
     };
-    let (found, more) = services.open_reviews(&caller, &filter).await?;
+    let found = match filter.is_good() {
+        true => services.open_reviews(&caller, reason, &page).await?,
+        false => nothing(),
+    };
+    let ways = Ways::of(&filter, &page, &found, |open| Place::of(&open.review));
     let counts = services.count_reviews(&caller).await?;
     let may_decide = desk.person().role.includes(Role::Finance);
-    let mut lines = Vec::with_capacity(found.len());
-    for open in found {
+    let mut lines = Vec::with_capacity(found.rows.len());
+    for open in found.rows {
         let offered = match may_decide {
             true => services.resolutions_of(&caller, &open).await?,
             false => Vec::new(),
@@ -218,16 +225,11 @@ async fn queue(
     }
     let act = desk.act(audit::Action::ReviewsView);
     services.record(act).await?;
-    let address = |page: u64| {
-        let kind = reason.map_or_else(String::new, |reason| format!("reason={reason}&"));
-        desk.url(&format!("reviews?{kind}page={page}"))
-    };
     Ok(Page::new(QueuePage {
         frame: desk.frame(Section::Reviews),
         filters: filters(&desk, &counts, reason),
-        filtered: reason.is_some(),
-        newer: (page > 1).then(|| address(page - 1)),
-        older: more.then(|| address(page + 1)),
+        filtered: filter.is_on(),
+        ways,
         lines,
     }))
 }
@@ -422,7 +424,6 @@ async fn answer(
         .act(audit::Action::ReviewResolve)
         .about("review", id)
         .with("resolution", resolution.as_str());
-    services.record(act).await?;
     let wanted = Resolve {
         order,
         review: id,
@@ -431,7 +432,8 @@ async fn answer(
         note: Some(form.note).filter(|note| !note.trim().is_empty()),
         version: form.version,
     };
-    let answer = services.resolve(&caller, key, &wanted).await;
+    let resolve = services.resolve(&caller, key, &wanted);
+    let answer = services.on_record(act, resolve).await;
     let done = match resolution {
         Resolution::Accept => "kept",
         Resolution::Refund | Resolution::RefundAgain => "refunded",

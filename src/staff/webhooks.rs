@@ -18,13 +18,13 @@ use super::trouble::Trouble;
 use super::{parts, words};
 use crate::domain::audit::Action;
 use crate::domain::ids::ProviderEventId;
-use crate::domain::inbox::{EventVerdict, InboxFile, InboxFilter, InboxStory};
+use crate::domain::inbox::{EventVerdict, InboxFile, InboxFilter, InboxStory, ORDER_UNKNOWN};
 use crate::domain::redact;
 use crate::domain::staff::Role;
 use crate::domain::time::Timestamp;
 use crate::service::Services;
 use crate::service::files::{REPLAYED_AT_ONCE, ReplayCount};
-use crate::service::replay::{ReplayOutcome, Replayed};
+use crate::service::replay::Replayed;
 
 /// The routes.
 #[must_use]
@@ -98,6 +98,12 @@ async fn filter_of<R: Rung>(
             words::webhooks::VERDICT,
             asked.verdict.as_ref(),
             verdicts.collect(),
+        ),
+        reason: filter.chosen(
+            "reason",
+            words::lists::REASON,
+            asked.reason.as_ref(),
+            vec![(ORDER_UNKNOWN, words::webhooks::ORDER_UNKNOWN)],
         ),
         kind: filter.typed("kind", words::webhooks::TYPE, asked.kind.as_ref(), |text| {
             Some(text.to_owned())
@@ -215,24 +221,14 @@ async fn replay(
     let key = format!("replay {} {id} {given}", desk.person().id);
     let now = services.clock.now();
     let work = || async {
-        let replayed = services.replay_seen(desk.shop.id, id, false).await?;
-        let result = code(replayed.outcome);
         let act = desk.act(Action::WebhookReplay).about("provider_event", id);
-        services.record(act.with("result", result)).await?;
-        Ok(result.to_owned())
+        let replay = services.replay_seen(desk.shop.id, id, false);
+        let replayed = services.on_record(act, replay).await?;
+        Ok(replayed.outcome.as_str().to_owned())
     };
     let result = services.forms.run(&key, now, work).await?;
     let back = desk.url(&format!("webhooks/{id}?result={result}"));
     Ok(Redirect::to(back))
-}
-
-fn code(outcome: ReplayOutcome) -> &'static str {
-    match outcome {
-        ReplayOutcome::Applied => "applied",
-        ReplayOutcome::Quarantined => "quarantined",
-        ReplayOutcome::Unchanged => "unchanged",
-        ReplayOutcome::Failed => "failed",
-    }
 }
 
 /// A list that is to be replayed.
@@ -241,6 +237,7 @@ struct ReplayAll {
     #[field(default = String::new())]
     idempotency_key: String,
     verdict: Option<String>,
+    reason: Option<String>,
     kind: Option<String>,
     order: Option<String>,
     from: Option<String>,
@@ -256,6 +253,7 @@ async fn replay_all(
     let form = form.0;
     let asked = Asked {
         verdict: form.verdict,
+        reason: form.reason,
         kind: form.kind,
         order: form.order,
         from: form.from,
@@ -272,13 +270,9 @@ async fn replay_all(
     let key = format!("replay {} {address} {given}", desk.person().id);
     let now = services.clock.now();
     let work = || async {
-        let count = services.replay_matching(desk.shop.id, wanted).await?;
-        let act = desk
-            .act(Action::WebhookReplay)
-            .with("applied", count.applied);
-        let act = act.with("unchanged", count.unchanged);
-        let act = act.with("quarantined", count.quarantined);
-        services.record(act.with("failed", count.failed)).await?;
+        let act = desk.act(Action::WebhookReplay);
+        let replay = services.replay_matching(desk.shop.id, wanted);
+        let count = services.on_record(act, replay).await?;
         Ok(told_at(&address, &count))
     };
     Ok(Redirect::to(services.forms.run(&key, now, work).await?))

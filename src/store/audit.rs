@@ -1,13 +1,15 @@
 //! The audit log. It only grows: a trigger refuses everything else.
 
-use entity::audit_entry;
+use std::collections::HashMap;
+
+use entity::{audit_entry, audit_outcome};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::paging::page_of;
 use super::rows::{json, parse, parse_opt, to_json};
 use super::{Store, StoreError, Tx};
-use crate::domain::audit::Action;
+use crate::domain::audit::{Action, Outcome};
 use crate::domain::ids::{AuditId, Id, ShopId, StaffId};
 use crate::domain::page::Page;
 use crate::domain::time::Timestamp;
@@ -58,6 +60,8 @@ pub struct AuditRecord {
     pub detail: serde_json::Value,
     /// When.
     pub at: Timestamp,
+    /// What came of it and which one of its kind, once it is over; as text, as the action is.
+    pub outcome: Option<(String, Option<String>)>,
 }
 
 /// Which entries are wanted.
@@ -91,6 +95,7 @@ impl TryFrom<audit_entry::Model> for AuditRecord {
             address: row.address,
             request_id: row.request_id,
             at: Timestamp::from_ms(row.at),
+            outcome: None,
         })
     }
 }
@@ -131,8 +136,23 @@ impl Store {
             query = query.filter(Column::Id.lt(first_id(to)));
         }
         let (rows, more) = page_of(&self.reader, query, Column::Id, page).await?;
-        let rows = rows.into_iter().map(AuditRecord::try_from);
-        Ok((rows.collect::<Result<_, _>>()?, more))
+        let ids = rows.iter().map(|row| row.id.clone());
+        let outcomes = audit_outcome::Entity::find()
+            .filter(audit_outcome::Column::Id.is_in(ids))
+            .all(&self.reader)
+            .await?;
+        let outcomes = outcomes.into_iter();
+        let mut outcomes: HashMap<String, (String, Option<String>)> = outcomes
+            .map(|row| (row.id, (row.outcome, row.code)))
+            .collect();
+        let rows = rows.into_iter().map(|row| {
+            let outcome = outcomes.remove(&row.id);
+            Ok(AuditRecord {
+                outcome,
+                ..AuditRecord::try_from(row)?
+            })
+        });
+        Ok((rows.collect::<Result<_, StoreError>>()?, more))
     }
 }
 
@@ -157,6 +177,28 @@ impl Tx {
             at: Set(self.clock.now().ms()),
         };
         audit_entry::Entity::insert(row)
+            .exec_without_returning(self.conn())
+            .await?;
+        Ok(())
+    }
+
+    /// Appends what came of an entry's act.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn insert_outcome(
+        &self,
+        entry: AuditId,
+        outcome: Outcome,
+        code: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let row = audit_outcome::ActiveModel {
+            id: Set(entry.to_string()),
+            outcome: Set(outcome.to_string()),
+            code: Set(code.map(str::to_owned)),
+            at: Set(self.clock.now().ms()),
+        };
+        audit_outcome::Entity::insert(row)
             .exec_without_returning(self.conn())
             .await?;
         Ok(())

@@ -102,6 +102,8 @@ steps! {
     SettleDoubt = "settle_doubt",
     /// Closing an order that nothing can bring money any more.
     SettleClosing = "settle_closing",
+    /// Settling what somebody of the staff decided about an open question.
+    SettleDecision = "settle_decision",
     /// Making a shop's ledger accounts in a currency.
     MakeBooks = "make_books",
     /// Storing a webhook that could not be applied.

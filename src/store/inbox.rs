@@ -13,6 +13,7 @@ use super::settle::Match;
 use super::{Store, StoreError, Tx, bulk};
 use crate::domain::call::{PENDING_LIMIT_MS, inbox_delay_ms};
 use crate::domain::ids::{AccountId, CheckoutSessionId, ProviderEventId};
+use crate::domain::inbox::ORDER_UNKNOWN;
 use crate::domain::settlement::Reason;
 use crate::domain::time::Timestamp;
 
@@ -123,7 +124,7 @@ impl Verdict {
 
     pub fn pending(tx: &Tx, delay_ms: i64) -> Self {
         Verdict {
-            reason: Some("order_unknown".to_owned()),
+            reason: Some(ORDER_UNKNOWN.to_owned()),
             next_at: Some(tx.clock.now().plus_ms(delay_ms).ms()),
             ..Verdict::plain("pending")
         }
@@ -133,7 +134,7 @@ impl Verdict {
     pub fn pending_or_dead(tx: &Tx, event: &ClaimedEvent) -> Self {
         if tx.clock.now().since(event.received_at) > PENDING_LIMIT_MS {
             return Verdict {
-                reason: Some("order_unknown".to_owned()),
+                reason: Some(ORDER_UNKNOWN.to_owned()),
                 ..Verdict::plain("dead")
             };
         }

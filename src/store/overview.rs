@@ -11,10 +11,12 @@ use sea_orm::{
 use super::paging::made_in;
 use super::rows::{parse, sql};
 use super::{ShopStore, StoreError};
+use crate::domain::call::FAILING_TRIES;
 use crate::domain::currency::Currency;
 use crate::domain::ids::{
     AccountId, CheckoutSessionId, Id, LedgerEntryId, OrderId, ProviderEventId,
 };
+use crate::domain::inbox::ORDER_UNKNOWN;
 use crate::domain::ledger::LedgerAccountName;
 use crate::domain::overview::{Checkouts, HourMoved, Open, Problems};
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
@@ -31,8 +33,6 @@ const MAX_EVENTS_SEEN: u64 = 5_000;
 const MAX_OPEN: i64 = 10_000;
 /// The most orders that are counted as unpaid for too long.
 const MAX_UNPAID: i64 = 1_000;
-/// After how many tries without an outcome a call counts as failing.
-const FAILING_TRIES: i64 = 3;
 /// How far the time in an id may be from the time in its row, in milliseconds.
 const ID_SLACK_MS: i64 = MINUTE_MS;
 
@@ -304,7 +304,9 @@ impl ShopStore<'_> {
     ) -> Result<(), StoreError> {
         let owns = owns.map(|account| account.to_string()).unwrap_or_default();
         let text = format!(
-            "SELECT verdict, COUNT(*), MIN(received_at) FROM (SELECT verdict, received_at FROM provider_event \
+            "SELECT verdict, COUNT(*), MIN(received_at) FROM (SELECT CASE WHEN verdict = 'dead' \
+             AND reason = '{ORDER_UNKNOWN}' THEN 'orderless' ELSE verdict END AS verdict, received_at \
+             FROM provider_event \
              WHERE verdict IN ('pending', 'quarantined', 'dead') \
              AND (shop_id = ? OR shop_id IS NULL AND provider_account_id = ?) LIMIT {MAX_OPEN}) waiting \
              GROUP BY verdict"
@@ -316,9 +318,11 @@ impl ShopStore<'_> {
             match verdict.as_str() {
                 "pending" => problems.pending_events = open,
                 "quarantined" => problems.quarantined_events = open,
+                "orderless" => problems.orderless_events = open,
                 _ => problems.dead_events = open,
             }
         }
+        problems.dead_events = problems.dead_events.and(problems.orderless_events);
         Ok(())
     }
 }

@@ -40,6 +40,8 @@ pub struct NewRefundRow {
     pub origin: RefundOrigin,
     /// Whether somebody asked for it while its payment was the order's.
     pub payment_belonged: bool,
+    /// The refund that failed and that it is sent for again.
+    pub repeats: Option<RefundId>,
     /// Who caused it.
     pub trace: Trace,
 }
@@ -134,6 +136,7 @@ pub(super) async fn insert(tx: &Tx, new: &NewRefundRow) -> Result<row::Model, St
         failure_reason: None,
         origin: new.origin.to_string(),
         payment_belonged: new.payment_belonged,
+        repeats_id: new.repeats.map(|refund| refund.to_string()),
         request_id: new.trace.request_id.clone(),
         actor: new.trace.actor.clone(),
         created_at: now,

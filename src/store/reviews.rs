@@ -6,27 +6,18 @@ use entity::{
     checkout_session, order, payment, provider_call, provider_fact, refund, review as row,
 };
 use sea_orm::sea_query::NullOrdering;
-use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 
 use super::rows::{money, parse, parse_opt};
 use super::settle::question;
 use super::{ShopStore, StoreError};
 use crate::domain::ids::{CheckoutSessionId, OrderId, PaymentId, ReviewId};
 use crate::domain::money::Money;
+use crate::domain::page::{Cursor, Page, cut};
+use crate::domain::queue::Place;
 use crate::domain::settlement::Reason;
 use crate::domain::standing::ReviewStanding;
 use crate::domain::time::Timestamp;
-
-/// Which open questions are listed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ReviewFilter {
-    /// Only of this reason.
-    pub reason: Option<Reason>,
-    /// How many are left out at the front.
-    pub skip: u64,
-    /// How many are listed at most.
-    pub limit: u64,
-}
 
 /// An open question with what people compare.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,29 +88,40 @@ pub struct Change {
 }
 
 impl ShopStore<'_> {
-    /// Open questions: what is due first, then the oldest; and whether there are more.
+    /// A page of the open questions, of one reason if given: what is due first, then the oldest; and whether there are
+    /// more in its direction.
     ///
     /// # Errors
     /// The database's.
     pub async fn open_reviews(
         &self,
-        filter: &ReviewFilter,
+        reason: Option<Reason>,
+        page: &Page<Place>,
     ) -> Result<(Vec<OpenReview>, bool), StoreError> {
-        let mut query = self.open().filter(row::Column::OrderId.is_not_null());
-        if let Some(reason) = filter.reason {
-            query = query.filter(row::Column::Reason.eq(reason.as_str()));
+        use row::Column as C;
+        let mut query = self.open().filter(C::OrderId.is_not_null());
+        if let Some(reason) = reason {
+            query = query.filter(C::Reason.eq(reason.as_str()));
         }
-        let mut rows = query
-            .order_by_with_nulls(row::Column::DueAt, Order::Asc, NullOrdering::Last)
-            .order_by_asc(row::Column::OpenedAt)
-            .order_by_asc(row::Column::Id)
-            .offset(filter.skip)
-            .limit(filter.limit.saturating_add(1))
+        let (order, nulls) = match &page.cursor {
+            Cursor::Newest => (Order::Asc, NullOrdering::Last),
+            Cursor::StartingAfter(place) => {
+                query = query.filter(behind(place));
+                (Order::Asc, NullOrdering::Last)
+            }
+            Cursor::EndingBefore(place) => {
+                query = query.filter(before(place));
+                (Order::Desc, NullOrdering::First)
+            }
+        };
+        let rows = query
+            .order_by_with_nulls(C::DueAt, order.clone(), nulls)
+            .order_by(C::OpenedAt, order.clone())
+            .order_by(C::Id, order)
+            .limit(page.limit.saturating_add(1))
             .all(&self.store.reader)
             .await?;
-        let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-        let more = rows.len() > limit;
-        rows.truncate(limit);
+        let (rows, more) = cut(rows, page);
         Ok((self.with_facts(rows).await?, more))
     }
 
@@ -216,6 +218,43 @@ impl ShopStore<'_> {
                 .collect(),
         };
         rows.iter().map(|row| known.about(row)).collect()
+    }
+}
+
+/// What comes behind a place in the queue.
+fn behind(place: &Place) -> Condition {
+    use row::Column as C;
+    let opened = place.opened_at.ms();
+    let younger = Condition::any().add(C::OpenedAt.gt(opened)).add(
+        Condition::all()
+            .add(C::OpenedAt.eq(opened))
+            .add(C::Id.gt(place.id.to_string())),
+    );
+    match place.due_at {
+        None => Condition::all().add(C::DueAt.is_null()).add(younger),
+        Some(due) => Condition::any()
+            .add(C::DueAt.is_null())
+            .add(C::DueAt.gt(due.ms()))
+            .add(Condition::all().add(C::DueAt.eq(due.ms())).add(younger)),
+    }
+}
+
+/// What comes before a place in the queue.
+fn before(place: &Place) -> Condition {
+    use row::Column as C;
+    let opened = place.opened_at.ms();
+    let older = Condition::any().add(C::OpenedAt.lt(opened)).add(
+        Condition::all()
+            .add(C::OpenedAt.eq(opened))
+            .add(C::Id.lt(place.id.to_string())),
+    );
+    match place.due_at {
+        None => Condition::any()
+            .add(C::DueAt.is_not_null())
+            .add(Condition::all().add(C::DueAt.is_null()).add(older)),
+        Some(due) => Condition::any()
+            .add(C::DueAt.lt(due.ms()))
+            .add(Condition::all().add(C::DueAt.eq(due.ms())).add(older)),
     }
 }
 

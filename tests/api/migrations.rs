@@ -502,6 +502,10 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("at", "0"),
         ],
     ),
+    (
+        "audit_outcome",
+        &[("id", "'aud'"), ("outcome", "'done'"), ("at", "0")],
+    ),
 ];
 
 const PHC: &str = "'$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'";
@@ -705,6 +709,8 @@ const REFUSED: &[(&str, &[(&str, &str)])] = &[
     ("audit_entry", &[("actor", "''")]),
     ("audit_entry", &[("action", "''")]),
     ("audit_entry", &[("object_type", "NULL")]),
+    // Of no entry.
+    ("audit_outcome", &[]),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -731,9 +737,10 @@ async fn the_ledger_and_the_audit_log_only_grow() {
         "ledger_transaction",
         "ledger_entry",
         "audit_entry",
+        "audit_outcome",
     ] {
         let mut attempts = vec![
-            format!("UPDATE {table} SET shop_id = 's'"),
+            format!("UPDATE {table} SET id = 's'"),
             format!("UPDATE {table} SET id = id"),
             format!("DELETE FROM {table}"),
         ];

@@ -9,7 +9,7 @@ use crate::harness::person::Person;
 use crate::harness::{Actor, Answer, Payable, Setup, TestApp, eventually};
 
 /// The fields of the form that acts, as they were drawn.
-fn fields(page: &str) -> Vec<(String, String)> {
+pub fn fields(page: &str) -> Vec<(String, String)> {
     let form = page
         .split("<form method=\"post\">")
         .nth(1)
@@ -28,7 +28,7 @@ fn fields(page: &str) -> Vec<(String, String)> {
     fields
 }
 
-async fn send(person: &Person, path: &str, fields: &[(String, String)]) -> Answer {
+pub async fn send(person: &Person, path: &str, fields: &[(String, String)]) -> Answer {
     let fields: Vec<(&str, &str)> = fields
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -37,7 +37,7 @@ async fn send(person: &Person, path: &str, fields: &[(String, String)]) -> Answe
 }
 
 /// Where an order's page is.
-fn order_page(app: &TestApp, order: &str) -> String {
+pub fn order_page(app: &TestApp, order: &str) -> String {
     format!("/staff/{}/orders/{order}", app.shop.id)
 }
 

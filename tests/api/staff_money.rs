@@ -23,7 +23,7 @@ use crate::replay::{left, stored};
 const COMPLETED: &str = "checkout.session.completed";
 
 /// An address in the app's shop.
-fn at(app: &TestApp, path: &str) -> String {
+pub fn at(app: &TestApp, path: &str) -> String {
     format!("/staff/{}/{path}", app.shop.id)
 }
 
@@ -300,7 +300,7 @@ async fn open_problems_are_counted_and_lead_to_their_lists() {
 }
 
 /// A paid order whose event did not arrive.
-async fn unapplied(app: &TestApp, shop: &Actor) -> (Payable, Value) {
+pub async fn unapplied(app: &TestApp, shop: &Actor) -> (Payable, Value) {
     let payable = shop.payable().await;
     app.pay(&payable).await;
     let event = app.provider_event(COMPLETED, &payable).await;

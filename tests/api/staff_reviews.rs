@@ -3,18 +3,19 @@
 
 use serde_json::{Value, json};
 use till::domain::ids::{OrderId, StaffId};
+use till::domain::page::{Cursor, Page};
+use till::domain::queue::Place;
 use till::domain::resolution::{Objection, Resolution};
 use till::domain::settlement::Reason;
 use till::domain::standing::{ReviewStanding, Standing};
 use till::service::reviews::Resolve;
 use till::service::{Answer, Caller, ServiceError};
-use till::store::reviews::ReviewFilter;
 
 use crate::harness::actor::fresh_key;
 use crate::harness::{Actor, Payable, Setup, TestApp};
 
 /// A Till that gives nothing back by itself.
-async fn holding() -> TestApp {
+pub async fn holding() -> TestApp {
     TestApp::with(Setup {
         settings: vec![("orders.late_payments", "hold".into())],
         ..Setup::default()
@@ -23,23 +24,31 @@ async fn holding() -> TestApp {
 }
 
 /// Somebody of the staff at their desk.
-fn clerk(app: &TestApp) -> Caller {
+pub fn clerk(app: &TestApp) -> Caller {
     let person: StaffId = app.clock.id();
     let shop = &app.shop;
     Caller::staff(person, shop.id, shop.mode, format!("req_{person}"))
+}
+
+/// The first so many questions of the queue.
+pub fn first(limit: u64) -> Page<Place> {
+    Page {
+        limit,
+        cursor: Cursor::Newest,
+    }
 }
 
 fn id_of(order: &str) -> OrderId {
     order.parse().expect("an order's id")
 }
 
-async fn standing(app: &TestApp, clerk: &Caller, order: &str) -> Standing {
+pub async fn standing(app: &TestApp, clerk: &Caller, order: &str) -> Standing {
     let standing = app.services.standing(clerk, id_of(order)).await;
     standing.expect("a standing")
 }
 
 /// The only open question of an order, and the form that answers it so.
-async fn form(app: &TestApp, clerk: &Caller, order: &str, resolution: Resolution) -> Resolve {
+pub async fn form(app: &TestApp, clerk: &Caller, order: &str, resolution: Resolution) -> Resolve {
     let standing = standing(app, clerk, order).await;
     let open = standing.open_reviews();
     assert_eq!(open.len(), 1, "{:#?}", standing.reviews);
@@ -53,7 +62,11 @@ async fn form(app: &TestApp, clerk: &Caller, order: &str, resolution: Resolution
     }
 }
 
-async fn resolve(app: &TestApp, clerk: &Caller, form: &Resolve) -> Result<Answer, ServiceError> {
+pub async fn resolve(
+    app: &TestApp,
+    clerk: &Caller,
+    form: &Resolve,
+) -> Result<Answer, ServiceError> {
     app.services.resolve(clerk, &fresh_key(), form).await
 }
 
@@ -65,14 +78,14 @@ fn objection<T: std::fmt::Debug>(outcome: Result<T, ServiceError>) -> Objection 
 }
 
 /// What can be done about the only open question.
-async fn offered(app: &TestApp, clerk: &Caller, order: &str) -> Vec<Resolution> {
+pub async fn offered(app: &TestApp, clerk: &Caller, order: &str) -> Vec<Resolution> {
     let standing = standing(app, clerk, order).await;
     let open: Vec<&ReviewStanding> = standing.open_reviews();
     assert_eq!(open.len(), 1);
     standing.resolutions(open[0])
 }
 
-async fn cancelled_and_paid(app: &TestApp, shop: &Actor) -> Payable {
+pub async fn cancelled_and_paid(app: &TestApp, shop: &Actor) -> Payable {
     let payable = shop.payable().await;
     let path = format!("/v1/orders/{}/cancel", payable.order);
     shop.post(&path, &json!({})).await.expect(200);
@@ -369,17 +382,10 @@ async fn a_wrong_currency_can_only_go_back() {
     );
     let seen = app
         .services
-        .open_reviews(
-            &clerk,
-            &ReviewFilter {
-                reason: None,
-                skip: 0,
-                limit: 10,
-            },
-        )
+        .open_reviews(&clerk, None, &first(10))
         .await
         .expect("the queue")
-        .0;
+        .rows;
     let (asked, said) = (seen[0].session.as_ref(), seen[0].payment.as_ref());
     assert_eq!(asked.expect("a session").amount.currency().code(), "EUR");
     assert_eq!(said.expect("a payment").captured.currency().code(), "USD");
@@ -435,16 +441,11 @@ async fn an_acknowledged_dispute_stays_closed_while_it_lasts() {
     tell_disputes(&app, "created").await;
     let ada = clerk(&app);
     let queue = async || {
-        let filter = ReviewFilter {
-            reason: Some(Reason::Dispute),
-            skip: 0,
-            limit: 10,
-        };
         app.services
-            .open_reviews(&ada, &filter)
+            .open_reviews(&ada, Some(Reason::Dispute), &first(10))
             .await
             .expect("the queue")
-            .0
+            .rows
     };
     let open = queue().await;
     assert_eq!(open.len(), 1);
@@ -544,7 +545,7 @@ async fn what_was_acknowledged_is_asked_again_when_its_cause_returns() {
     app.finish().await;
 }
 
-async fn fail(app: &TestApp, refund: &str) {
+pub async fn fail(app: &TestApp, refund: &str) {
     app.simulate(&format!("refunds/{refund}/fail"), &json!({}))
         .await;
     let event = app
@@ -663,17 +664,12 @@ async fn another_shops_questions_are_not_there() {
         matches!(outcome, Err(ServiceError::NotFound)),
         "{outcome:?}"
     );
-    let filter = ReviewFilter {
-        reason: None,
-        skip: 0,
-        limit: 10,
-    };
     let queue = app
         .services
-        .open_reviews(&theirs, &filter)
+        .open_reviews(&theirs, None, &first(10))
         .await
         .expect("the queue");
-    assert!(queue.0.is_empty());
+    assert!(queue.rows.is_empty());
     let found = app.services.order_of_review(&theirs, form.review).await;
     assert!(matches!(found, Err(ServiceError::NotFound)));
     app.finish().await;

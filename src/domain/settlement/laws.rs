@@ -422,6 +422,7 @@ fn the_histories_reach_every_state() {
     let mut ranks: BTreeSet<Option<FactKind>> = BTreeSet::new();
     let mut refunds: BTreeMap<(bool, RefundStatus), u32> = BTreeMap::new();
     let (mut reversed, mut believed) = (0, 0);
+    let (mut sent_again, mut replaced) = (0, 0);
     for _ in 0..1_000 {
         let history = plausible()
             .new_tree(&mut runner)
@@ -442,6 +443,16 @@ fn the_histories_reach_every_state() {
             reversed += u32::from(succeeded && refund.status == RefundStatus::Failed);
             let failed = said(FactKind::RefundFailed) > 0;
             believed += u32::from(failed && refund.status == RefundStatus::Succeeded);
+            let terms = history.current().terms;
+            let again = terms
+                .refunds
+                .iter()
+                .any(|row| row.repeats == Some(refund.id));
+            let id = refund.id.to_string();
+            let asked = state.reviews.iter().any(|key| key.subject == id);
+            let closed = refund.ours && refund.status == RefundStatus::Failed && !asked;
+            sent_again += u32::from(closed && again);
+            replaced += u32::from(closed && !again);
         }
         ranks.extend(state.payments.iter().map(|payment| payment.rank));
     }
@@ -462,6 +473,10 @@ fn the_histories_reach_every_state() {
     assert!(
         believed >= 8,
         "believed to have failed, and succeeded {believed} times"
+    );
+    assert!(
+        sent_again >= 8 && replaced >= 8,
+        "sent again {sent_again} times, replaced {replaced} times"
     );
     let askable = Reason::ALL
         .iter()

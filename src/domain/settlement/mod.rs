@@ -91,6 +91,8 @@ pub struct RefundTerms {
     pub amount: Money,
     /// Whether we asked for it.
     pub ours: bool,
+    /// The refund that failed and that this one was sent for again.
+    pub repeats: Option<RefundId>,
 }
 
 impl Terms {

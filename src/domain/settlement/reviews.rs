@@ -1,10 +1,13 @@
 //! Open questions for people. They follow the facts: opened when the cause appears, closed when it is gone.
 
+use std::collections::BTreeSet;
+
 use super::facts::{Fact, FactKind};
 use super::fold::{PaymentState, RefundState};
-use super::{PaymentTerms, Terms};
+use super::{PaymentTerms, RefundTerms, Terms};
 use crate::domain::access::words;
 use crate::domain::checkout::Disagreement;
+use crate::domain::ids::RefundId;
 use crate::domain::refund::RefundStatus;
 
 words! {
@@ -47,7 +50,7 @@ pub(super) fn open_questions(
     refunds: &[RefundState],
 ) -> Vec<ReviewKey> {
     let mut open: Vec<ReviewKey> = terms.flags.clone();
-    open.extend(unreturned(terms, refunds));
+    open.extend(unreturned(terms, payments, refunds));
     for (payment, state) in terms.payments.iter().zip(payments) {
         open.extend(money_question(terms, payment, state, closed));
         let disputes = state.disputes.iter().filter(|dispute| dispute.is_open());
@@ -62,25 +65,46 @@ pub(super) fn open_questions(
     open
 }
 
-/// Refunds of ours that did not go back, until a newer one of ours from the same payment is under way or went back.
-fn unreturned<'a>(
-    terms: &'a Terms,
-    refunds: &'a [RefundState],
-) -> impl Iterator<Item = ReviewKey> + 'a {
-    let newer_took = |failed: &RefundState| {
-        let mut same = refunds.iter().filter(|r| r.payment == failed.payment);
-        same.any(|other| other.ours && other.id > failed.id && other.status != RefundStatus::Failed)
+/// Refunds of ours that did not go back, and that no newer one of ours took the place of.
+///
+/// One that was sent again is asked about no more: the newer one is, should it fail, too. A newer one that was not
+/// sent for any other takes the place of one of the same amount at most, the oldest, while it is under way or went
+/// back. So of two people who wait for their money, one is never forgotten because the other has theirs. Nobody waits
+/// any more once all that a payment brought is gone again.
+fn unreturned(terms: &Terms, payments: &[PaymentState], refunds: &[RefundState]) -> Vec<ReviewKey> {
+    let all_gone = |id| {
+        let payment = payments.iter().find(|payment| payment.id == id);
+        payment.is_some_and(|payment| payment.captured_minor > 0 && payment.unsettled_minor() <= 0)
     };
-    terms
-        .refunds
+    let ours = terms.refunds.iter().zip(refunds);
+    let mut ours: Vec<(&RefundTerms, &RefundState)> =
+        ours.filter(|(refund, _)| refund.ours).collect();
+    ours.sort_by_key(|(refund, _)| refund.id);
+    let sent_again: BTreeSet<RefundId> = ours
         .iter()
-        .zip(refunds)
-        .filter(|(refund, state)| refund.ours && state.status == RefundStatus::Failed)
-        .filter(move |(_, state)| !newer_took(state))
-        .map(|(refund, _)| ReviewKey {
-            reason: Reason::ProviderDeclinedRefund,
-            subject: refund.id.to_string(),
-        })
+        .filter_map(|(refund, _)| refund.repeats)
+        .collect();
+    let mut asked: Vec<&RefundTerms> = Vec::new();
+    for (refund, state) in ours {
+        if state.status == RefundStatus::Failed {
+            if !sent_again.contains(&refund.id) {
+                asked.push(refund);
+            }
+        } else if refund.repeats.is_none() {
+            let alike = |known: &&RefundTerms| {
+                known.payment == refund.payment && known.amount == refund.amount
+            };
+            if let Some(at) = asked.iter().position(alike) {
+                asked.remove(at);
+            }
+        }
+    }
+    asked.retain(|refund| !all_gone(refund.payment));
+    let asked = asked.into_iter().map(|refund| ReviewKey {
+        reason: Reason::ProviderDeclinedRefund,
+        subject: refund.id.to_string(),
+    });
+    asked.collect()
 }
 
 /// Captured or reserved money that is not the order's, until none of it is in suspense.

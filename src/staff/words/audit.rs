@@ -14,6 +14,13 @@ words! {
     SHOP = "Shop";
     ADDRESS = "From";
     DETAIL = "Details";
+    OUTCOME = "What came of it";
+    DONE = "Done";
+    REPEATED = "The same form again: done once, before";
+    REFUSED = "Refused, nothing was done";
+    UNKNOWN = "Sent, its outcome is not known yet";
+    FAILED = "Failed";
+    NO_OUTCOME = "No outcome is recorded: look at what it is about";
     FROM = "From day";
     TO = "To day";
     DAYS_HINT = "Days are in UTC.";
@@ -50,7 +57,8 @@ pub fn action(action: Action) -> &'static str {
         Action::OrderView => "Looked at an order",
         Action::OrderNote => "Wrote a note",
         Action::OrderCancel => "Cancelled an order",
-        Action::CheckoutOpen => "Opened a checkout link",
+        Action::CheckoutOpen => "Looked at a checkout link",
+        Action::CheckoutMake => "Made a checkout link",
         Action::PaymentsView => "Looked at payments",
         Action::PaymentView => "Looked at a payment",
         Action::PaymentCapture => "Captured a payment",

@@ -13,6 +13,7 @@ words! {
     KIND = "Does";
     SUBJECT = "To";
     ATTEMPTS = "Tries";
+    FAILING = "Three and more, without an outcome";
     NEXT = "Tried again";
     NO_NEXT = "not any more: its outcome is known";
     HELD = "Somebody is at it until";

@@ -15,6 +15,7 @@ words! {
     SINCE = "oldest since";
     UNKNOWN_CALLS = "Calls whose outcome is unknown";
     FAILING_CALLS = "Calls tried three times and more without an outcome";
+    ORDERLESS = "Payments with our mark that no order is known for";
     DEAD = "Webhooks that were given up";
     QUARANTINED = "Webhooks that are not believed";
     PENDING = "Webhooks that wait";

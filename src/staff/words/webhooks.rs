@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use crate::domain::inbox::EventVerdict;
+use crate::domain::inbox::{self, EventVerdict};
 use crate::service::files::ReplayCount;
 use crate::service::replay::ReplayOutcome;
 
@@ -42,6 +42,7 @@ words! {
     BEFORE = "The order is now";
     AFTER = "It would be";
     REPLAY_ALL = "Replay what this list shows";
+    ORDER_UNKNOWN = "No order is known for it";
     NOBODYS = "No order of this database is known for it.";
     GO_ON = "Go on with later ones";
     TRANSACTIONS = "Ledger transactions";
@@ -54,6 +55,15 @@ pub fn replay_all_text(most: u64) -> String {
         "Replays the webhooks that pass this filter, the oldest first, at most {most} at once. What is known already \
          changes nothing."
     )
+}
+
+/// Why something became of an event: as people say it where they say it, else its code.
+#[must_use]
+pub fn reason(code: &str) -> &str {
+    match code {
+        inbox::ORDER_UNKNOWN => ORDER_UNKNOWN,
+        _ => code,
+    }
 }
 
 /// What became of an event, as people say it.

@@ -51,8 +51,9 @@ impl ShopStore<'_> {
         let query =
             row::Entity::find().filter(made_in::<CallId, _>(C::Id, C::CreatedAt, filter.made));
         let open = filter.status.filter(|status| status.is_open());
-        let mut query = match (&filter.order, &filter.subject, open) {
-            (None, None, None) => query.filter(C::ShopId.eq(self.shop.to_string())),
+        let is_open = open.is_some() || filter.open_after.is_some();
+        let mut query = match (&filter.order, &filter.subject, is_open) {
+            (None, None, false) => query.filter(C::ShopId.eq(self.shop.to_string())),
             _ => query.filter(and_of_shop(C::ShopId, self.shop)),
         };
         if let Some(order) = &filter.order {
@@ -62,12 +63,16 @@ impl ShopStore<'_> {
             query = query.filter(C::SubjectId.eq(subject));
         }
         let mut rest = Condition::all();
-        if let Some(status) = open {
+        if is_open {
             // In the words of the index over what is open, which is never much.
             query = query.filter(Expr::cust("status IN ('sending', 'unknown')"));
-            query = query.filter(C::Status.eq(status.as_str()));
+        }
+        let status = filter.status.map(|status| C::Status.eq(status.as_str()));
+        let tries = filter.open_after.map(|tries| C::AttemptCount.gte(tries));
+        if is_open {
+            query = query.filter(Condition::all().add_option(status).add_option(tries));
         } else {
-            rest = rest.add_option(filter.status.map(|status| C::Status.eq(status.as_str())));
+            rest = rest.add_option(status);
         }
         rest = rest.add_option(filter.kind.map(|kind| C::Kind.eq(kind.as_str())));
         let found = searched(&self.store.reader, query, rest, C::Id, page).await?;

@@ -89,6 +89,7 @@ impl ShopStore<'_> {
             }
         }
         rest = rest.add_option(filter.kind.as_ref().map(|kind| C::Kind.eq(kind)));
+        rest = rest.add_option(filter.reason.as_ref().map(|why| C::Reason.eq(why)));
         let found = searched(&self.store.reader, query, rest, C::Id, page).await?;
         let orders = found.rows.iter().filter_map(|row| row.order_id.as_ref());
         let numbers = self.numbers(orders).await?;

@@ -194,6 +194,7 @@ fn made_elsewhere(
         payment: payment.id,
         amount: refund.amount,
         ours: false,
+        repeats: None,
     })
 }
 

@@ -160,6 +160,7 @@ async fn give_back(
         reason: None,
         origin: RefundOrigin::Policy,
         payment_belonged: false,
+        repeats: None,
         trace: Trace::system(),
     };
     // The refund refers to the payment, and reserves from what it is now.

@@ -315,6 +315,7 @@ fn refund_terms(row: &refund::Model) -> Result<RefundTerms, StoreError> {
         payment: parse("refund.payment_id", &row.payment_id)?,
         amount: money(row.amount_minor, &row.currency)?,
         ours: row.origin != RefundOrigin::Provider.as_str(),
+        repeats: parse_opt("refund.repeats_id", row.repeats_id.as_deref())?,
     })
 }
 

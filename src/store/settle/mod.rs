@@ -158,10 +158,9 @@ impl Source {
         }
     }
 
-    /// The commit that settles it; none for a decision, which stands in no race with a provider: whoever took it
-    /// repeats it under its key.
-    fn step(&self) -> Option<Step> {
-        Some(match self {
+    /// The commit that settles it.
+    fn step(&self) -> Step {
+        match self {
             Source::Webhook(_) => Step::SettleWebhook,
             Source::Retry(event) | Source::Refetch(event) if event.by_hand => Step::SettleReplay,
             Source::Retry(_) => Step::SettleRetry,
@@ -172,7 +171,7 @@ impl Source {
             Source::Refresh(_) => Step::SettleRefresh,
             Source::RefreshPayment(_) => Step::SettlePaymentRefresh,
             Source::Closing { .. } => Step::SettleClosing,
-            Source::Decision(_) => return None,
+            Source::Decision(_) => Step::SettleDecision,
             Source::Call { call, .. } => match call.kind {
                 CallKind::SessionCreate => Step::SettleSessionCreate,
                 CallKind::SessionExpire => Step::SettleSessionExpire,
@@ -180,7 +179,7 @@ impl Source {
                 CallKind::Void => Step::SettleVoid,
                 CallKind::Refund => Step::SettleRefund,
             },
-        })
+        }
     }
 
     /// Whether it is settled together with others: what comes with every payment is.

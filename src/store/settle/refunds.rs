@@ -42,6 +42,7 @@ pub(super) async fn follow(
             reason: None,
             origin: RefundOrigin::Provider,
             payment_belonged: false,
+            repeats: None,
             trace: Trace {
                 request_id: command.trace.request_id.clone(),
                 actor: "provider".to_owned(),

@@ -6,6 +6,7 @@
 //! of that order must be what the first telling left, the process must have died exactly once, and no key may
 //! have had an effect twice at the provider.
 
+mod desk;
 mod stories;
 
 use std::time::{Duration, Instant};

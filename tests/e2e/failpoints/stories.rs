@@ -51,10 +51,12 @@ pub enum Story {
     Outage,
     /// A webhook about it was of no use to an older version, and somebody has it tried again.
     Replayed,
+    /// It is paid with another amount, and somebody of the staff takes that for the order's.
+    Decided,
 }
 
 /// Every story, the longest first.
-pub const STORIES: [Story; 21] = [
+pub const STORIES: [Story; 22] = [
     Story::Doubted,
     Story::Replayed,
     Story::CreationLost,
@@ -73,6 +75,7 @@ pub const STORIES: [Story; 21] = [
     Story::Expired,
     Story::Disbelieved,
     Story::Refreshed,
+    Story::Decided,
     Story::RefundDeclined,
     Story::Unreadable,
     Story::Placed,
@@ -113,6 +116,7 @@ pub fn story_of(step: Step) -> Story {
         Step::ClaimEvents | Step::SettleRetry | Step::EventFailed => Story::RefundHeardFirst,
         Step::SettleRefetch => Story::Disbelieved,
         Step::SettleRefresh => Story::Refreshed,
+        Step::SettleDecision => Story::Decided,
         Step::SettlePaymentRefresh => Story::RefundDeclined,
         Step::SettleDoubt => Story::Doubted,
         Step::KeepEvent => Story::Unreadable,
@@ -270,6 +274,7 @@ impl Way<'_> {
                 self.paid().await;
             }
             Story::Refreshed => self.refreshed().await,
+            Story::Decided => self.decided().await,
             Story::RefundDeclined => self.refund_declined().await,
             Story::Doubted => self.doubted().await,
             Story::Unreadable => self.unreadable().await,
@@ -410,6 +415,33 @@ impl Way<'_> {
         let path = format!("/v1/checkout_sessions/{}?refresh=true", self.id());
         let session = self.phoenix.get(&path).await;
         assert_eq!(session["status"], "complete", "{session}");
+    }
+
+    /// Our session was made for less than is paid: the money is nobody's until somebody decides, once.
+    async fn decided(&self) {
+        let less = format!(
+            "UPDATE checkout_session SET amount_minor = 2400 WHERE id = '{}'",
+            self.id()
+        );
+        self.phoenix.sandbox.change(&[&less]).await;
+        self.refreshed().await;
+        let order = &self.order;
+        let look = format!("/v1/orders/{order}");
+        let seen = self.phoenix.get(&look).await;
+        assert_eq!(seen["review"], "amount_mismatch", "{seen}");
+        super::desk::decide(self.phoenix, order, "accept").await;
+        let seen = self.phoenix.get(&look).await;
+        assert_eq!(
+            (&seen["review"], &seen["payment_status"]),
+            (&Value::Null, &json!("paid")),
+            "{seen}"
+        );
+        let taken = format!(
+            "SELECT resolution FROM review_decision WHERE order_id = '{order}' UNION ALL \
+             SELECT kind FROM provider_fact WHERE order_id = '{order}' AND kind = 'payment_accepted'"
+        );
+        let taken = self.phoenix.sandbox.texts(&taken).await;
+        assert_eq!(taken, ["accept", "payment_accepted"], "once");
     }
 
     /// So many questions without an answer that no more are asked for a while; then the provider is back.

@@ -556,6 +556,7 @@ fn a_refund_is_what_the_provider_says_of_it_in_whatever_order() {
         payment: terms.payments[0].id,
         amount: eur(40),
         ours: true,
+        repeats: None,
     });
     let intent = terms.payments[0].intent.clone();
     let refused = FactDraft::refused_refund(id, &intent, eur(40), "not_executed");

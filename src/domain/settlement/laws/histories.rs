@@ -276,6 +276,8 @@ fn refund_rows(terms: &Terms, at: usize, plan: &PaymentPlan) -> Vec<RefundTerms>
     let shares = captured_of(terms, at, plan).allocate(&plan.split);
     let rows = [BY_STAFF, BY_POLICY, OUTSIDE].into_iter();
     let rows = rows.filter(|which| !shares[*which].is_zero());
+    // Whether the second one was sent for the first again: chance enough is in the plan.
+    let again = plan.reinstated_percent & 1 == 1;
     let rows = rows.map(|which| {
         let known = plan.known_refunds.get(which).copied().unwrap_or(true);
         RefundTerms {
@@ -284,6 +286,7 @@ fn refund_rows(terms: &Terms, at: usize, plan: &PaymentPlan) -> Vec<RefundTerms>
             payment: terms.payments[at].id,
             amount: shares[which],
             ours: which != OUTSIDE,
+            repeats: (again && which == BY_POLICY).then(|| refund_id(at, BY_STAFF)),
         }
     });
     rows.collect()

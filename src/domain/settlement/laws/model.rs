@@ -188,7 +188,7 @@ pub fn expected(terms: &Terms, facts: &[Fact]) -> Expected {
         })
         .collect();
     Expected {
-        unreturned: unreturned(terms, &refunds),
+        unreturned: unreturned(terms, &refunds, &abouts),
         refunds,
         belonging,
         captured,
@@ -248,16 +248,45 @@ fn refund_status(refund: &RefundTerms, facts: &[Fact]) -> RefundStatus {
     RefundStatus::Pending
 }
 
-/// Refunds of ours that failed, with no later one of ours in their place.
-fn unreturned(terms: &Terms, refunds: &[(RefundStatus, i64)]) -> BTreeSet<String> {
+/// Refunds of ours that failed, each without a later one in its place: the one sent for it again, or the first of its
+/// amount that nobody else has.
+/// Nobody is asked about a payment all of whose money is gone.
+fn unreturned(
+    terms: &Terms,
+    refunds: &[(RefundStatus, i64)],
+    abouts: &[About<'_>],
+) -> BTreeSet<String> {
     let mut asked = BTreeSet::new();
+    let mut taken = BTreeSet::new();
+    let mut rows: Vec<(&RefundTerms, bool)> = Vec::new();
     for (refund, (status, _)) in terms.refunds.iter().zip(refunds) {
-        let mut replaced = false;
-        for (other, (status, _)) in terms.refunds.iter().zip(refunds) {
-            let later = other.payment == refund.payment && other.id > refund.id;
-            replaced |= later && other.ours && *status != RefundStatus::Failed;
+        if refund.ours {
+            rows.push((refund, *status == RefundStatus::Failed));
         }
-        if refund.ours && *status == RefundStatus::Failed && !replaced {
+    }
+    rows.sort_by_key(|(refund, _)| refund.id);
+    for (refund, failed) in &rows {
+        let again = rows
+            .iter()
+            .any(|(other, _)| other.repeats == Some(refund.id));
+        if !failed || again {
+            continue;
+        }
+        let mut heir = None;
+        for (other, failed) in &rows {
+            let like = other.payment == refund.payment && other.amount == refund.amount;
+            let free = other.repeats.is_none() && !taken.contains(&other.id);
+            if heir.is_none() && other.id > refund.id && like && free && !failed {
+                heir = Some(other.id);
+            }
+        }
+        let mut gone = false;
+        for about in abouts {
+            let captured = about.captured();
+            let all = captured > 0 && about.refunded() + about.lost() >= captured;
+            gone |= about.payment.id == refund.payment && all;
+        }
+        if !heir.is_some_and(|heir| taken.insert(heir)) && !gone {
             asked.insert(refund.id.to_string());
         }
     }

@@ -1,8 +1,8 @@
 //! Open questions, one cause at a time: what opens each, what it is about, and what closes it.
 
-use super::histories::{BY_POLICY, Object, eur, money, numbered, order_of, simple_order};
+use super::histories::{BY_POLICY, Object, eur, id, money, numbered, order_of, simple_order};
 use crate::domain::checkout::{Capture, Disagreement};
-use crate::domain::settlement::{FactDraft, FactKind, Reason, ReviewKey, Terms, fold};
+use crate::domain::settlement::{FactDraft, FactKind, Reason, RefundTerms, ReviewKey, Terms, fold};
 
 /// What is asked once these drafts are known, as reasons and subjects.
 fn asked(terms: &Terms, drafts: &[FactDraft]) -> Vec<(Reason, String)> {
@@ -241,4 +241,91 @@ fn a_question_with_two_causes_is_asked_once() {
         asked(&terms, &[under_way, wrong]),
         [(Reason::AmountMismatch, subject)]
     );
+}
+
+/// How much a refund takes, whether it failed, and the one it was sent for again.
+type Row = (i64, bool, Option<usize>);
+
+/// Refunds of one payment, ours, in the order of their ids.
+fn refunded(rows: &[Row]) -> (Terms, Vec<FactDraft>) {
+    let mut terms = simple_order(100);
+    let mut said = vec![intent(&terms, 0, FactKind::Captured)];
+    for (at, (amount, failed, repeats)) in rows.iter().enumerate() {
+        let refund = RefundTerms {
+            id: id(700 + at),
+            object: Some(format!("re_row_{at}")),
+            payment: terms.payments[0].id,
+            amount: eur(*amount),
+            ours: true,
+            repeats: repeats.map(|at| id(700 + at)),
+        };
+        let mut fact = Object::Refund(0, BY_POLICY).said(&terms, FactKind::RefundPending);
+        fact.object = format!("re_row_{at}");
+        fact.refund = Some(refund.id);
+        fact.amount = Some(refund.amount);
+        if *failed {
+            fact.kind = FactKind::RefundFailed;
+        }
+        said.push(fact);
+        terms.refunds.push(refund);
+    }
+    (terms, said)
+}
+
+#[test]
+fn nobody_waits_once_all_of_a_payment_is_gone() {
+    let (terms, mut said) = refunded(&[(60, true, None), (30, true, None), (100, false, None)]);
+    let pending = said.len() - 1;
+    assert_eq!(asked(&terms, &said).len(), 2, "it is on its way");
+    said[pending].kind = FactKind::RefundSucceeded;
+    assert_eq!(asked(&terms, &said), []);
+    let (terms, mut said) = refunded(&[(60, true, None)]);
+    assert_eq!(asked(&terms, &said).len(), 1);
+    let back = back(&terms);
+    said.extend([back.taken, back.lost]);
+    assert_eq!(asked(&terms, &said), [], "the bank gave it back");
+}
+
+#[test]
+fn a_newer_refund_answers_one_question_about_an_older_one_and_its_own_first() {
+    let cases: [(&[Row], &[usize]); 9] = [
+        (&[(5, true, None), (5, true, None)], &[0, 1]),
+        // Sent for the younger one: the older one still waits.
+        (
+            &[(5, true, None), (5, true, None), (5, false, Some(1))],
+            &[0],
+        ),
+        // Sent for none: the oldest of its amount.
+        (&[(5, true, None), (5, true, None), (5, false, None)], &[1]),
+        (&[(5, true, None), (7, true, None), (7, false, None)], &[0]),
+        (
+            &[(5, true, None), (7, true, None), (12, false, None)],
+            &[0, 1],
+        ),
+        // It is asked about in the place of the one it was sent for, and so on.
+        (&[(5, true, None), (5, true, Some(0))], &[1]),
+        (
+            &[(5, true, None), (5, true, Some(0)), (5, false, Some(1))],
+            &[],
+        ),
+        // Of less than was to go back, as there was no more.
+        (&[(5, true, None), (3, false, Some(0))], &[]),
+        // What went back before is in nobody's place.
+        (&[(5, false, None), (5, true, None)], &[1]),
+    ];
+    for (rows, open) in cases {
+        let (mut terms, said) = refunded(rows);
+        let wanted: Vec<_> = open
+            .iter()
+            .map(|at| {
+                (
+                    Reason::ProviderDeclinedRefund,
+                    terms.refunds[*at].id.to_string(),
+                )
+            })
+            .collect();
+        assert_eq!(asked(&terms, &said), wanted, "{rows:?}");
+        terms.refunds.reverse();
+        assert_eq!(asked(&terms, &said), wanted, "{rows:?}, read otherwise");
+    }
 }
