@@ -335,10 +335,6 @@ fn location(session: CheckoutSessionId) -> String {
     format!("/v1/checkout_sessions/{session}")
 }
 
-/// How long the creation of a session must be under way before it is looked at whether it is to be given up, in
-/// milliseconds. Shorter than what gives it up, which is judged by the database's clock.
-const SILENT_MS: i64 = 30_000;
-
 /// Decides about one checkout, and words what the provider is asked for.
 #[derive(Clone)]
 struct Plan {
@@ -349,7 +345,7 @@ struct Plan {
     session: CheckoutSessionId,
     call: CallId,
     wanted: NewCheckout,
-    /// Whether a creation that has not been heard of for long was looked at.
+    /// Whether a creation under way was looked at: one that has not been heard of for long is given up.
     has_looked: bool,
     cause: String,
     trace: Trace,
@@ -364,11 +360,8 @@ impl CheckoutPlan for Plan {
     ) -> Result<CheckoutStep, Unstartable> {
         startable(order).map_err(Unstartable::Order)?;
         if let Some(live) = sessions.iter().find(|session| session.status.is_live()) {
-            let silent_ms = self.now.since(live.created_at);
             return match live.status {
-                SessionStatus::Creating if silent_ms >= SILENT_MS && !self.has_looked => {
-                    Ok(CheckoutStep::LookFirst)
-                }
+                SessionStatus::Creating if !self.has_looked => Ok(CheckoutStep::LookFirst),
                 _ if live.capture == self.wanted.capture => Ok(CheckoutStep::Join(live.clone())),
                 _ => Err(Unstartable::OtherCapture),
             };

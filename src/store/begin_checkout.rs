@@ -42,7 +42,7 @@ pub trait CheckoutPlan: Send + Sync {
 pub enum CheckoutStep {
     /// The live session serves.
     Join(SessionRecord),
-    /// The live session has not been heard of for long: it is looked at first, and nothing is written.
+    /// The live session is not made yet: it is to be looked at first, and nothing is written.
     LookFirst,
     /// A new session, and the call that makes it.
     Create(Box<(NewSessionRow, NewCall)>),

@@ -42,9 +42,8 @@ impl Member for Settle {
     }
 
     async fn run(store: &Store, set: &[Arc<Self>]) -> Result<Vec<Verdict>, StoreError> {
-        let steps: Vec<Option<Step>> = set.iter().map(|one| one.source.step()).collect();
-        let creation = steps.contains(&Some(Step::SettleSessionCreate));
-        let step = match creation {
+        let steps: Vec<Step> = set.iter().map(|one| one.source.step()).collect();
+        let step = match steps.contains(&Step::SettleSessionCreate) {
             true => Step::SettleSessionCreate,
             false => Step::SettleWebhook,
         };

@@ -238,7 +238,15 @@ impl Way<'_> {
     async fn go(&self, story: Story) {
         match story {
             Story::Placed => {}
-            Story::Paid | Story::CreationLost | Story::CreationGivenUp => self.paid().await,
+            Story::Paid => {
+                // The shop's page is loaded again: another key, and the same session.
+                let path = checkout_path(&self.order);
+                let again = self.phoenix.post(&path, &checkout_body()).await;
+                assert!(matches!(again.status, 200 | 201), "{again:?}");
+                assert_eq!(again.json["id"], self.id());
+                self.paid().await;
+            }
+            Story::CreationLost | Story::CreationGivenUp => self.paid().await,
             Story::Outage => self.outage().await,
             Story::Replayed => self.replayed().await,
             Story::Refunded => {
