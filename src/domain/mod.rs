@@ -44,4 +44,5 @@ pub mod standing;
 pub mod text;
 pub mod time;
 pub mod timeline;
+pub mod typed_amount;
 pub mod verify;

@@ -203,7 +203,9 @@ impl Services {
                 may_end(&ending, payment.status, payment.ending)?;
                 let amount = amount_of(amount.as_deref(), payment.requested)?;
                 let said = about(payment, FactKind::Captured).map(|fact| fact.of(amount));
-                Ok(Planned::one(payment, amount, Way::Taken, said))
+                let mut planned = Planned::one(payment, amount, Way::Taken, said);
+                planned.moves.extend(not_taken(payment, amount));
+                Ok(planned)
             }
             Action::Void(payment) => {
                 let payment = payment_of(standing, *payment)?;
@@ -315,6 +317,16 @@ impl Services {
             false => Err(ServiceError::Objected(Objection::Changed)),
         }
     }
+}
+
+/// What a capture of a part lets go of.
+fn not_taken(payment: &PaymentStanding, taken: Money) -> Option<Move> {
+    let amount = payment.reserved.checked_sub(taken).ok()?;
+    (amount.minor() > 0).then(|| Move {
+        payment: payment.clone(),
+        amount,
+        way: Way::Released,
+    })
 }
 
 /// What an action comes to before it is known what follows.

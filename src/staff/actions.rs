@@ -18,7 +18,7 @@ use super::effect::Effect;
 use super::guard::{Desk, Finance, Operator, Rung};
 use super::page::{Frame, Page, Section};
 use super::trouble::Trouble;
-use super::{parts, words};
+use super::{amounts, parts, words};
 use crate::domain::audit;
 use crate::domain::ids::OrderId;
 use crate::domain::money::Money;
@@ -190,7 +190,12 @@ struct RefundForm {
 }
 
 impl RefundForm {
-    fn wanted(&self) -> Result<NewRefund, String> {
+    /// What is to be refunded of an order that stands so.
+    fn wanted(&self, standing: &Standing) -> Result<NewRefund, String> {
+        let payment = match self.payment.as_str() {
+            "" => None,
+            id => Some(id.parse().map_err(|_| words::actions::FROM_PAYMENT)?),
+        };
         let share = match self.share.as_str() {
             "rest" => RefundShare::Rest,
             "lines" => {
@@ -210,11 +215,10 @@ impl RefundForm {
                 }
                 RefundShare::Lines(lines)
             }
-            _ => RefundShare::Amount(self.amount.trim().to_owned()),
-        };
-        let payment = match self.payment.as_str() {
-            "" => None,
-            id => Some(id.parse().map_err(|_| words::actions::FROM_PAYMENT)?),
+            _ => {
+                let currency = amounts::currency_of(standing, payment);
+                RefundShare::Amount(amounts::read(&self.amount, currency)?.to_string())
+            }
         };
         Ok(NewRefund {
             share,
@@ -306,9 +310,9 @@ pub(super) async fn refused<R: Rung>(
         ServiceError::Refused { detail, .. } => detail.clone(),
         ServiceError::Invalid(faults) => faults
             .iter()
-            .map(|(_, detail)| detail.as_str())
+            .map(words::actions::fault)
             .collect::<Vec<_>>()
-            .join("; "),
+            .join(" "),
         _ => return Err(error.into()),
     };
     let page = RefusedPage {
@@ -379,7 +383,7 @@ async fn refund_form(
         let page = RefundPage::new(&desk, &standing, form.clone(), wrong);
         Ok(Shown::Form(Page::again(page)))
     };
-    let wanted = match form.wanted() {
+    let wanted = match form.wanted(&standing) {
         Ok(wanted) => wanted,
         Err(wrong) => return again(vec![wrong]),
     };
@@ -400,7 +404,7 @@ async fn refund_form(
             })))
         }
         Err(ServiceError::Invalid(faults)) => {
-            again(faults.into_iter().map(|(_, detail)| detail).collect())
+            again(faults.iter().map(words::actions::fault).collect())
         }
         Err(ServiceError::Refused { detail, .. }) => again(vec![detail]),
         Err(error) => Err(error.into()),
@@ -417,7 +421,8 @@ async fn refund(
     let (order, form) = (order_id(id)?, form.0);
     let key = key_of(&form.idempotency_key)?;
     let again = format!("orders/{order}/refund");
-    let answer = match form.wanted() {
+    let standing = services.standing(&desk.caller(), order).await?;
+    let answer = match form.wanted(&standing) {
         Err(wrong) => Err(ServiceError::Invalid(vec![(String::new(), wrong)])),
         Ok(wanted) => {
             let act = desk.act(audit::Action::RefundCreate).about("order", order);

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use askama::Template;
 use rocket::{Responder, Route, State, get, post, routes};
 
 use super::actions::{
@@ -11,14 +12,15 @@ use super::actions::{
 use super::csrf::Csrf;
 use super::effect::Effect;
 use super::guard::{Desk, Finance};
-use super::page::{Page, Section};
+use super::page::{Frame, Page, Section};
 use super::trouble::Trouble;
-use super::{parts, words};
+use super::{amounts, parts, words};
 use crate::domain::audit;
+use crate::domain::currency::Currency;
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::service::actions::Action;
 use crate::service::payments::Ending;
-use crate::service::{Caller, Services};
+use crate::service::{Caller, ServiceError, Services};
 
 /// The routes.
 #[must_use]
@@ -26,16 +28,38 @@ pub fn routes() -> Vec<Route> {
     routes![capture_form, capture, void_form, void]
 }
 
+/// What a capture takes and what it does, with the field that says how much.
+#[derive(Template)]
+#[template(
+    path = "actions/capture.html",
+    config = "src/staff/templates/askama.toml"
+)]
+struct CapturePage {
+    frame: Frame,
+    number: String,
+    back: String,
+    typed: String,
+    hint: String,
+    wrong: Option<String>,
+    effect: Option<Effect>,
+    version: String,
+    button: String,
+}
+
 /// A preview, or why there is none.
 #[derive(Responder)]
 enum Shown {
-    Preview(Box<Page<PreviewPage>>),
+    Capture(Box<Page<CapturePage>>),
+    Release(Box<Page<PreviewPage>>),
     Refused(Box<Page<RefusedPage>>),
 }
 
-/// The amount that was typed; none when all is meant.
-fn typed(amount: &str) -> Option<String> {
-    Some(amount.trim().to_owned()).filter(|amount| !amount.is_empty())
+/// Reads how much is to be taken; none when all is meant.
+fn part(typed: &str, currency: Currency) -> Result<Option<String>, String> {
+    match typed.trim() {
+        "" => Ok(None),
+        typed => Ok(Some(amounts::read(typed, currency)?.to_string())),
+    }
 }
 
 /// A payment that is this order's.
@@ -53,49 +77,50 @@ async fn payment_of(
     }
 }
 
-/// What a capture or a release of a payment will do.
-async fn foretold(
+/// What a capture of a part will do, or of everything.
+async fn capture_foretold(
     desk: &Desk<Finance>,
     services: &Services,
-    (order, payment): (&str, &str),
-    ending: &Ending,
+    (order, payment): (OrderId, PaymentId),
+    typed: &str,
 ) -> Result<Shown, Trouble> {
-    let order = order_id(order)?;
-    let payment = payment_of(services, &desk.caller(), order, payment).await?;
-    let (action, title, no_undo, amount) = match ending {
-        Ending::Capture(amount) => (
-            Action::Capture(payment, amount.clone()),
-            words::actions::CAPTURE,
-            words::actions::NO_UNDO_CAPTURE,
-            amount.clone().unwrap_or_default(),
-        ),
-        Ending::Void => (
-            Action::Void(payment),
-            words::actions::VOID,
-            words::actions::NO_UNDO_VOID,
-            String::new(),
-        ),
+    let standing = services.standing(&desk.caller(), order).await?;
+    let known = standing.payment(payment).ok_or_else(Trouble::not_found)?;
+    let mut page = CapturePage {
+        frame: desk.frame(Section::Orders),
+        number: standing.number.clone(),
+        back: desk.url(&format!("orders/{order}")),
+        typed: typed.trim().to_owned(),
+        hint: words::actions::capture_hint(&parts::money_text(&known.reserved)),
+        wrong: None,
+        effect: None,
+        version: String::new(),
+        button: String::new(),
     };
-    match previewed(desk, services, order, &action).await {
+    let again = |page: CapturePage, wrong: String| {
+        let page = CapturePage {
+            wrong: Some(wrong),
+            ..page
+        };
+        Ok(Shown::Capture(Box::new(Page::again(page))))
+    };
+    let amount = match part(typed, known.currency) {
+        Ok(amount) => amount,
+        Err(wrong) => return again(page, wrong),
+    };
+    match previewed(desk, services, order, &Action::Capture(payment, amount)).await {
         Ok((preview, customer)) => {
-            let moved = preview.moves.first().map(|moved| moved.amount);
-            let moved = moved.map_or_else(String::new, |moved| parts::money_text(&moved));
-            let page = PreviewPage {
-                frame: desk.frame(Section::Orders),
-                title,
-                number: preview.standing.number.clone(),
-                back: desk.url(&format!("orders/{order}")),
-                effect: Effect::of(&preview, &customer, Some(no_undo)),
-                hidden: vec![
-                    ("version".to_owned(), preview.version.clone()),
-                    ("amount".to_owned(), amount),
-                ],
-                button: match ending {
-                    Ending::Capture(_) => words::actions::capture_amount(&moved),
-                    Ending::Void => words::actions::void_amount(&moved),
-                },
-            };
-            Ok(Shown::Preview(Box::new(Page::new(page))))
+            let taken = preview.moves.first().map(|moved| moved.amount);
+            let taken = taken.map_or_else(String::new, |taken| parts::money_text(&taken));
+            let no_undo = Some(words::actions::NO_UNDO_CAPTURE);
+            page.effect = Some(Effect::of(&preview, &customer, no_undo));
+            page.version = preview.version;
+            page.button = words::actions::capture_amount(&taken);
+            Ok(Shown::Capture(Box::new(Page::new(page))))
+        }
+        Err(ServiceError::Invalid(faults)) => {
+            let faults: Vec<String> = faults.iter().map(words::actions::fault).collect();
+            again(page, faults.join(" "))
         }
         Err(error) => {
             let back = format!("orders/{order}");
@@ -109,13 +134,11 @@ async fn foretold(
 async fn carried_out(
     desk: &Desk<Finance>,
     services: &Arc<Services>,
-    (order, payment): (&str, &str),
+    (order, payment): (OrderId, PaymentId),
     form: &Confirmed,
     ending: Ending,
 ) -> Result<Outcome, Trouble> {
-    let order = order_id(order)?;
     let (caller, key) = (desk.caller(), key_of(&form.idempotency_key)?);
-    let payment = payment_of(services, &caller, order, payment).await?;
     let (action, verb, done) = match ending {
         Ending::Capture(_) => (audit::Action::PaymentCapture, "capture", "captured"),
         Ending::Void => (audit::Action::PaymentVoid, "void", "released"),
@@ -136,8 +159,15 @@ async fn capture_form(
     amount: Option<&str>,
     services: &State<Arc<Services>>,
 ) -> Result<Shown, Trouble> {
-    let ending = Ending::Capture(amount.and_then(typed));
-    foretold(&desk, services, (id, payment), &ending).await
+    let order = order_id(id)?;
+    let payment = payment_of(services, &desk.caller(), order, payment).await?;
+    capture_foretold(
+        &desk,
+        services,
+        (order, payment),
+        amount.unwrap_or_default(),
+    )
+    .await
 }
 
 #[post("/<_>/orders/<id>/payments/<payment>/capture", data = "<form>")]
@@ -148,8 +178,22 @@ async fn capture(
     form: Csrf<Confirmed>,
     services: &State<Arc<Services>>,
 ) -> Result<Outcome, Trouble> {
-    let ending = Ending::Capture(typed(&form.0.amount));
-    carried_out(&desk, services, (id, payment), &form.0, ending).await
+    let order = order_id(id)?;
+    let payment = payment_of(services, &desk.caller(), order, payment).await?;
+    let standing = services.standing(&desk.caller(), order).await?;
+    let known = standing.payment(payment).ok_or_else(Trouble::not_found)?;
+    match part(&form.0.amount, known.currency) {
+        Ok(amount) => {
+            let ending = Ending::Capture(amount);
+            carried_out(&desk, services, (order, payment), &form.0, ending).await
+        }
+        Err(wrong) => {
+            let again = format!("orders/{order}/payments/{payment}/capture");
+            let error = ServiceError::Invalid(vec![(String::new(), wrong)]);
+            let page = refused(&desk, services, order, &again, error).await?;
+            Ok(Outcome::Refused(page))
+        }
+    }
 }
 
 #[get("/<_>/orders/<id>/payments/<payment>/void")]
@@ -159,7 +203,30 @@ async fn void_form(
     payment: &str,
     services: &State<Arc<Services>>,
 ) -> Result<Shown, Trouble> {
-    foretold(&desk, services, (id, payment), &Ending::Void).await
+    let order = order_id(id)?;
+    let payment = payment_of(services, &desk.caller(), order, payment).await?;
+    match previewed(&desk, services, order, &Action::Void(payment)).await {
+        Ok((preview, customer)) => {
+            let moved = preview.moves.first().map(|moved| moved.amount);
+            let moved = moved.map_or_else(String::new, |moved| parts::money_text(&moved));
+            let no_undo = Some(words::actions::NO_UNDO_VOID);
+            let page = PreviewPage {
+                frame: desk.frame(Section::Orders),
+                title: words::actions::VOID,
+                number: preview.standing.number.clone(),
+                back: desk.url(&format!("orders/{order}")),
+                effect: Effect::of(&preview, &customer, no_undo),
+                hidden: vec![("version".to_owned(), preview.version.clone())],
+                button: words::actions::void_amount(&moved),
+            };
+            Ok(Shown::Release(Box::new(Page::new(page))))
+        }
+        Err(error) => {
+            let back = format!("orders/{order}");
+            let page = refused(&desk, services, order, &back, error).await?;
+            Ok(Shown::Refused(Box::new(page)))
+        }
+    }
 }
 
 #[post("/<_>/orders/<id>/payments/<payment>/void", data = "<form>")]
@@ -170,5 +237,7 @@ async fn void(
     form: Csrf<Confirmed>,
     services: &State<Arc<Services>>,
 ) -> Result<Outcome, Trouble> {
-    carried_out(&desk, services, (id, payment), &form.0, Ending::Void).await
+    let order = order_id(id)?;
+    let payment = payment_of(services, &desk.caller(), order, payment).await?;
+    carried_out(&desk, services, (order, payment), &form.0, Ending::Void).await
 }

@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod actions;
+mod amounts;
 pub mod assets;
 pub mod audit;
 pub mod calls;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use askama::Template;
 use askama::filters::HtmlSafe;
 use rocket::response::Redirect;
-use rocket::{FromForm, Route, State, post, routes};
+use rocket::{FromForm, Responder, Route, State, post, routes};
 
-use super::actions::{Outcome, key_of, refused};
+use super::actions::key_of;
 use super::csrf::Csrf;
 use super::guard::{Desk, Operator};
+use super::page::{Frame, Page, Section};
 use super::trouble::Trouble;
 use super::{parts, words};
 use crate::domain::audit::Action;
@@ -87,29 +88,50 @@ struct Typed {
     idempotency_key: String,
 }
 
+/// The form once more, with what was typed and what is wrong with it.
+#[derive(Template)]
+#[template(path = "notes/again.html", config = "src/staff/templates/askama.toml")]
+struct AgainPage {
+    frame: Frame,
+    number: String,
+    base: String,
+    wrong: String,
+    text: String,
+}
+
+/// What came of a note.
+#[derive(Responder)]
+enum Added {
+    Done(Redirect),
+    Again(Page<AgainPage>),
+}
+
 #[post("/<_>/orders/<id>/notes", data = "<form>")]
 async fn add(
     desk: Desk<Operator>,
     id: &str,
     form: Csrf<Typed>,
     services: &State<Arc<Services>>,
-) -> Result<Outcome, Trouble> {
+) -> Result<Added, Trouble> {
     let order: OrderId = id.parse().map_err(|_| Trouble::not_found())?;
     let (caller, key) = (desk.caller(), key_of(&form.0.idempotency_key)?);
-    services.standing(&caller, order).await?;
+    let standing = services.standing(&caller, order).await?;
     let act = desk.act(Action::OrderNote).about("order", order);
     let add = services.add_note(&caller, key, order, &form.0.text);
     match services.on_record(act, add).await {
         Ok(()) => {
             let page = desk.url(&format!("orders/{order}?done=noted"));
-            Ok(Outcome::Done(Redirect::to(page)))
+            Ok(Added::Done(Redirect::to(page)))
         }
-        Err(ServiceError::Invalid(_)) => {
-            let wrong = words::notes::WRONG.to_owned();
-            let error = ServiceError::Invalid(vec![(String::new(), wrong)]);
-            let back = format!("orders/{order}");
-            let page = refused(&desk, services, order, &back, error).await?;
-            Ok(Outcome::Refused(page))
+        Err(ServiceError::Invalid(faults)) => {
+            let why: Vec<&str> = faults.iter().map(|(_, why)| why.as_str()).collect();
+            Ok(Added::Again(Page::again(AgainPage {
+                frame: desk.frame(Section::Orders),
+                number: standing.number,
+                base: desk.url(&format!("orders/{order}")),
+                wrong: words::notes::wrong(&why.join("; ")),
+                text: form.0.text,
+            })))
         }
         Err(error) => Err(error.into()),
     }

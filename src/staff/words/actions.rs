@@ -1,8 +1,11 @@
 //! What can be done to an order, and what it will do to the money.
 
 use crate::domain::call::CallKind;
+use crate::domain::currency::Currency;
 use crate::domain::ledger::LedgerAccountName;
+use crate::domain::money::AmountError;
 use crate::domain::resolution::{Objection, Resolution};
+use crate::domain::typed_amount::TypedError;
 use crate::service::actions::Way;
 
 words! {
@@ -52,9 +55,9 @@ words! {
     DUPLICATE = "The customer paid twice";
     FRAUDULENT = "The customer did not want to pay at all";
     REQUESTED = "The customer asked";
-    AMOUNT_HINT = "For example 12.50. Only for a refund by amount.";
+    AMOUNT_HINT = "For example 12.50 or 12,50.";
+    AMOUNT_MISSING = "Amount: say how much.";
     LINES_HINT = "How many pieces of each line. Only for a refund by lines.";
-    CAPTURE_HINT = "Leave it empty to take all that is reserved; what is not taken is released.";
     LEFT = "left";
     UNKNOWN_CUSTOMER = "the customer, whose name is not known";
     LIVE_LINK = "The customer can pay on this page now:";
@@ -68,6 +71,56 @@ words! {
     REFUSED_NOT_POSSIBLE = "This cannot be done about it now. Nothing was done.";
     REFUSED_BY_FACTS = "It was closed in the meantime, because its cause is gone. Nothing more was done.";
     KEY_MISSING = "The form lacks its key. Open the page again.";
+}
+
+/// What is wrong with an amount that was typed. It names the field.
+#[must_use]
+pub fn amount_wrong(typed: &str, why: &TypedError, currency: Currency) -> String {
+    let code = currency.code();
+    match why {
+        _ if typed.is_empty() => AMOUNT_MISSING.to_owned(),
+        TypedError::NoAmount => {
+            format!("Amount: “{typed}” is no amount. Write it as 12.50 or 12,50.")
+        }
+        TypedError::OtherCurrency => {
+            format!("Amount: “{typed}” is not in {code}, and this money is.")
+        }
+        TypedError::TwoWays {
+            thousands,
+            decimals: Some(decimals),
+        } => format!("Amount: “{typed}” can be read in two ways. Write {thousands} or {decimals}."),
+        TypedError::TwoWays { thousands, .. } => format!(
+            "Amount: “{typed}” can be read in two ways. Write {thousands}, or fewer digits behind the separator."
+        ),
+        TypedError::Amount(AmountError::TooPrecise) => format!(
+            "Amount: “{typed}” has more decimal digits than {code} has: {}.",
+            currency.exponent()
+        ),
+        TypedError::Amount(AmountError::TooLarge) => format!("Amount: “{typed}” is too large."),
+        TypedError::Amount(AmountError::Malformed) => format!("Amount: “{typed}” is no amount."),
+    }
+}
+
+/// What is wrong with a field of a form, as the use case says it about the API's.
+#[must_use]
+pub fn fault((field, detail): &(String, String)) -> String {
+    let what = match field.split('/').nth(1) {
+        Some("amount") => AMOUNT,
+        Some("payment_id") => FROM_PAYMENT,
+        Some("line_items") => BY_LINES,
+        Some("note") => super::reviews::NOTE,
+        // A sentence of the console's own.
+        _ => return detail.clone(),
+    };
+    format!("{what}: {detail}.")
+}
+
+/// How much of a reservation is taken.
+#[must_use]
+pub fn capture_hint(reserved: &str) -> String {
+    format!(
+        "Leave it empty to take all that is reserved, {reserved}. What is not taken is released."
+    )
 }
 
 /// Who gets the money back.

@@ -8,5 +8,10 @@ words! {
     TEXT = "Note";
     ERASED = "Erased with the order's personal data.";
     FORMER = "Somebody who is no longer known";
-    WRONG = "A note has 1 to 2,000 characters.";
+}
+
+/// Why a note was not kept.
+#[must_use]
+pub fn wrong(why: &str) -> String {
+    format!("The note was not kept: it {why}. What you wrote is below.")
 }
