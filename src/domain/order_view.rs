@@ -153,13 +153,14 @@ impl Counted {
 pub fn typed_search(text: &str) -> Result<(Search, Option<Currency>), SearchError> {
     let mut currency = None;
     let words: Vec<&str> = text.split_whitespace().collect();
-    let amounts = words.iter().any(|word| amount(word).is_some());
+    if words.iter().any(|word| amount(word, None).is_some()) {
+        currency = words.iter().rev().find_map(|word| currency_of(word));
+    }
     let kept = words.iter().filter_map(|word| {
-        if let Some(code) = currency_of(word).filter(|_| amounts) {
-            currency = Some(code);
+        if currency.is_some() && currency_of(word).is_some() {
             return None;
         }
-        Some(amount(word).unwrap_or_else(|| (*word).to_owned()))
+        Some(amount(word, currency).unwrap_or_else(|| (*word).to_owned()))
     });
     let kept: Vec<String> = kept.collect();
     Ok((Search::parse(&kept.join(" "))?, currency))
@@ -175,8 +176,9 @@ fn currency_of(word: &str) -> Option<Currency> {
     Currency::from_code(&code).ok()
 }
 
-/// An amount as terms hold it, of one that people write otherwise; none when the word is none.
-fn amount(word: &str) -> Option<String> {
+/// An amount as terms hold it, of one that people write otherwise; none when the word is none. Three digits behind a
+/// single dot are decimals, unless the currency does not have so many.
+fn amount(word: &str, currency: Option<Currency>) -> Option<String> {
     let bare = word.trim_matches(|c| "€£$".contains(c));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // The last separator stands before decimals when three digits cannot be meant by it.
@@ -186,7 +188,8 @@ fn amount(word: &str) -> Option<String> {
             let (whole, rest) = bare.split_at(at);
             let decimals = rest.get(1..).unwrap_or_default();
             let comma = rest.starts_with(',');
-            if comma && decimals.len() == 3 {
+            let few = currency.is_some_and(|currency| currency.exponent() < 3);
+            if (comma || few) && decimals.len() == 3 {
                 (bare, "")
             } else {
                 (whole, decimals)
@@ -241,6 +244,9 @@ mod tests {
             ("1,250", "1250", None),
             ("5997 JPY", "5997", Some("JPY")),
             ("5.997 KWD", "5.997", Some("KWD")),
+            ("3.900 JPY", "3900", Some("JPY")),
+            ("JPY 3.900", "3900", Some("JPY")),
+            ("1.250 EUR", "1250", Some("EUR")),
             ("1,250,000.10", "1250000.10", None),
         ] {
             let currency = currency.map(str::to_owned);

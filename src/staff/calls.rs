@@ -46,6 +46,7 @@ struct CallList {
 #[template(path = "calls/call.html", config = "src/staff/templates/askama.toml")]
 struct CallPage {
     frame: Frame,
+    actor: String,
     story: CallStory,
     body: Option<String>,
     result: Option<(bool, &'static str)>,
@@ -167,8 +168,10 @@ async fn one(
     let story = services.call_story(desk.shop.id, id).await?;
     let act = desk.act(Action::CallView).about("provider_call", id);
     services.record(act).await?;
+    let name = services.staff_name(&story.call.actor).await?;
     Ok(Page::new(CallPage {
         frame: desk.frame(Section::Calls),
+        actor: words::timeline::person(&story.call.actor, name),
         body: story.body.as_deref().and_then(redact::form),
         story,
         result: result.and_then(words::calls::result),

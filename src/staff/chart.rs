@@ -7,9 +7,12 @@
 /// The drawing's size, in its own units.
 pub const WIDTH: i64 = 640;
 /// See [`WIDTH`].
-pub const HEIGHT: i64 = 180;
-/// Where values are drawn: below the labels of the highest, above the names of the days.
-const TOP: i64 = 22;
+pub const HEIGHT: i64 = 200;
+/// Where values are drawn: below two labels above each other, above the names of the days.
+const TOP: i64 = 46;
+/// As much as a letter of a label takes at most, and a line of it. On small screens letters are larger.
+const LETTER: i64 = 11;
+const LETTERS_HIGH: i64 = 20;
 const BOTTOM: i64 = HEIGHT - 24;
 /// Where the first place begins; the last one ends as far from the other edge.
 const LEFT: i64 = 4;
@@ -61,6 +64,8 @@ pub struct Chart {
     pub zero_y: i64,
     /// The bars.
     pub bars: Vec<Bar>,
+    /// What there is to read when no line can be drawn, because each has one point only.
+    pub single: Vec<String>,
     /// The lines, each without a gap.
     pub lines: Vec<Line>,
     /// The points of lines.
@@ -193,7 +198,11 @@ pub fn draw(plan: Plan) -> Chart {
         Shape::Bars => bars = bars_of(&plan, scale),
         Shape::Line(_) => (lines, dots) = lines_of(&plan, scale),
     }
-    let labels = labels_of(&plan, scale);
+    let labels = labels_of(&plan, scale, &bars);
+    let single = match plan.shape {
+        Shape::Line(_) if lines.is_empty() => dots.iter().map(|dot| dot.text.clone()).collect(),
+        _ => Vec::new(),
+    };
     let rows = (0..plan.places.len()).map(|at| {
         let cells = plan.series.iter().map(|series| text_at(series, at));
         cells.collect()
@@ -210,6 +219,7 @@ pub fn draw(plan: Plan) -> Chart {
         summary: plan.summary,
         places: plan.places,
         zero_y: scale.y(0),
+        single,
         bars,
         lines,
         dots,
@@ -289,7 +299,7 @@ fn push_line(lines: &mut Vec<Line>, class: &'static str, points: &mut Vec<String
 }
 
 /// The highest value of each series by its text, and the first and last place by their names.
-fn labels_of(plan: &Plan, scale: Scale) -> Vec<Label> {
+fn labels_of(plan: &Plan, scale: Scale, bars: &[Bar]) -> Vec<Label> {
     let mut labels: Vec<Label> = Vec::new();
     let last = plan.places.len().saturating_sub(1);
     for (at, name) in plan.places.iter().enumerate() {
@@ -309,9 +319,50 @@ fn labels_of(plan: &Plan, scale: Scale) -> Vec<Label> {
         });
     }
     for series in &plan.series {
-        labels.extend(highest(plan, series, scale));
+        let label = highest(plan, series, scale);
+        let cleared = label.map(|label| cleared(label, &series.name, bars, &labels));
+        labels.extend(cleared);
     }
     labels
+}
+
+/// From where to where a label reaches.
+fn reach(label: &Label) -> (i64, i64) {
+    let width = LETTER * count(label.text.chars().count());
+    match label.anchor {
+        "start" => (label.x, label.x + width),
+        "end" => (label.x - width, label.x),
+        _ => (label.x - width / 2, label.x + width / 2),
+    }
+}
+
+/// A label lifted above the bars and the labels it would lie on. One that no longer stands on its own value says
+/// whose it is.
+fn cleared(label: Label, name: &str, bars: &[Bar], labels: &[Label]) -> Label {
+    if free(&label, bars, labels) == label.y {
+        return label;
+    }
+    let text = format!("{name} {}", label.text);
+    let named = Label { text, ..label };
+    Label {
+        y: free(&named, bars, labels),
+        ..named
+    }
+}
+
+/// The nearest place for a label, at its own height or above.
+fn free(label: &Label, bars: &[Bar], labels: &[Label]) -> i64 {
+    let (left, right) = reach(label);
+    let below = bars.iter().filter(|bar| bar.height > 0);
+    let below = below.filter(|bar| bar.x < right && bar.x + bar.width > left);
+    let mut y = below.map(|bar| bar.y - 6).fold(label.y, i64::min);
+    while let Some(other) = labels.iter().find(|other| {
+        let (from, to) = reach(other);
+        from < right && to > left && (other.y - y).abs() < LETTERS_HIGH
+    }) {
+        y = other.y - LETTERS_HIGH;
+    }
+    y
 }
 
 fn highest(plan: &Plan, series: &Series, scale: Scale) -> Option<Label> {
@@ -401,7 +452,13 @@ mod tests {
                 assert!((0..=WIDTH).contains(&pair[0]) && (0..=HEIGHT).contains(&pair[1]));
             }
         }
-        for label in &chart.labels {
+        for (at, label) in chart.labels.iter().enumerate() {
+            for other in &chart.labels[..at] {
+                let ((left, right), (from, to)) = (reach(label), reach(other));
+                let beside = right <= from || to <= left;
+                let far = (label.y - other.y).abs() >= LETTERS_HIGH;
+                assert!(beside || far, "{label:?} lies on {other:?}");
+            }
             assert!(
                 (0..=WIDTH).contains(&label.x) && (0..=HEIGHT).contains(&label.y),
                 "{label:?}"
@@ -427,6 +484,7 @@ mod tests {
         within(&chart);
         let chart = draw(plan(vec![vec![Some(5)]], Shape::Line(0)));
         assert_eq!((chart.lines.len(), chart.dots.len()), (0, 1));
+        assert_eq!(chart.single, ["d0: n 5"], "it is told, not drawn");
         within(&chart);
     }
 
@@ -440,10 +498,31 @@ mod tests {
     }
 
     #[test]
+    fn a_small_value_is_not_told_on_the_bar_of_a_large_one() {
+        let one_day = |value| {
+            let mut days = vec![Some(0); 14];
+            days[13] = Some(value);
+            days
+        };
+        let values = vec![one_day(867_099), one_day(178)];
+        let chart = draw(plan(values, Shape::Bars));
+        let told: Vec<(&str, i64)> = chart.labels[3..]
+            .iter()
+            .map(|label| (label.text.as_str(), label.y))
+            .collect();
+        assert_eq!(
+            told,
+            [("867099", TOP - 6), ("n 178", TOP - 6 - LETTERS_HIGH)]
+        );
+        within(&chart);
+    }
+
+    #[test]
     fn a_line_is_broken_where_there_is_no_value() {
         let values = vec![Some(1), Some(2), None, Some(3), Some(4), None, Some(9)];
         let chart = draw(plan(vec![values], Shape::Line(100)));
         assert_eq!((chart.lines.len(), chart.dots.len()), (2, 5));
+        assert!(chart.single.is_empty());
         assert_eq!(chart.rows[2], [String::new()]);
         within(&chart);
     }

@@ -2,6 +2,7 @@
 
 pub mod timeline;
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use askama::Template;
@@ -22,10 +23,11 @@ use crate::domain::checkout::{CheckoutSession, SessionStatus};
 use crate::domain::dossier::{Dossier, PaymentSheet};
 use crate::domain::ids::{LineItemId, OrderId};
 use crate::domain::money::Money;
-use crate::domain::order::{Address, Order};
+use crate::domain::order::{Address, Order, OrderStatus, PaymentStatus};
 use crate::domain::payment::PaymentWord;
 use crate::domain::refund::RefundStatus;
 use crate::domain::time::Timestamp;
+use crate::domain::timeline::TimelineEntry;
 use crate::service::{ServiceError, Services};
 
 /// The routes.
@@ -41,6 +43,7 @@ struct OrderPage {
     order: Order,
     customer: String,
     total: Money,
+    expires: Option<Timestamp>,
     state: OrderState,
     lines: Vec<LineView>,
     sums: Vec<Sum>,
@@ -147,7 +150,8 @@ struct SessionView {
     amount: Money,
     capture: &'static str,
     at: Timestamp,
-    until: Timestamp,
+    /// Until when it can be paid, while it can be.
+    until: Option<Timestamp>,
 }
 
 #[get("/<_>/orders/<id>?<after>", rank = 1)]
@@ -161,9 +165,32 @@ async fn show(
     let dossier = services.dossier(desk.shop.id, desk.shop.mode, id).await?;
     let act = desk.act(Action::OrderView).about("order", id);
     let doable = Doable::of(&desk, services, id).await?;
-    let page = page(&desk, dossier, after, doable).ok_or_else(Trouble::not_found)?;
+    let names = names_of(services, &dossier.timeline).await?;
+    let page = page(&desk, dossier, after, doable, &names).ok_or_else(Trouble::not_found)?;
     services.record(act).await?;
     Ok(Page::new(page))
+}
+
+/// The names of the staff who did something in a timeline, by their ids.
+async fn names_of(
+    services: &Services,
+    timeline: &[TimelineEntry],
+) -> Result<HashMap<String, String>, ServiceError> {
+    let mut names = HashMap::new();
+    let of = |entry: &TimelineEntry| [entry.actor.clone(), entry.details.ended_by.clone()];
+    let actors: HashSet<String> = timeline.iter().flat_map(of).flatten().collect();
+    for actor in actors {
+        if let Some(name) = services.staff_name(&actor).await? {
+            names.insert(actor, name);
+        }
+    }
+    Ok(names)
+}
+
+/// Until when an order can be paid, while it waits for that.
+fn expires(order: &Order) -> Option<Timestamp> {
+    let waits = order.status == OrderStatus::Open && order.payment_status == PaymentStatus::Unpaid;
+    waits.then_some(order.expires_at)
 }
 
 /// The page of an order; nothing when the timeline has no entry `after`.
@@ -172,10 +199,11 @@ fn page(
     mut dossier: Dossier,
     after: Option<&str>,
     doable: Doable,
+    names: &HashMap<String, String>,
 ) -> Option<OrderPage> {
     let state = Standing::of(&dossier).state();
     let entries = std::mem::take(&mut dossier.timeline);
-    let (chapters, last) = told(entries, after, &mut dossier.raw)?;
+    let (chapters, last) = told(entries, after, &mut dossier.raw, names)?;
     let order = &dossier.order;
     let path = desk.url(&format!("orders/{}", order.id));
     let known = [&order.customer.name, &order.customer.email];
@@ -202,6 +230,7 @@ fn page(
         written: doable.written,
         customer: customer.unwrap_or_else(|| words::order::NO_CUSTOMER.to_owned()),
         total: dossier.total,
+        expires: expires(order),
         state,
         lines: lines(&dossier),
         sums: sums(&dossier),
@@ -388,7 +417,11 @@ fn session(session: &CheckoutSession) -> SessionView {
         amount: session.amount,
         capture: words::order::capture(session.capture),
         at: session.created_at,
-        until: session.expires_at,
+        until: matches!(
+            session.status,
+            SessionStatus::Creating | SessionStatus::Open
+        )
+        .then_some(session.expires_at),
     }
 }
 

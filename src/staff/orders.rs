@@ -24,7 +24,7 @@ use crate::domain::audit::Action;
 use crate::domain::ids::OrderId;
 use crate::domain::money::Money;
 use crate::domain::order::{FulfilmentStatus, Order, OrderStatus, PaymentStatus};
-use crate::domain::order_view::{Counted, Facet};
+use crate::domain::order_view::{Counted, Facet, UNPAID_HOURS};
 use crate::domain::settlement::Reason;
 use crate::domain::time::Timestamp;
 use crate::http::problem::Problem;
@@ -239,6 +239,9 @@ fn row(desk: &Desk<Viewer>, order: &Order) -> Row {
     let known = [&customer.name, &customer.email];
     let known = known.into_iter().find_map(|text| text.clone());
     let review: Option<Reason> = order.review.as_deref().and_then(|text| text.parse().ok());
+    // Where the money is says it already.
+    let said =
+        |one: &Reason| *one == Reason::Dispute && order.payment_status == PaymentStatus::Disputed;
     Row {
         address: desk.url(&format!("orders/{}", order.id)),
         number: order.number.clone(),
@@ -251,7 +254,7 @@ fn row(desk: &Desk<Viewer>, order: &Order) -> Row {
         ),
         status: (order.status != OrderStatus::Open).then(|| words::orders::status(order.status)),
         goods: words::orders::fulfilment(order.fulfilment_status),
-        review: review.map(words::orders::review),
+        review: review.filter(|one| !said(one)).map(words::orders::review),
         total: total(order),
     }
 }
@@ -370,7 +373,7 @@ fn chips(query: &ListQuery, path: &str) -> Vec<Chip> {
     chip(words::orders::SEARCH, q, of(|list| list.q.clear()));
     let view = query.view.map(words::orders::view).map(text);
     chip(words::orders::VIEWS, view, of(|list| list.view = None));
-    let payment = query.payment.map(words::orders::payment).map(text);
+    let payment = query.payment.map(words::orders::payment_filter).map(text);
     chip(
         words::orders::PAYMENT,
         payment,

@@ -89,6 +89,17 @@ pub fn badge(tone: impl Given<Tone>, text: &str) -> Badge<'_> {
 }
 
 part! {
+    /// What a code says, with the code for whoever needs it.
+    Coded<'a> = "parts/coded.html" { text: Option<&'a str>, code: &'a str, }
+}
+
+/// What a code says, with the code for whoever needs it; the code alone where there are no words for it.
+#[must_use]
+pub fn coded<'a>(text: Option<&'a str>, code: &'a str) -> Coded<'a> {
+    Coded { text, code }
+}
+
+part! {
     /// An amount with its currency; the script writes its digits as the reader's language does.
     Amount = "parts/money.html" { number: String, plain: String, currency: &'static str, negative: bool, }
 }
@@ -112,7 +123,8 @@ pub fn money_text(money: &Money) -> String {
 }
 
 /// The digits of an amount without its sign, as programs read them: `1234.50`.
-fn plain(money: &Money) -> String {
+#[must_use]
+pub fn plain(money: &Money) -> String {
     number(money)
         .chars()
         .filter(|c| c.is_ascii_digit() || *c == '.')

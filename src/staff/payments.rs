@@ -75,6 +75,7 @@ struct RefundList {
 )]
 struct RefundPage {
     frame: Frame,
+    actor: String,
     file: RefundFile,
     calls: Vec<CallFile>,
 }
@@ -270,8 +271,10 @@ async fn refund(
     let calls = calls_about(services, &desk, id.to_string()).await?;
     let act = desk.act(Action::RefundsView).about("refund", id);
     services.record(act).await?;
+    let name = services.staff_name(&file.actor).await?;
     Ok(Page::new(RefundPage {
         frame: desk.frame(Section::Refunds),
+        actor: words::timeline::person(&file.actor, name),
         file,
         calls,
     }))

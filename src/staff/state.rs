@@ -382,7 +382,7 @@ mod tests {
             ),
             (
                 P::Authorized,
-                "59.97 EUR is reserved, but has not been taken yet.",
+                "59.97 EUR is reserved, but has not been captured yet.",
             ),
             (
                 P::PartiallyPaid,

@@ -22,7 +22,7 @@ use crate::service::Services;
 const WINDOW_S: u32 = 15 * 60;
 /// How many may fail from one address.
 const PER_ADDRESS: u32 = 20;
-/// How many may fail on one account, from addresses it was not used from.
+/// How many may fail on one account: from all addresses it was not used from together, and from each that it was.
 const PER_ACCOUNT: u32 = 10;
 /// How many addresses, and accounts, are remembered.
 const MAX_KEYS: usize = 10_000;

@@ -15,6 +15,7 @@ pub mod account;
 pub mod actions;
 pub mod audit;
 pub mod calls;
+pub mod codes;
 pub mod figures;
 pub mod layout;
 pub mod ledger;

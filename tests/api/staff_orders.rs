@@ -555,8 +555,8 @@ async fn the_state_says_what_became_of_an_order() {
         ),
         (
             &reserved.order,
-            "25.00 EUR is reserved, but has not been taken yet.",
-            "taken yet.",
+            "25.00 EUR is reserved, but has not been captured yet.",
+            "captured yet.",
         ),
         (
             &partly.order,
@@ -640,16 +640,16 @@ async fn a_page_tells_the_whole_story_without_what_is_nobodys_business() {
     for told in [
         "The order was placed",
         "A checkout was started",
-        "To the provider: make a checkout session",
-        "Failed Try 1: server error",
+        "To the provider: open a checkout",
+        "Failed Try 1: the provider failed",
         "HTTP 503",
-        "Try 2: succeeded",
-        "The session can be paid 25.00 EUR".trim_end_matches(" 25.00 EUR"),
+        "Try 2: done",
+        "The checkout can be paid 25.00 EUR".trim_end_matches(" 25.00 EUR"),
         "The provider told something",
         "checkout.session.completed",
-        "The money was taken 25.00 EUR",
+        "The money was captured 25.00 EUR",
         "The books were changed",
-        "sales credit 25.00 EUR",
+        "Sales credit 25.00 EUR",
         "order.paid",
         "A refund was asked for 12.50 EUR",
     ] {

@@ -88,7 +88,7 @@ async fn a_part_of_what_is_reserved_is_taken() {
     for told in [
         "Capture 25.00 EUR",
         "<input id=\"amount\" name=\"amount\" type=\"text\" value=\"\"",
-        "Leave it empty to take all that is reserved, 25.00 EUR.",
+        "Leave it empty to capture all that is reserved, 25.00 EUR.",
     ] {
         assert!(whole.contains(told), "{told}: {whole}");
     }

@@ -87,7 +87,10 @@
 
   // -- amounts: digits as the reader's language has them, exact because they are never numbers here -----------------
   const formats = new Map();
+  const written = new WeakSet();
   const write = (span) => {
+    if (written.has(span)) return;
+    written.add(span);
     const text = span.dataset.amount;
     const digits = text.split(".")[1]?.length ?? 0;
     if (!formats.has(digits)) {
@@ -95,7 +98,9 @@
       formats.set(digits, new Intl.NumberFormat(undefined, exactly));
     }
     const sign = span.classList.contains("negative") ? "\u2212" : "";
-    span.firstChild.nodeValue = `${sign}${formats.get(digits).format(text)}\u00a0`;
+    // What stands behind the digits, a currency at least, stays as it is.
+    const shown = span.firstChild.nodeValue;
+    span.firstChild.nodeValue = `${sign}${formats.get(digits).format(text)}${shown.slice(shown.search(/\s/))}`;
   };
 
   // -- keys ----------------------------------------------------------------------------------------------------------
@@ -194,8 +199,13 @@
   };
   document.addEventListener("htmx:load", (event) => begin(event.detail.elt));
   begin(document);
-  // Only pages whose times were not rewritten say that they are in UTC.
-  for (const note of all(".utc")) note.hidden = true;
+  // Without this script every time is in UTC; each page names the zone its times are in.
+  const named = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" });
+  const { timeZone } = named.resolvedOptions();
+  const offset = named.formatToParts(new Date()).find((part) => part.type === "timeZoneName")?.value;
+  for (const zone of all("[data-zone]")) {
+    zone.textContent = offset && offset !== timeZone ? `${timeZone} (${offset})` : timeZone;
+  }
   // On a small screen the navigation is a strip: where one is comes into sight.
   const strip = document.querySelector(".pages");
   const current = strip?.querySelector("[aria-current]");

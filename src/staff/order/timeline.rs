@@ -6,8 +6,8 @@ use crate::domain::chapters::{Step, chapters, has_failed};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::domain::timeline::{TimelineEntry, page};
-use crate::staff::parts::{money_text, when_text};
-use crate::staff::words::timeline as words;
+use crate::staff::parts::money_text;
+use crate::staff::words::{ledger, timeline as words};
 
 /// A chapter: what one cause brought about.
 pub struct ChapterView {
@@ -39,6 +39,8 @@ pub struct StepView {
     pub amount: Option<Money>,
     /// How long after the chapter's beginning.
     pub later: Option<String>,
+    /// How a question was closed, and when.
+    pub ended: Option<(String, Timestamp)>,
     /// More about it, in a few words each.
     pub notes: Vec<String>,
     /// The entry itself.
@@ -53,7 +55,9 @@ pub fn told(
     timeline: Vec<TimelineEntry>,
     after: Option<&str>,
     raw: &mut HashMap<String, String>,
+    names: &HashMap<String, String>,
 ) -> Option<(Vec<ChapterView>, Option<String>)> {
+    let answers = answers(&timeline);
     let (entries, more) = page(timeline, after)?;
     let last = entries.last().map(|entry| entry.id.clone());
     let views = chapters(entries).into_iter().filter_map(|chapter| {
@@ -61,17 +65,53 @@ pub fn told(
         Some(ChapterView {
             title: words::chapter(head),
             at: chapter.began_at,
-            actor: chapter.actor.as_deref().map(words::actor),
+            actor: chapter.actor.as_deref().map(|actor| named(actor, names)),
             request: chapter.request_id.clone(),
             failed: chapter.failed(),
             steps: chapter
                 .steps
                 .iter()
-                .map(|step| step_view(step, chapter.began_at, raw))
+                .map(|step| StepView {
+                    ended: ended(&step.entry, &answers, names),
+                    ..step_view(step, chapter.began_at, raw)
+                })
                 .collect(),
         })
     });
     Some((views.collect(), last.filter(|_| more)))
+}
+
+fn named(actor: &str, names: &HashMap<String, String>) -> String {
+    names
+        .get(actor)
+        .cloned()
+        .unwrap_or_else(|| words::actor(actor))
+}
+
+/// The last answer that somebody gave to each question: who, and what.
+fn answers(timeline: &[TimelineEntry]) -> HashMap<String, (String, String)> {
+    let decisions = timeline.iter().filter(|entry| entry.object == "decision");
+    let answers = decisions.filter_map(|entry| {
+        let question = entry.details.subject_id.clone()?;
+        Some((question, (entry.actor.clone()?, entry.kind.clone())))
+    });
+    answers.collect()
+}
+
+/// How a question was closed, and when.
+fn ended(
+    entry: &TimelineEntry,
+    answers: &HashMap<String, (String, String)>,
+    names: &HashMap<String, String>,
+) -> Option<(String, Timestamp)> {
+    let at = entry
+        .details
+        .ended_at
+        .filter(|_| entry.object == "review")?;
+    let by = entry.details.ended_by.as_deref()?;
+    let answer = answers.get(&entry.id).filter(|(actor, _)| actor == by);
+    let answer = answer.and_then(|(_, answer)| answer.parse().ok());
+    Some((words::closed(&named(by, names), answer), at))
 }
 
 fn step_view(step: &Step, began: Timestamp, raw: &mut HashMap<String, String>) -> StepView {
@@ -89,6 +129,7 @@ fn step_view(step: &Step, began: Timestamp, raw: &mut HashMap<String, String>) -
         trouble,
         amount: entry.details.amount,
         later: words::later(entry.at.since(began)),
+        ended: None,
         notes: notes(entry),
         entry: text.expect("an entry's fields always serialise"),
         body: raw.remove(&entry.id),
@@ -98,14 +139,7 @@ fn step_view(step: &Step, began: Timestamp, raw: &mut HashMap<String, String>) -
 fn notes(entry: &TimelineEntry) -> Vec<String> {
     let details = &entry.details;
     let mut notes = Vec::new();
-    let words = [
-        &details.status,
-        &details.verdict,
-        &details.reason,
-        &details.code,
-    ];
-    let words = words.into_iter().flatten();
-    notes.extend(words.map(|word| word.replace('_', " ")));
+    notes.extend(words::states(entry));
     let ids = [&details.provider_id, &details.provider_request_id];
     notes.extend(ids.into_iter().flatten().cloned());
     notes.extend(details.http_status.map(|status| format!("HTTP {status}")));
@@ -115,14 +149,8 @@ fn notes(entry: &TimelineEntry) -> Vec<String> {
             true => (words::CREDIT, posting.credit),
             false => (words::DEBIT, posting.debit),
         };
-        let account = posting.account.to_string().replace('_', " ");
+        let account = ledger::account(posting.account);
         format!("{account} {side} {}", money_text(&amount))
     }));
-    notes.extend(
-        details
-            .ended_at
-            .map(|at| when_text(&at))
-            .filter(|_| entry.object == "review"),
-    );
     notes
 }

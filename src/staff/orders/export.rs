@@ -80,7 +80,12 @@ impl Format {
     /// What stands before the first order.
     fn head(self) -> Vec<u8> {
         match self {
-            Format::Csv => csv_rows([COLUMNS.map(str::to_owned).to_vec()]),
+            Format::Csv => {
+                // Spreadsheets take a file for UTF-8 only when it begins with this mark.
+                let mut head = "\u{feff}".as_bytes().to_vec();
+                head.extend(csv_rows([COLUMNS.map(str::to_owned).to_vec()]));
+                head
+            }
             Format::Ndjson => Vec::new(),
         }
     }

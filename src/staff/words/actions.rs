@@ -37,7 +37,7 @@ words! {
     NOW = "Now";
     THEN = "Then";
     NO_UNDO_REFUND = "This cannot be undone: once the provider has it, the money is on its way to the customer.";
-    NO_UNDO_CAPTURE = "This cannot be undone: a payment is captured once. What is not taken now is released, and money that was taken can only be refunded.";
+    NO_UNDO_CAPTURE = "This cannot be undone: a payment is captured once. What is not captured now is released, and money that was captured can only be refunded.";
     NO_UNDO_VOID = "This cannot be undone: the customer would have to pay again.";
     NO_UNDO_CANCEL = "This cannot be undone: a cancelled order cannot be paid. If the customer was faster, the payment wins and the order stays open.";
     NO_UNDO_ACCEPT = "This cannot be undone, but the money can be refunded afterwards like any other of the order's.";
@@ -119,7 +119,7 @@ pub fn fault((field, detail): &(String, String)) -> String {
 #[must_use]
 pub fn capture_hint(reserved: &str) -> String {
     format!(
-        "Leave it empty to take all that is reserved, {reserved}. What is not taken is released."
+        "Leave it empty to capture all that is reserved, {reserved}. What is not captured is released."
     )
 }
 
@@ -158,7 +158,7 @@ pub fn accept_amount(amount: &str) -> String {
 pub fn way(way: Way) -> &'static str {
     match way {
         Way::Back => "goes back from",
-        Way::Taken => "is taken of what is reserved by",
+        Way::Taken => "is captured of what is reserved by",
         Way::Released => "is released of what is reserved by",
         Way::ToTheOrder => "becomes the order's from",
     }
@@ -167,28 +167,13 @@ pub fn way(way: Way) -> &'static str {
 /// A ledger account, as people say it.
 #[must_use]
 pub fn account(name: LedgerAccountName) -> &'static str {
-    match name {
-        LedgerAccountName::ProviderClearing => "Held by the provider",
-        LedgerAccountName::Sales => "Sales",
-        LedgerAccountName::Refunds => "Refunds",
-        LedgerAccountName::Suspense => "Suspense",
-        LedgerAccountName::DisputesHeld => "Held in disputes",
-        LedgerAccountName::DisputeLosses => "Lost in disputes",
-        LedgerAccountName::ProviderFees => "Provider's fees",
-    }
+    super::ledger::account(name)
 }
 
 /// What a call does, as people say it.
 #[must_use]
 pub fn call(kind: &str) -> &'static str {
-    match kind.parse() {
-        Ok(CallKind::SessionCreate) => "Make a checkout page",
-        Ok(CallKind::SessionExpire) => "End a checkout page",
-        Ok(CallKind::Capture) => "Capture",
-        Ok(CallKind::Void) => "Release",
-        Ok(CallKind::Refund) => "Refund",
-        Err(_) => REFUND,
-    }
+    kind.parse::<CallKind>().map_or(REFUND, super::calls::kind)
 }
 
 /// Why something was not done.

@@ -15,6 +15,7 @@ words! {
     ATTEMPTS = "Tries";
     FAILING = "Three and more, without an outcome";
     NEXT = "Tried again";
+    MADE = "Made";
     NO_NEXT = "not any more: its outcome is known";
     HELD = "Somebody is at it until";
     IN_REVIEW = "In review since";

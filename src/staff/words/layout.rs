@@ -31,5 +31,6 @@ words! {
     KEY_ENTER = "Enter";
     KEY_ESCAPE = "Esc";
     CLOSE = "Close";
-    UTC_NOTE = "Times are in UTC.";
+    TIMES_IN = "Times are in";
+    DAYS_UTC = "Days in filters, figures and files are UTC days.";
 }

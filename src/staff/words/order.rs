@@ -12,7 +12,7 @@ words! {
     LINES = "What was bought";
     NAME = "Name";
     SKU = "SKU";
-    QUANTITY = "Number";
+    QUANTITY = "Pieces";
     UNIT_PRICE = "Each";
     LINE_DISCOUNT = "Discount";
     LINE_TAX = "Tax";
@@ -31,7 +31,7 @@ words! {
     NO_PAYMENTS = "Nothing was paid yet";
     NO_PAYMENTS_TEXT = "A payment is here as soon as the provider tells of one.";
     ASKED = "Asked for";
-    CAPTURED = "Taken";
+    CAPTURED = "Captured";
     KEPT = "Kept by the provider";
     AT_PROVIDER = "At the provider";
     SUSPENSE = "Not the order's money";
@@ -42,7 +42,7 @@ words! {
     REASON = "Reason";
     FOR_LINES = "For";
     TAKEN = "Taken by the bank";
-    SESSIONS = "Checkout sessions";
+    SESSIONS = "Checkouts";
     AMOUNT = "Amount";
     STATE = "State";
     BEGAN = "Began";
@@ -77,45 +77,26 @@ pub fn returned(count: u32) -> String {
 
 /// Where a payment stands.
 #[must_use]
-pub const fn payment(status: PaymentWord) -> &'static str {
-    match status {
-        PaymentWord::Processing => "Under way",
-        PaymentWord::Authorized => "Reserved",
-        PaymentWord::Captured => "Taken",
-        PaymentWord::Voided => "Released",
-        PaymentWord::Failed => "Refused",
-        PaymentWord::Expired => "Lapsed",
-    }
+pub fn payment(status: PaymentWord) -> &'static str {
+    super::payments::status(status)
 }
 
 /// Where a refund stands.
 #[must_use]
-pub const fn refund(status: RefundStatus) -> &'static str {
-    match status {
-        RefundStatus::Pending => "On its way",
-        RefundStatus::Succeeded => "Gone back",
-        RefundStatus::Failed => "Did not go back",
-    }
+pub fn refund(status: RefundStatus) -> &'static str {
+    super::payments::refund_status(status)
 }
 
 /// Who wanted a refund.
 #[must_use]
-pub const fn origin(origin: RefundOrigin) -> &'static str {
-    match origin {
-        RefundOrigin::Request => "The shop or staff",
-        RefundOrigin::Policy => "Till: the money was no order's",
-        RefundOrigin::Provider => "Somebody at the provider",
-    }
+pub fn origin(origin: RefundOrigin) -> &'static str {
+    super::payments::refund_origin(origin)
 }
 
 /// Why money was given back.
 #[must_use]
-pub const fn refund_reason(reason: RefundReason) -> &'static str {
-    match reason {
-        RefundReason::Duplicate => "Paid twice",
-        RefundReason::Fraudulent => "The customer did not want to pay",
-        RefundReason::RequestedByCustomer => "The customer asked for it",
-    }
+pub fn refund_reason(reason: RefundReason) -> &'static str {
+    super::payments::refund_reason(reason)
 }
 
 /// Where a dispute stands.
@@ -147,7 +128,7 @@ pub const fn session(status: SessionStatus) -> &'static str {
 #[must_use]
 pub const fn capture(capture: Capture) -> &'static str {
     match capture {
-        Capture::Automatic => "taken when the customer pays",
-        Capture::Manual => "reserved first, taken later",
+        Capture::Automatic => "captured when the customer pays",
+        Capture::Manual => "reserved first, captured later",
     }
 }

@@ -11,7 +11,7 @@ words! {
     EXPIRED_ON = "Not paid in time, so it expired on {}.";
     EXPIRED = "Not paid in time, so it expired.";
     PENDING = "Payment of {} is under way; the bank has not confirmed it yet.";
-    AUTHORIZED = "{} is reserved, but has not been taken yet.";
+    AUTHORIZED = "{} is reserved, but has not been captured yet.";
     PARTIALLY_PAID = "{} of {} paid; {} is still to be paid.";
     FREE = "There is nothing to pay.";
     PAID_ON = "Paid {} on {}.";
@@ -43,6 +43,6 @@ pub const fn review(reason: Reason) -> &'static str {
         }
         Reason::UnmatchedPayment => "Needs a look: money arrived that no order is known for.",
         Reason::Dispute => "Needs a look: the customer's bank asks for the money.",
-        Reason::ProviderDeclinedRefund => "Needs a look: the provider did not give the money back.",
+        Reason::ProviderDeclinedRefund => "Needs a look: a refund failed.",
     }
 }

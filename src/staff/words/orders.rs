@@ -12,9 +12,10 @@ words! {
     PAYMENT = "Payment";
     FULFILMENT = "Goods";
     REVIEW = "Question";
-    FROM = "Placed from";
-    TO = "Placed to";
+    FROM = "Placed from (UTC)";
+    TO = "Placed to (UTC)";
     HOURS = "Unpaid for hours";
+    HOURS_EMPTY = "When empty:";
     SEARCH = "Search";
     ANY = "Any";
     SHOW = "Show orders";
@@ -33,7 +34,7 @@ words! {
     NONE_TEXT = "Orders are here as soon as a shop front places one.";
     NONE_COMMAND = "till demo --once";
     NONE_FOUND = "No order is like that";
-    NONE_FOUND_TEXT = "Remove a filter, or search for less: a number, an e-mail address, a name, a SKU or an amount.";
+    NONE_FOUND_TEXT = "Remove a filter, or search for less: a number, an e-mail address, a name, a SKU or an amount. The beginning of a word finds it from three characters on; shorter words must be whole.";
     EXPORT = "Take all of these away as";
     CSV = "CSV";
     NDJSON = "NDJSON";
@@ -79,6 +80,15 @@ pub const fn payment(payment: PaymentStatus) -> &'static str {
     }
 }
 
+/// Where an order's money stands, to filter by: what waits for payment and what was closed unpaid are one.
+#[must_use]
+pub const fn payment_filter(payment: PaymentStatus) -> &'static str {
+    match payment {
+        PaymentStatus::Unpaid => "Waiting for payment, or unpaid",
+        other => self::payment(other),
+    }
+}
+
 /// Where an order's money stands, in a list: an open order that is unpaid waits.
 #[must_use]
 pub const fn payment_of(kind: PaymentStatus, order: OrderStatus) -> &'static str {
@@ -104,12 +114,12 @@ pub const fn review(reason: Reason) -> &'static str {
     match reason {
         Reason::AmountMismatch => "Amounts differ",
         Reason::CurrencyMismatch => "Currencies differ",
-        Reason::PaidAfterCancel => "Paid after closing",
+        Reason::PaidAfterCancel => "Paid after the order was closed",
         Reason::DuplicatePayment => "Paid twice",
-        Reason::OutcomeUnknown => "Answer lost",
-        Reason::UnmatchedPayment => "Payment without an order",
-        Reason::Dispute => "Dispute",
-        Reason::ProviderDeclinedRefund => "Refund refused",
+        Reason::OutcomeUnknown => "Outcome unknown",
+        Reason::UnmatchedPayment => "Money for no order",
+        Reason::Dispute => "Disputed",
+        Reason::ProviderDeclinedRefund => "A refund failed",
     }
 }
 
@@ -120,7 +130,7 @@ pub const fn facet(facet: Facet) -> &'static str {
         Facet::All => "All",
         Facet::View(one) => view(one),
         Facet::Status(one) => status(one),
-        Facet::Payment(one) => payment(one),
+        Facet::Payment(one) => payment_filter(one),
         Facet::Fulfilment(one) => fulfilment(one),
     }
 }

@@ -64,11 +64,11 @@ pub const fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::AmountMismatch => "Reviews: the amounts differ",
         Reason::CurrencyMismatch => "Reviews: the currencies differ",
-        Reason::PaidAfterCancel => "Reviews: paid after the order ended",
+        Reason::PaidAfterCancel => "Reviews: paid after the order was closed",
         Reason::DuplicatePayment => "Reviews: paid twice",
-        Reason::OutcomeUnknown => "Reviews: nobody can say whether a call was carried out",
-        Reason::UnmatchedPayment => "Reviews: money of no order",
-        Reason::Dispute => "Reviews: disputes",
-        Reason::ProviderDeclinedRefund => "Reviews: refunds the provider declined",
+        Reason::OutcomeUnknown => "Reviews: outcome unknown",
+        Reason::UnmatchedPayment => "Reviews: money for no order",
+        Reason::Dispute => "Reviews: disputed by the customer's bank",
+        Reason::ProviderDeclinedRefund => "Reviews: a refund failed",
     }
 }

@@ -59,8 +59,8 @@ pub fn status(status: impl Borrow<PaymentWord>) -> &'static str {
 #[must_use]
 pub fn refund_status(status: impl Borrow<RefundStatus>) -> &'static str {
     match status.borrow() {
-        RefundStatus::Pending => "Under way",
-        RefundStatus::Succeeded => "Went back",
+        RefundStatus::Pending => "On its way",
+        RefundStatus::Succeeded => "Refunded",
         RefundStatus::Failed => "Failed",
     }
 }
@@ -69,9 +69,9 @@ pub fn refund_status(status: impl Borrow<RefundStatus>) -> &'static str {
 #[must_use]
 pub fn refund_reason(reason: impl Borrow<RefundReason>) -> &'static str {
     match reason.borrow() {
-        RefundReason::Duplicate => "Paid twice",
-        RefundReason::Fraudulent => "Fraud",
-        RefundReason::RequestedByCustomer => "Asked for by the customer",
+        RefundReason::Duplicate => super::actions::DUPLICATE,
+        RefundReason::Fraudulent => super::actions::FRAUDULENT,
+        RefundReason::RequestedByCustomer => super::actions::REQUESTED,
     }
 }
 
@@ -79,10 +79,16 @@ pub fn refund_reason(reason: impl Borrow<RefundReason>) -> &'static str {
 #[must_use]
 pub fn refund_origin(origin: impl Borrow<RefundOrigin>) -> &'static str {
     match origin.borrow() {
-        RefundOrigin::Request => "Your shop or staff",
+        RefundOrigin::Request => "The shop or staff",
         RefundOrigin::Policy => "Till: the money was no order's",
         RefundOrigin::Provider => "Somebody at the provider",
     }
+}
+
+/// Where a payment stands, by the word it is stored as.
+#[must_use]
+pub fn word(stored: &str) -> &str {
+    stored.parse::<PaymentWord>().map_or(stored, |known| status(known))
 }
 
 /// What came of asking, by its code in the address.

@@ -1,5 +1,6 @@
 //! The review queue.
 
+use crate::domain::call::CallStatus;
 use crate::domain::resolution::Resolution;
 use crate::domain::settlement::Reason;
 
@@ -54,10 +55,10 @@ pub fn reason(reason: Reason) -> &'static str {
         Reason::CurrencyMismatch => "The currencies differ",
         Reason::PaidAfterCancel => "Paid after the order was closed",
         Reason::DuplicatePayment => "Paid twice",
-        Reason::OutcomeUnknown => "Nobody knows whether it was done",
+        Reason::OutcomeUnknown => "Outcome unknown: nobody knows whether it was done",
         Reason::UnmatchedPayment => "Money for no order",
         Reason::Dispute => "Disputed by the customer's bank",
-        Reason::ProviderDeclinedRefund => "A refund did not go back",
+        Reason::ProviderDeclinedRefund => "A refund failed",
     }
 }
 
@@ -87,6 +88,17 @@ pub fn meaning(reason: Reason) -> &'static str {
         Reason::ProviderDeclinedRefund => {
             "The provider refused to give the money back, or the customer's bank returned it."
         }
+    }
+}
+
+/// Where a change at the provider stands, by the word it is stored as: a refund's, or a call's.
+#[must_use]
+pub fn change_status<'a>(kind: &str, stored: &'a str) -> &'a str {
+    match kind {
+        "refund" => stored.parse().map_or(stored, |known| super::order::refund(known)),
+        _ => stored
+            .parse::<CallStatus>()
+            .map_or(stored, |known| super::calls::status(known)),
     }
 }
 

@@ -1,5 +1,10 @@
 //! What happened to an order.
 
+use crate::domain::call::{CallKind, CallStatus};
+use crate::domain::checkout::SessionStatus;
+use crate::domain::inbox::EventVerdict;
+use crate::domain::refund::{RefundReason, RefundStatus};
+use crate::domain::resolution::Resolution;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::domain::timeline::TimelineEntry;
 
@@ -7,6 +12,7 @@ words! {
     REQUEST = "request";
     BY = "by";
     SYSTEM = "Till itself";
+    KEY = "API key";
     RAW_BODY = "What was sent or received, without personal data";
     RAW_ENTRY = "The entry";
     FAILED = "Failed";
@@ -44,32 +50,28 @@ pub fn chapter(head: &TimelineEntry) -> String {
 }
 
 fn call(kind: &str) -> &'static str {
-    match kind {
-        "session_create" => "Make a checkout session",
-        "session_expire" => "End a checkout session",
-        "payment_capture" => "Take reserved money",
-        "payment_void" => "Release reserved money",
-        "refund_create" => "Give money back",
-        _ => "A call to the provider",
-    }
+    kind.parse::<CallKind>()
+        .map_or("A call to the provider", super::calls::kind)
 }
 
-fn fact(kind: &str) -> &'static str {
+/// A fact, as people say it.
+#[must_use]
+pub fn fact(kind: &str) -> &'static str {
     match kind {
-        "opened" => "The session can be paid",
-        "completed" => "The customer is done with the session",
-        "session_expired" => "The session can no longer be paid",
-        "rejected" => "The session is of no use",
+        "opened" => "The checkout can be paid",
+        "completed" => "The customer is done with the checkout",
+        "session_expired" => "The checkout can no longer be paid",
+        "rejected" => "The checkout is of no use",
         "declined" => "A try to pay was refused",
         "processing" => "The money is under way",
         "authorized" => "The money is reserved",
         "failed" => "The payment failed for good",
         "voided" => "The reservation was released",
         "expired" => "The reservation lapsed",
-        "captured" => "The money was taken",
+        "captured" => "The money was captured",
         "refund_pending" => "A refund is on its way",
-        "refund_succeeded" => "The money went back",
-        "refund_failed" => "The money did not go back",
+        "refund_succeeded" => "The money was refunded",
+        "refund_failed" => "The refund failed",
         "refund_cancelled" => "The refund was called off",
         "dispute_opened" => "The customer's bank asks for the money",
         "dispute_warning_closed" => "The bank's question was closed",
@@ -91,13 +93,13 @@ pub fn entry(entry: &TimelineEntry) -> String {
     let kind = entry.kind.as_str();
     match entry.object {
         "order" => "The order was placed".to_owned(),
-        "checkout_session" => "A checkout session was asked for".to_owned(),
+        "checkout_session" => "A checkout was asked for".to_owned(),
         "refund" if kind == "seen" => "A refund made at the provider was seen".to_owned(),
         "refund" => "A refund was asked for".to_owned(),
         "provider_call" => format!("To the provider: {}", call(kind).to_lowercase()),
         "provider_attempt" => {
             let number = entry.details.number.unwrap_or(1);
-            format!("{TRY} {number}: {}", kind.replace('_', " "))
+            format!("{TRY} {number}: {}", super::calls::outcome(kind))
         }
         "provider_event" => format!("The provider told: {kind}"),
         "fact" => fact(kind).to_owned(),
@@ -113,6 +115,55 @@ pub fn entry(entry: &TimelineEntry) -> String {
         "ledger_transaction" => "The books were changed".to_owned(),
         "event" => format!("Other programs were told: {kind}"),
         _ => kind.to_owned(),
+    }
+}
+
+/// Where an entry's object stands, and why, each in a few words. Codes without words of ours stay as they are.
+#[must_use]
+pub fn states(entry: &TimelineEntry) -> Vec<String> {
+    let details = &entry.details;
+    let text = |code: &Option<String>, words: &dyn Fn(&str) -> Option<&'static str>| {
+        let code = code.as_deref()?;
+        Some(words(code).map_or_else(|| code.replace('_', " "), str::to_owned))
+    };
+    let status = |code: &str| match entry.object {
+        "checkout_session" => code
+            .parse::<SessionStatus>()
+            .ok()
+            .map(super::order::session),
+        "refund" => code.parse::<RefundStatus>().ok().map(super::order::refund),
+        "provider_call" => code.parse::<CallStatus>().ok().map(super::calls::status),
+        _ => None,
+    };
+    let verdict = |code: &str| {
+        code.parse::<EventVerdict>()
+            .ok()
+            .map(super::webhooks::verdict)
+    };
+    let reason = |code: &str| match entry.object {
+        "refund" => code
+            .parse::<RefundReason>()
+            .ok()
+            .map(super::order::refund_reason),
+        _ => super::codes::webhook(code),
+    };
+    // A question says itself how it was closed.
+    let stands = text(&details.status, &status).filter(|_| entry.object != "review");
+    let states = [
+        stands,
+        text(&details.verdict, &verdict),
+        text(&details.reason, &reason),
+        text(&details.code, &super::codes::failure),
+    ];
+    states.into_iter().flatten().collect()
+}
+
+/// How a question was closed: by what somebody answered, or because its cause is gone.
+#[must_use]
+pub fn closed(by: &str, answer: Option<Resolution>) -> String {
+    match answer {
+        Some(answer) => format!("closed: {by} {}", super::reviews::decided(answer)),
+        None => format!("closed by {by}: its cause is gone"),
     }
 }
 
@@ -139,12 +190,23 @@ pub fn later(ms: i64) -> Option<String> {
     Some(format!("{count} {unit} later"))
 }
 
+/// Who did it, where the id is shown beside it.
+#[must_use]
+pub fn person(actor: &str, name: Option<String>) -> String {
+    match (name, actor) {
+        (Some(name), _) => name,
+        (None, "system") => SYSTEM.to_owned(),
+        (None, key) if key.starts_with("key_") => KEY.to_owned(),
+        (None, _) => super::reviews::SOMEBODY.to_owned(),
+    }
+}
+
 /// Who did it.
 #[must_use]
 pub fn actor(actor: &str) -> String {
     match actor {
         "system" => SYSTEM.to_owned(),
-        key if key.starts_with("key_") => format!("API key {key}"),
+        key if key.starts_with("key_") => format!("{KEY} {key}"),
         other => other.to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use crate::domain::inbox::{self, EventVerdict};
+use crate::domain::inbox::EventVerdict;
 use crate::service::files::ReplayCount;
 use crate::service::replay::ReplayOutcome;
 
@@ -20,7 +20,7 @@ words! {
     NEXT = "Tried again";
     NO_NEXT = "not by itself";
     SIGNATURE = "Signature made at";
-    SECRET = "Signed with secret";
+    SECRET = "Signed with";
     API_VERSION = "API version";
     LIVE = "Real money";
     YES = "yes";
@@ -48,6 +48,23 @@ words! {
     TRANSACTIONS = "Ledger transactions";
 }
 
+/// Which of the configured secrets an event was signed with.
+#[must_use]
+pub fn secret(index: &i64) -> String {
+    format!(
+        "webhook secret number {} of those configured",
+        index.saturating_add(1)
+    )
+}
+
+/// How an order is labelled, by the words it is stored as.
+#[must_use]
+pub fn labels(status: &str, payment: &str) -> String {
+    let status = status.parse().map_or(status, |known| super::orders::status(known));
+    let payment = payment.parse().map_or(payment, |known| super::orders::payment(known));
+    format!("{status}, {payment}")
+}
+
 /// What replaying a list does.
 #[must_use]
 pub fn replay_all_text(most: u64) -> String {
@@ -55,15 +72,6 @@ pub fn replay_all_text(most: u64) -> String {
         "Replays the webhooks that pass this filter, the oldest first, at most {most} at once. What is known already \
          changes nothing."
     )
-}
-
-/// Why something became of an event: as people say it where they say it, else its code.
-#[must_use]
-pub fn reason(code: &str) -> &str {
-    match code {
-        inbox::ORDER_UNKNOWN => ORDER_UNKNOWN,
-        _ => code,
-    }
 }
 
 /// What became of an event, as people say it.

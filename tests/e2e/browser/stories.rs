@@ -135,7 +135,7 @@ async fn a_refund_that_came_back_is_seen_in_review_and_tried_again() {
     let tab = console.signed_in("finance").await;
 
     tab.loads(async || tab.click("link", "Review").await).await;
-    tab.says("A refund did not go back").await;
+    tab.says("A refund failed").await;
     tab.says("What we asked for").await;
     tab.says("What the provider says").await;
     tab.looks_right("review-queue").await;
