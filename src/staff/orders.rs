@@ -307,7 +307,7 @@ fn selects(query: &ListQuery, counts: &[(Facet, Counted)]) -> Vec<Select> {
         }
     };
     let payment = PaymentStatus::ALL.iter().map(|one| {
-        let name = words::orders::payment(*one);
+        let name = words::orders::payment_filter(*one);
         choice(
             one.as_str(),
             name,

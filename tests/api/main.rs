@@ -46,6 +46,7 @@ mod staff_people;
 mod staff_reviews;
 mod staff_routes;
 mod staff_sessions;
+mod staff_told;
 mod staff_typed;
 mod staff_ways;
 mod store;

@@ -223,7 +223,7 @@ async fn the_overview_says_what_a_recount_of_every_row_says() {
         .expect(200);
     assert!(
         page.text
-            .contains("<svg viewBox=\"0 0 640 180\" role=\"img\""),
+            .contains("<svg viewBox=\"0 0 640 200\" role=\"img\""),
         "seed {seed}"
     );
     for shown in [
@@ -493,7 +493,7 @@ async fn refunds_are_found(app: &TestApp, shop: &Actor, paid: &Payable) {
         .get(&at(app, &format!("refunds/{refund}")))
         .await
         .expect(200);
-    assert!(one.text.contains("Paid twice") && one.text.contains("2.00"));
+    assert!(one.text.contains("The customer paid twice") && one.text.contains("2.00"));
 }
 
 /// Ten thousand payments newer than the only captured one: the search stops, says so, and goes on from there.

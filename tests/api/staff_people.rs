@@ -324,7 +324,7 @@ async fn the_audit_log_is_read_page_by_page_both_ways() {
         app.services.record(act).await.expect("recorded");
     }
     let objects = |text: &str| -> Vec<String> {
-        text.split("<td>number-")
+        text.split("<td><code>number-")
             .skip(1)
             .filter_map(|rest| rest.get(..3).map(str::to_owned))
             .collect()

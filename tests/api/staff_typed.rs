@@ -7,7 +7,7 @@ use crate::harness::actor::fresh_key;
 
 /// The value of a hidden field of a page.
 #[track_caller]
-fn hidden(page: &str, name: &str) -> String {
+pub fn hidden(page: &str, name: &str) -> String {
     let field = format!("name=\"{name}\" value=\"");
     let (_, rest) = page
         .split_once(&field)

@@ -88,7 +88,9 @@ pub fn refund_origin(origin: impl Borrow<RefundOrigin>) -> &'static str {
 /// Where a payment stands, by the word it is stored as.
 #[must_use]
 pub fn word(stored: &str) -> &str {
-    stored.parse::<PaymentWord>().map_or(stored, |known| status(known))
+    stored
+        .parse::<PaymentWord>()
+        .map_or(stored, |known| status(known))
 }
 
 /// What came of asking, by its code in the address.

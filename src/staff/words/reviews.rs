@@ -95,7 +95,9 @@ pub fn meaning(reason: Reason) -> &'static str {
 #[must_use]
 pub fn change_status<'a>(kind: &str, stored: &'a str) -> &'a str {
     match kind {
-        "refund" => stored.parse().map_or(stored, |known| super::order::refund(known)),
+        "refund" => stored
+            .parse()
+            .map_or(stored, |known| super::order::refund(known)),
         _ => stored
             .parse::<CallStatus>()
             .map_or(stored, |known| super::calls::status(known)),

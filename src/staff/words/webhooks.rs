@@ -60,8 +60,12 @@ pub fn secret(index: &i64) -> String {
 /// How an order is labelled, by the words it is stored as.
 #[must_use]
 pub fn labels(status: &str, payment: &str) -> String {
-    let status = status.parse().map_or(status, |known| super::orders::status(known));
-    let payment = payment.parse().map_or(payment, |known| super::orders::payment(known));
+    let status = status
+        .parse()
+        .map_or(status, |known| super::orders::status(known));
+    let payment = payment
+        .parse()
+        .map_or(payment, |known| super::orders::payment(known));
     format!("{status}, {payment}")
 }
 
