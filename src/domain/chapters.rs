@@ -130,6 +130,10 @@ fn place_of(
 ) -> Option<Place> {
     let cause = entry.cause.as_deref();
     let of_request = |request: &str| requests.get(request).map(|at| (*at, 0));
+    // An answer of the staff is a cause of its own, not an effect of the question it answers.
+    if entry.object == "decision" {
+        return entry.request_id.as_deref().and_then(of_request);
+    }
     let parent = cause.and_then(|cause| places.get(cause)).copied();
     let Some((at, depth)) = parent else {
         // What a request did without an entry of its own names the request.
@@ -255,6 +259,22 @@ mod tests {
             told(&chapters(timeline))[1],
             [("pcall_1", 0), ("patt_1", 1), ("fact_1", 0), ("evt_9", 0)]
         );
+    }
+
+    #[test]
+    fn an_answer_is_no_part_of_its_question() {
+        let timeline = vec![
+            entry("order", "ord_1", 1_000, "", "R1"),
+            entry("review", "rev_1", 2_000, "", ""),
+            entry("decision", "dec_1", 60_000, "rev_1", "R5"),
+            entry("refund", "re_1", 60_000, "dec_1", "R5"),
+        ];
+        let chapters = chapters(timeline);
+        assert_eq!(
+            told(&chapters)[1..],
+            [vec![("rev_1", 0)], vec![("dec_1", 0), ("re_1", 1)]]
+        );
+        assert_eq!(chapters[1].request_id, None);
     }
 
     #[test]
