@@ -2,13 +2,13 @@
 
 pub mod timeline;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use askama::Template;
 use rocket::{Route, State, get, routes};
 
-use self::timeline::{ChapterView, told};
+use self::timeline::{ChapterView, names_of, told};
 use super::actions::Strip;
 use super::guard::{Desk, Viewer};
 use super::notes::Notes;
@@ -27,7 +27,6 @@ use crate::domain::order::{Address, Order, OrderStatus, PaymentStatus};
 use crate::domain::payment::PaymentWord;
 use crate::domain::refund::RefundStatus;
 use crate::domain::time::Timestamp;
-use crate::domain::timeline::TimelineEntry;
 use crate::service::{ServiceError, Services};
 
 /// The routes.
@@ -169,22 +168,6 @@ async fn show(
     let page = page(&desk, dossier, after, doable, &names).ok_or_else(Trouble::not_found)?;
     services.record(act).await?;
     Ok(Page::new(page))
-}
-
-/// The names of the staff who did something in a timeline, by their ids.
-async fn names_of(
-    services: &Services,
-    timeline: &[TimelineEntry],
-) -> Result<HashMap<String, String>, ServiceError> {
-    let mut names = HashMap::new();
-    let of = |entry: &TimelineEntry| [entry.actor.clone(), entry.details.ended_by.clone()];
-    let actors: HashSet<String> = timeline.iter().flat_map(of).flatten().collect();
-    for actor in actors {
-        if let Some(name) = services.staff_name(&actor).await? {
-            names.insert(actor, name);
-        }
-    }
-    Ok(names)
 }
 
 /// Until when an order can be paid, while it waits for that.

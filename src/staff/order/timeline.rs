@@ -1,11 +1,12 @@
 //! An order's timeline as the page shows it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::domain::chapters::{Step, chapters, has_failed};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::domain::timeline::{TimelineEntry, page};
+use crate::service::{ServiceError, Services};
 use crate::staff::parts::money_text;
 use crate::staff::words::{ledger, timeline as words};
 
@@ -47,6 +48,25 @@ pub struct StepView {
     pub entry: String,
     /// What was sent or received, redacted.
     pub body: Option<String>,
+}
+
+/// The names of the staff who did something in a timeline, by their ids.
+///
+/// # Errors
+/// The store's.
+pub async fn names_of(
+    services: &Services,
+    timeline: &[TimelineEntry],
+) -> Result<HashMap<String, String>, ServiceError> {
+    let mut names = HashMap::new();
+    let of = |entry: &TimelineEntry| [entry.actor.clone(), entry.details.ended_by.clone()];
+    let actors: HashSet<String> = timeline.iter().flat_map(of).flatten().collect();
+    for actor in actors {
+        if let Some(name) = services.staff_name(&actor).await? {
+            names.insert(actor, name);
+        }
+    }
+    Ok(names)
 }
 
 /// The chapters after the entry `after`, and the last entry when there are more; nothing when there is no such entry.

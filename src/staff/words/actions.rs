@@ -79,6 +79,9 @@ pub fn amount_wrong(typed: &str, why: &TypedError, currency: Currency) -> String
     let code = currency.code();
     match why {
         _ if typed.is_empty() => AMOUNT_MISSING.to_owned(),
+        TypedError::NoAmount if currency.exponent() == 0 => {
+            format!("Amount: “{typed}” is no amount. Write it as 1250.")
+        }
         TypedError::NoAmount => {
             format!("Amount: “{typed}” is no amount. Write it as 12.50 or 12,50.")
         }
