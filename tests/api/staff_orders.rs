@@ -290,7 +290,7 @@ async fn views_and_filters_show_their_orders_and_count_them() {
         ]
     );
     for count in [
-        "Waiting for payment, or unpaid (2)",
+        "Unpaid or waiting (2)",
         "Partly refunded (1)",
         "Cancelled (1)",
         "Shipped (0)",
@@ -745,7 +745,7 @@ async fn counts_stop_at_their_bound_and_searches_join_what_is_common() {
     let list = reader.list(&app, "q=mug&status=open").await;
     assert_eq!(listed(&list).len(), 50);
     assert_eq!(counts(&list)[0], "All 1,000+");
-    assert!(list.contains("or unpaid (1,000+)") && list.contains("Paid (0)"));
+    assert!(list.contains("Unpaid or waiting (1,000+)") && list.contains("Paid (0)"));
     for (query, found) in [
         (
             "q=mug&payment=unpaid&status=open&fulfilment=unfulfilled",

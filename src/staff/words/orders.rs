@@ -84,7 +84,7 @@ pub const fn payment(payment: PaymentStatus) -> &'static str {
 #[must_use]
 pub const fn payment_filter(payment: PaymentStatus) -> &'static str {
     match payment {
-        PaymentStatus::Unpaid => "Waiting for payment, or unpaid",
+        PaymentStatus::Unpaid => "Unpaid or waiting",
         other => self::payment(other),
     }
 }
