@@ -25,6 +25,7 @@ mod metrics;
 mod migrations;
 mod openapi;
 mod orders;
+mod other_money;
 mod outage;
 mod pay_page;
 mod payments;

@@ -193,7 +193,7 @@ fn a_session_has_the_first_status_that_matches() {
             .first()
             .map_or(SessionStatus::Creating, |(_, status)| *status);
         assert_eq!(
-            session_status(terms.sessions[0].id, &facts),
+            session_status(&terms, &terms.sessions[0], &facts),
             expected,
             "{facts:?}"
         );
@@ -201,7 +201,7 @@ fn a_session_has_the_first_status_that_matches() {
     let weak = [K::Declined, K::Processing, K::Voided, K::Expired].map(intent);
     let facts = numbered(0, weak.into_iter().chain([session(K::Opened)]));
     assert_eq!(
-        session_status(terms.sessions[0].id, &facts),
+        session_status(&terms, &terms.sessions[0], &facts),
         SessionStatus::Open
     );
 }
