@@ -223,6 +223,11 @@ fn refund_state(refund: &RefundTerms, facts: &[Fact]) -> RefundState {
             let named = refund.object.as_deref() == Some(fact.said.object.as_str());
             named || fact.said.refund == Some(refund.id)
         })
+        // What is said of other money than goes back proves nothing of it.
+        .filter(|fact| {
+            let amount = fact.said.amount;
+            amount.is_none_or(|said| said.currency() == refund.amount.currency())
+        })
         .collect();
     // What the provider says of the refund itself outweighs our belief that it never made it.
     let ours = refund.id.to_string();
@@ -241,7 +246,6 @@ fn refund_state(refund: &RefundTerms, facts: &[Fact]) -> RefundState {
     let failed = status == RefundStatus::Failed;
     // More may go back than was asked for: it is gone all the same, and must not be promised again.
     let amounts = about.iter().filter_map(|fact| fact.said.amount);
-    let amounts = amounts.filter(|said| said.currency() == refund.amount.currency());
     let said = amounts.map(Money::minor).max();
     let taken = refund.amount.minor().max(said.unwrap_or(0));
     RefundState {

@@ -297,7 +297,6 @@ async fn one(store: &Store, tx: &Tx, command: &Settle) -> Result<Settled, StoreE
         return decide::carry_out(store, tx, command, &found, books, decision).await;
     }
     let mut later = Later::default();
-    let strayed = strayed(command, &books);
     let settled = if let Source::Doubt {
         call,
         note,
@@ -319,12 +318,12 @@ async fn one(store: &Store, tx: &Tx, command: &Settle) -> Result<Settled, StoreE
         write::all(store, tx, &mut later, command, &found, &books, changes).await?;
         Settled::Quarantined
     } else {
-        finish_source(tx, command, &found, &mut books).await?;
+        let believed = finish_source(tx, command, &found, &mut books).await?;
         let changes = apply::add_facts(tx, command, &found, &mut books);
         write::all(store, tx, &mut later, command, &found, &books, changes).await?;
-        match strayed {
-            true => Settled::Quarantined,
-            false => Settled::Applied {
+        match believed {
+            false => Settled::Quarantined,
+            true => Settled::Applied {
                 shop: found.shop,
                 order: found.order,
             },
@@ -355,16 +354,16 @@ fn strayed(command: &Settle, books: &Books) -> bool {
     }
 }
 
-/// Closes what the command was: the event's row, the call, the poll's lease.
+/// Closes what the command was: the event's row, the call, the poll's lease. Returns whether it is believed now.
 async fn finish_source(
     tx: &Tx,
     command: &Settle,
     found: &Match,
     books: &mut Books,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     match &command.source {
         Source::Retry(event) => {
-            inbox::decide(tx, event, Some(found), &inbox::Verdict::applied(tx)).await
+            inbox::decide(tx, event, Some(found), &inbox::Verdict::applied(tx)).await?;
         }
         Source::Refetch(event) => {
             // The fetched object is the truth, whether it agrees or not: money that disagrees goes to
@@ -374,7 +373,8 @@ async fn finish_source(
             // What the provider shows may belong to another order than the event said: that order gets its facts,
             // and the question asked of this one stays for people.
             if strayed(command, books) {
-                return inbox::keep_doubting(tx, event).await;
+                inbox::keep_doubting(tx, event).await?;
+                return Ok(false);
             }
             let answered = answers(books, found, &command.observed);
             let of_refunds = command.observed.iter().find_map(|object| match object {
@@ -382,18 +382,20 @@ async fn finish_source(
                 _ => None,
             });
             books.unflag(event);
-            let verdict = if of_refunds.is_none() && answered {
+            let believed = of_refunds.is_none() && answered;
+            let verdict = if believed {
                 inbox::Verdict::applied(tx)
             } else {
                 let reason = of_refunds.unwrap_or("amount_mismatch");
                 books.flag(reason, found.session);
                 inbox::Verdict::quarantined(reason)
             };
-            inbox::decide(tx, event, Some(found), &verdict).await
+            inbox::decide(tx, event, Some(found), &verdict).await?;
+            return Ok(believed);
         }
         Source::Call { call, status, note } => {
             books.answered(&call.id.to_string());
-            calls::finish(tx, call, *status, note).await
+            calls::finish(tx, call, *status, note).await?;
         }
         Source::Webhook(_)
         | Source::Poll(_)
@@ -402,8 +404,9 @@ async fn finish_source(
         | Source::RefreshPayment(_)
         | Source::Doubt { .. }
         | Source::Closing { .. }
-        | Source::Decision(_) => Ok(()),
+        | Source::Decision(_) => {}
     }
+    Ok(true)
 }
 
 /// An event of another account or mode is not about our money.
