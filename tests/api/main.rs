@@ -48,6 +48,7 @@ mod staff_reviews;
 mod staff_routes;
 mod staff_sessions;
 mod staff_told;
+mod staff_truth;
 mod staff_typed;
 mod staff_ways;
 mod store;

@@ -12,7 +12,12 @@ const COMPLETED: &str = "checkout.session.completed";
 const SUCCEEDED: &str = "payment_intent.succeeded";
 
 /// A second session with the marks of ours, for another amount, paid; the provider's ids of it and of its intent.
-async fn paid_copy(app: &TestApp, ours: &Payable, minor: &str, currency: &str) -> (String, String) {
+pub async fn paid_copy(
+    app: &TestApp,
+    ours: &Payable,
+    minor: &str,
+    currency: &str,
+) -> (String, String) {
     let (session, _) = copy(app, ours, minor, currency).await;
     let paid = app
         .simulate(&format!("sessions/{session}/pay"), &json!({}))
@@ -53,7 +58,7 @@ async fn copy(app: &TestApp, ours: &Payable, minor: &str, currency: &str) -> (St
 }
 
 /// The newest event of a type whose object has this id, or belongs to it.
-async fn event_of(app: &TestApp, kind: &str, id: &str) -> Value {
+pub async fn event_of(app: &TestApp, kind: &str, id: &str) -> Value {
     let mut events = app.provider_events(kind).await;
     events.retain(|event| {
         let object = &event["data"]["object"];
