@@ -21,11 +21,11 @@ pub fn once() -> AdHoc {
     AdHoc::on_response("what was done", |request, response| {
         Box::pin(async move {
             if let Some(address) = leads_to(request, response) {
-                response.adjoin_header(&cookie(address));
+                response.adjoin_header(cookie(address));
             } else if response.status() == Status::Ok && is_meant(request) {
                 let mut gone = cookie(String::new());
                 gone.make_removal();
-                response.adjoin_header(&gone);
+                response.adjoin_header(gone);
             }
         })
     })
@@ -49,7 +49,7 @@ fn leads_to(request: &Request<'_>, response: &Response<'_>) -> Option<String> {
 /// Whether the browser was led to this very address.
 fn is_meant(request: &Request<'_>) -> bool {
     let given = request.cookies().get(COOKIE);
-    given.is_some_and(|cookie| cookie.value() == request.uri().to_string())
+    given.is_some_and(|cookie| *request.uri() == cookie.value())
 }
 
 fn cookie(address: String) -> Cookie<'static> {

@@ -157,7 +157,8 @@ fn completed(command: &Settle, books: &Books, object: &Observed) -> Observed {
     object
 }
 
-/// A session gets the id the provider gave it; whoever shows another than we asked for must be its maker.
+/// A session gets the id the provider gave it. A webhook may be about another session with its marks, and is taken at
+/// its word only when the amount is ours.
 fn learn_session_id(command: &Settle, found: &Match, books: &mut Books) {
     let mut terms = books.terms.sessions.iter_mut();
     let Some(terms) = terms.find(|terms| Some(terms.id) == found.session) else {
