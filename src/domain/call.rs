@@ -1,7 +1,7 @@
 //! Provider calls: operations that change something at a provider, and when they are tried again.
 
 use super::access::words;
-use super::ids::{AccountId, CallId, OrderId};
+use super::ids::{AccountId, CallId, OrderId, PaymentId};
 use super::page::Span;
 use super::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 
@@ -68,6 +68,8 @@ pub struct CallFilter {
     pub kind: Option<CallKind>,
     /// Our id of what they are done to.
     pub subject: Option<String>,
+    /// Those about one payment or its refunds.
+    pub payment: Option<PaymentId>,
     /// Those about one order.
     pub order: Option<OrderId>,
     /// Those without an outcome that were tried so often or more.

@@ -132,10 +132,19 @@ pub struct PaymentStanding {
     pub ending: bool,
     /// Why the last try was refused.
     pub failure_code: Option<String>,
-    /// Its disputes that are not decided, by the provider's ids.
-    pub open_disputes: Vec<String>,
+    /// Its disputes that are not decided.
+    pub open_disputes: Vec<OpenDispute>,
     /// When it was first seen.
     pub created_at: Timestamp,
+}
+
+/// A dispute that is not decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OpenDispute {
+    /// The provider's id of it.
+    pub id: String,
+    /// Taken by it and not given back: nothing while the bank only asks.
+    pub taken: Money,
 }
 
 /// A refund of an order.
@@ -226,7 +235,7 @@ impl Standing {
                 payment
                     .open_disputes
                     .iter()
-                    .any(|dispute| dispute == subject)
+                    .any(|dispute| dispute.id == subject)
             })
         };
         let refunded = || {
@@ -247,6 +256,15 @@ impl Standing {
             asked.or_else(|| payments().find(of_it))
         };
         named.or_else(disputed).or_else(refunded).or_else(through)
+    }
+
+    /// How much a customer's bank has taken, where a question is about that.
+    #[must_use]
+    pub fn taken_in(&self, review: &ReviewStanding) -> Option<Money> {
+        let payments = self.payments.iter();
+        let mut open = payments.flat_map(|payment| &payment.open_disputes);
+        let about = open.find(|dispute| dispute.id == review.subject)?;
+        Some(about.taken)
     }
 
     /// What decides about what can be done about a question.

@@ -45,6 +45,8 @@ words! {
         CallStuck = "call_stuck",
         /// No event of the provider is due for long, or never due again.
         EventStuck = "event_stuck",
+        /// Of what an event that was applied is about, something is known.
+        EventFacts = "event_facts",
         /// No event of the provider was given up.
         EventDead = "event_dead",
         /// A final answer to a repeatable request has its status and a body about what was asked for, which is there.

@@ -264,6 +264,8 @@ pub enum Reference {
     Session(String),
     /// A payment intent.
     Intent(String),
+    /// A refund.
+    Refund(String),
     /// A dispute.
     Dispute(String),
 }

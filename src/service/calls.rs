@@ -123,9 +123,10 @@ impl Services {
     ) -> Result<Performed, StoreError> {
         let (outcome, took) = self.send_counted(&call).await;
         let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
-        let note = note_of(&outcome, took_ms);
+        let result = believed(&call, subject, &outcome);
+        let note = note_of(&outcome, &result, took_ms);
         let retry_after_ms = outcome.retry_after_ms;
-        match believed(&call, subject, &outcome) {
+        match result {
             CallResult::Succeeded(observed) => {
                 let settle = self.success(call, note, subject, vec![*observed]);
                 self.end(Settle { waiting, ..settle }).await
@@ -617,11 +618,12 @@ fn abandoned() -> Decline {
     }
 }
 
-fn note_of(outcome: &Outcome, duration_ms: i64) -> AttemptNote {
+/// What is noted of a try: what its answer proves, whatever it says.
+fn note_of(outcome: &Outcome, result: &CallResult, duration_ms: i64) -> AttemptNote {
     AttemptNote {
         duration_ms,
         http_status: outcome.http_status,
-        outcome: outcome.result.as_str().to_owned(),
+        outcome: result.as_str().to_owned(),
         provider_request_id: outcome.provider_request_id.clone(),
     }
 }

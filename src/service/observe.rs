@@ -117,6 +117,7 @@ impl Services {
         let kind = match of {
             Reference::Session(_) => "session_fetch",
             Reference::Intent(_) => "intent_fetch",
+            Reference::Refund(_) => "refund_fetch",
             Reference::Dispute(_) => "dispute_fetch",
         };
         let outcome = match &fetched {

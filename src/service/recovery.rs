@@ -240,10 +240,10 @@ impl Services {
     async fn refetch(&self, event: &ClaimedEvent) -> Result<(), ServiceError> {
         let notice = self.provider.parse_event(&event.raw);
         let notice = notice.map_err(ServiceError::MalformedEvent)?;
-        let Some(reference) = self.behind(event, &notice).await? else {
+        let Some(behind) = Behind::of(&notice) else {
             return Ok(self.store.event_failed(event, "no_object").await?);
         };
-        match self.fetch_all(event, &reference).await {
+        match self.fetch_behind(&behind).await {
             Ok(observed) => {
                 let source = Source::Refetch(event.clone());
                 let mut command = self.settle_command(source, Trace::system());
@@ -265,44 +265,73 @@ impl Services {
         }
     }
 
-    /// The object behind an event: the session it is known to be about, else what the event itself names.
-    pub(super) async fn behind(
-        &self,
-        event: &ClaimedEvent,
-        notice: &Notice,
-    ) -> Result<Option<Reference>, ServiceError> {
-        let session = match event.session {
-            Some(id) => self.store.any_session(id).await?,
-            None => None,
+    /// What an event is about, as the provider shows it now: the object itself, and the payment it belongs to.
+    pub(super) async fn fetch_behind(&self, behind: &Behind) -> Result<Vec<Observed>, FetchError> {
+        let object = match behind {
+            Behind::Object(reference) => return Ok(vec![self.fetch_counted(reference).await?]),
+            Behind::Refund { id, intent } => {
+                let refunds = self.refunds_counted(intent).await?;
+                if refunds.iter().any(|refund| refund.provider_id() == id) {
+                    let payment = Reference::Intent(intent.clone());
+                    let mut observed = vec![self.fetch_counted(&payment).await?];
+                    observed.extend(refunds);
+                    return Ok(observed);
+                }
+                Reference::Refund(id.clone())
+            }
+            Behind::OfPayment(reference) => reference.clone(),
         };
-        if let Some(id) = session.and_then(|session| session.provider_session_id) {
-            return Ok(Some(Reference::Session(id)));
-        }
-        let (intent, object) = (notice.intent_id.clone(), notice.object_id.clone());
-        Ok(match (intent, object) {
-            (Some(intent), Some(object)) if intent == object => Some(Reference::Intent(intent)),
-            (_, Some(object)) => Some(Reference::Session(object)),
-            (_, None) => None,
-        })
+        let object = self.fetch_counted(&object).await?;
+        self.with_its_payment(object).await
     }
+}
 
-    /// What an event was about: the object itself, or a payment with all its refunds.
-    pub(super) async fn fetch_all(
-        &self,
-        event: &ClaimedEvent,
-        reference: &Reference,
-    ) -> Result<Vec<Observed>, FetchError> {
-        let notice = self.provider.parse_event(&event.raw).ok();
-        let refunded = match notice.and_then(|notice| notice.observed) {
-            Some(Observed::Refund(refund)) => refund.intent,
-            _ => None,
-        };
-        let Some(intent) = refunded else {
-            return Ok(vec![self.fetch_counted(reference).await?]);
-        };
-        let payment = Reference::Intent(intent.clone());
-        let mut observed = vec![self.fetch_counted(&payment).await?];
-        observed.extend(self.refunds_counted(&intent).await?);
-        Ok(observed)
+/// The object an event is about, to be fetched: the one it names, never merely our session of the order. What our
+/// session says is no answer to a question about other money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// A session or an intent: it says itself whose it is.
+    Object(Reference),
+    /// A refund of this intent's money: all of them are asked for, so that none is taken for another.
+    Refund { id: String, intent: String },
+    /// Something that only its payment says the owner of.
+    OfPayment(Reference),
+}
+
+impl Behind {
+    /// None when the event names nothing that can be fetched.
+    pub(super) fn of(notice: &Notice) -> Option<Behind> {
+        let (object, intent) = (notice.object_id.clone(), notice.intent_id.clone());
+        match &notice.observed {
+            Some(Observed::Session(session)) => {
+                let session = Reference::Session(session.provider_id.clone());
+                Some(Behind::Object(session))
+            }
+            Some(Observed::Intent(shown)) => {
+                let intent = Reference::Intent(shown.provider_id.clone());
+                Some(Behind::Object(intent))
+            }
+            Some(Observed::Refund(refund)) => Some(match refund.intent.clone() {
+                Some(intent) => Behind::Refund {
+                    id: refund.provider_id.clone(),
+                    intent,
+                },
+                None => Behind::OfPayment(Reference::Refund(refund.provider_id.clone())),
+            }),
+            Some(Observed::Dispute(dispute)) => {
+                let dispute = Reference::Dispute(dispute.provider_id.clone());
+                Some(Behind::OfPayment(dispute))
+            }
+            // A charge is not asked about: its intent says what became of the money.
+            Some(Observed::Lapsed(lapse)) => {
+                Some(Behind::Object(Reference::Intent(lapse.intent.clone()?)))
+            }
+            // Of a type this version does not act on; an older one did.
+            None => Some(Behind::Object(match (intent, object) {
+                (Some(intent), Some(object)) if intent == object => Reference::Intent(intent),
+                (_, Some(object)) => Reference::Session(object),
+                (_, None) => return None,
+            })),
+        }
     }
 }

@@ -273,8 +273,9 @@ fn source_of(
     if !payment.disputed.is_zero() {
         return Err(ServiceError::refused(
             Refusal::PaymentDisputed,
-            "The customer's bank has taken this money in a dispute; a refund beside it would pay twice. \
-             Answer the dispute at the provider.",
+            "The customer's bank has taken this money in a dispute; a refund beside it could pay twice. \
+             While the dispute is open, answer it at the provider; once it is lost, what is left can be refunded at \
+             the provider, and is recorded here.",
         ));
     }
     Ok(payment)

@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use super::error::chain;
+use super::recovery::Behind;
 use super::{ServiceError, Services};
 use crate::domain::access::{Mode, Trace};
 use crate::domain::ids::{OrderId, ProviderEventId};
@@ -249,12 +250,10 @@ impl Services {
             .as_deref()
             .is_some_and(|reason| reason.parse::<Reason>().is_ok());
         if doubted && stored.verdict != "applied" {
-            let reference = match self.behind(event, &notice).await {
-                Ok(Some(reference)) => reference,
-                Ok(None) => return Said::Failed("it names no object to fetch".to_owned()),
-                Err(error) => return Said::Failed(chain(&error)),
+            let Some(behind) = Behind::of(&notice) else {
+                return Said::Failed("it names no object to fetch".to_owned());
             };
-            return match self.fetch_all(event, &reference).await {
+            return match self.fetch_behind(&behind).await {
                 Ok(observed) => {
                     let source = Source::Refetch(event.clone());
                     let mut command = self.settle_command(source, Trace::system());

@@ -20,7 +20,7 @@ use super::page::{Frame, Page, Section};
 use super::trouble::Trouble;
 use super::{amounts, parts, words};
 use crate::domain::audit;
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{LineItemId, OrderId};
 use crate::domain::money::Money;
 use crate::domain::refund::{NewRefund, RefundReason, RefundShare};
 use crate::domain::staff::Role;
@@ -53,6 +53,8 @@ pub fn routes() -> Vec<Route> {
 pub struct Strip {
     base: String,
     offers: Offers,
+    /// What is left of payments a bank has taken money of: it is not offered, and why is said.
+    disputed: Vec<String>,
     money: bool,
     operate: bool,
 }
@@ -66,10 +68,30 @@ impl Strip {
         Strip {
             base,
             offers: offers(standing),
+            disputed: disputed(standing),
             money: role.includes(Role::Finance),
             operate: role.includes(Role::Operator),
         }
     }
+}
+
+/// Why what is left of payments with disputes is not offered for a refund, in words.
+fn disputed(standing: &Standing) -> Vec<String> {
+    let kept = standing.payments.iter();
+    let kept = kept.filter(|payment| !payment.disputed.is_zero() && payment.left.minor() > 0);
+    kept.map(|payment| {
+        let left = parts::money_text(&payment.left);
+        words::actions::not_refundable(&left, !payment.open_disputes.is_empty())
+    })
+    .collect()
+}
+
+/// Money that arrived for an order, is not its own and is still here, in words.
+fn waiting(standing: &Standing) -> Vec<String> {
+    let here = standing.payments.iter();
+    let here = here.filter(|payment| !payment.belongs && payment.here.minor() > 0);
+    here.map(|payment| words::actions::pays_again(&parts::money_text(&payment.here)))
+        .collect()
 }
 
 /// A page that says what an action will do, with the form that does it.
@@ -136,6 +158,7 @@ struct CheckoutPage {
     number: String,
     back: String,
     live: Option<String>,
+    warnings: Vec<String>,
     amount: Option<Money>,
     can_make: bool,
     version: String,
@@ -192,6 +215,7 @@ struct RefundForm {
 impl RefundForm {
     /// What is to be refunded of an order that stands so.
     fn wanted(&self, standing: &Standing) -> Result<NewRefund, String> {
+        self.says_one_thing()?;
         let payment = match self.payment.as_str() {
             "" => None,
             id => Some(id.parse().map_err(|_| words::actions::FROM_PAYMENT)?),
@@ -227,6 +251,34 @@ impl RefundForm {
         })
     }
 
+    /// Whether the form was sent, and not only opened.
+    fn is_sent(&self) -> bool {
+        !self.share.is_empty() || !self.payment.is_empty() || self.has_amount() || self.has_lines()
+    }
+
+    fn has_amount(&self) -> bool {
+        !self.amount.trim().is_empty()
+    }
+
+    fn has_lines(&self) -> bool {
+        let mut typed = self.quantity.values().map(|quantity| quantity.trim());
+        typed.any(|quantity| !quantity.is_empty() && quantity != "0")
+    }
+
+    /// What was typed and not chosen would be left out in silence, and more or less would go back than was meant.
+    fn says_one_thing(&self) -> Result<(), String> {
+        let agrees = match self.share.as_str() {
+            "rest" => !self.has_amount() && !self.has_lines(),
+            "amount" => !self.has_lines(),
+            "lines" => !self.has_amount(),
+            _ => return Err(words::actions::SHARE_MISSING.to_owned()),
+        };
+        match agrees {
+            true => Ok(()),
+            false => Err(words::actions::SHARE_CONTRADICTS.to_owned()),
+        }
+    }
+
     /// What the form that acts repeats.
     fn hidden(&self, version: &str) -> Vec<(String, String)> {
         let mut hidden: Vec<(String, String)> = self
@@ -246,6 +298,12 @@ impl RefundForm {
         hidden.push(("version".to_owned(), version.to_owned()));
         hidden
     }
+}
+
+/// How many pieces of a line were typed.
+fn typed_of<'a>(form: &'a RefundForm, line: &LineItemId) -> &'a str {
+    let typed = form.quantity.get(&line.to_string());
+    typed.map_or("0", String::as_str)
 }
 
 /// A form that does what its page foretold.
@@ -324,6 +382,22 @@ pub(super) async fn refused<R: Rung>(
     Ok(Page::with_status(Status::Conflict, page))
 }
 
+/// What is said of an action: what the object it was about is by now, not what was wished for.
+fn told<'a>(done: &'a str, answer: &Answer) -> &'a str {
+    if answer.status == 202 {
+        return "unknown";
+    }
+    let about: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    match (done, about["object"].as_str(), about["status"].as_str()) {
+        ("refunded", Some("refund"), Some("pending")) => "refund-pending",
+        ("refunded", Some("refund"), Some("failed")) => "refund-failed",
+        ("captured", Some("payment"), Some(status)) if status != "captured" => "unknown",
+        ("released", Some("payment"), Some("captured")) => "captured-instead",
+        ("cancelled", Some("order"), Some(status)) if status != "cancelled" => "cancelling",
+        _ => done,
+    }
+}
+
 /// Leads back to the order's page with what was done, or says why nothing was.
 pub(super) async fn ended<R: Rung>(
     desk: &Desk<R>,
@@ -335,11 +409,7 @@ pub(super) async fn ended<R: Rung>(
 ) -> Result<Outcome, Trouble> {
     match answer {
         Ok(answer) => {
-            let done = if answer.status == 202 {
-                "unknown"
-            } else {
-                done
-            };
+            let done = told(done, &answer);
             let page = desk.url(&format!("orders/{order}?done={done}"));
             Ok(Outcome::Done(Redirect::to(page)))
         }
@@ -375,7 +445,7 @@ async fn refund_form(
     let order = order_id(id)?;
     let caller = desk.caller();
     let standing = services.standing(&caller, order).await?;
-    if form.share.is_empty() {
+    if !form.is_sent() {
         let page = RefundPage::new(&desk, &standing, form, Vec::new());
         return Ok(Shown::Form(Page::new(page)));
     }
@@ -495,6 +565,7 @@ async fn checkout(
         amount: offers.live.as_ref().map(|live| live.amount).or(missing),
         live: offers.live.and_then(|live| live.url),
         can_make: offers.check_out,
+        warnings: waiting(&standing),
         version: standing.version(),
     }))
 }

@@ -129,6 +129,7 @@ async fn list(
             asked.kind.as_ref(),
             kinds.collect(),
         ),
+        payment: None,
         subject: filter.typed(
             "subject",
             words::calls::SUBJECT,

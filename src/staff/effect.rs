@@ -102,8 +102,10 @@ fn changes(preview: &Preview) -> Vec<ChangeView> {
         ),
         (
             words::actions::MONEY,
-            words::orders::payment_of(before.payment_status, before.status).to_owned(),
-            words::orders::payment_of(after.payment_status, after.status).to_owned(),
+            words::orders::payment_told(before.payment_status, before.status, before.refunded)
+                .to_owned(),
+            words::orders::payment_told(after.payment_status, after.status, after.refunded)
+                .to_owned(),
         ),
         (words::actions::PAID, text(before.paid), text(after.paid)),
         (

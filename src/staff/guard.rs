@@ -208,7 +208,7 @@ async fn check<R: Rung>(request: &Request<'_>) -> Result<Staff<R>, Problem> {
         who: who(request, Some(&session)),
         session,
         shops,
-        done: request.query_value::<String>("done").and_then(Result::ok),
+        done: super::flash::done(request),
         rung: PhantomData,
     })
 }

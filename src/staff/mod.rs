@@ -17,6 +17,7 @@ pub mod chart;
 pub mod csrf;
 pub mod effect;
 pub mod endings;
+mod flash;
 pub mod guard;
 pub mod ledger;
 mod ledger_csv;
@@ -50,6 +51,7 @@ pub fn console() -> AdHoc {
     AdHoc::on_ignite("staff console", |rocket| async {
         rocket
             .manage(tries::Counts::default())
+            .attach(flash::once())
             .mount(BASE, traced::traced(routes()))
             .register(BASE, vec![trouble::catcher()])
     })

@@ -63,6 +63,8 @@ struct Doable {
     strip: Strip,
     banner: Banner,
     written: Notes,
+    /// Until when disputes that are not decided can be answered, whoever has seen the question.
+    due: Vec<(String, Timestamp)>,
 }
 
 impl Doable {
@@ -78,6 +80,7 @@ impl Doable {
         Ok(Doable {
             strip: Strip::of(&standing, base.clone(), role),
             banner: Banner::of(&standing, &desk.url("reviews"), role),
+            due: due(&standing),
             written: Notes::of(services, &caller, order, base, (csrf, role)).await?,
         })
     }
@@ -138,6 +141,8 @@ struct DisputeView {
     status: &'static str,
     taken: Money,
     at: Option<Timestamp>,
+    /// Until when it can be answered.
+    due: Option<Timestamp>,
 }
 
 /// A checkout session.
@@ -220,7 +225,7 @@ fn page(
         payments: dossier
             .payments
             .iter()
-            .map(|sheet| payment(order, sheet))
+            .map(|sheet| payment(order, sheet, &doable.due))
             .collect(),
         sessions: dossier.sessions.iter().map(session).collect(),
         addresses: addresses.collect(),
@@ -311,7 +316,15 @@ fn sums(dossier: &Dossier) -> Vec<Sum> {
     sums
 }
 
-fn payment(order: &Order, sheet: &PaymentSheet) -> PaymentView {
+/// Until when the order's disputes can be answered.
+fn due(standing: &crate::domain::standing::Standing) -> Vec<(String, Timestamp)> {
+    let open = standing.reviews.iter();
+    let open = open.filter(|review| standing.taken_in(review).is_some());
+    open.filter_map(|review| Some((review.subject.clone(), review.due_at?)))
+        .collect()
+}
+
+fn payment(order: &Order, sheet: &PaymentSheet, due: &[(String, Timestamp)]) -> PaymentView {
     let payment = &sheet.payment;
     let tone = match payment.status {
         PaymentWord::Captured => Tone::Good,
@@ -338,7 +351,7 @@ fn payment(order: &Order, sheet: &PaymentSheet) -> PaymentView {
         amounts: amounts.collect(),
         failure: payment.failure_code.clone(),
         refunds: sheet.refunds.iter().map(|one| refund(order, one)).collect(),
-        disputes: sheet.disputes.iter().map(dispute).collect(),
+        disputes: sheet.disputes.iter().map(|one| dispute(one, due)).collect(),
     }
 }
 
@@ -371,7 +384,12 @@ fn refund(order: &Order, sheet: &crate::domain::dossier::RefundSheet) -> RefundV
     }
 }
 
-fn dispute(sheet: &crate::domain::dossier::DisputeSheet) -> DisputeView {
+fn dispute(
+    sheet: &crate::domain::dossier::DisputeSheet,
+    due: &[(String, Timestamp)],
+) -> DisputeView {
+    let mut known = due.iter();
+    let known = known.find(|(id, _)| *id == sheet.state.object);
     let tone = match (sheet.state.is_open(), sheet.state.is_lost()) {
         (true, _) => Tone::Warn,
         (false, true) => Tone::Bad,
@@ -383,6 +401,7 @@ fn dispute(sheet: &crate::domain::dossier::DisputeSheet) -> DisputeView {
         status: words::order::dispute(&sheet.state),
         taken: sheet.taken,
         at: sheet.opened_at,
+        due: known.map(|(_, at)| *at),
     }
 }
 
@@ -391,10 +410,10 @@ fn session(session: &CheckoutSession) -> SessionView {
         id: session.id.to_string(),
         at_provider: session.provider_session_id.clone(),
         tone: match session.status {
-            SessionStatus::Complete => Tone::Good,
             SessionStatus::Failed => Tone::Bad,
             SessionStatus::Creating | SessionStatus::Open | SessionStatus::Processing => Tone::Info,
-            SessionStatus::Expired => Tone::Neutral,
+            // What became of the money is the payment's to say.
+            SessionStatus::Complete | SessionStatus::Expired => Tone::Neutral,
         },
         status: words::order::session(session.status),
         amount: session.amount,

@@ -238,6 +238,8 @@ fn row(desk: &Desk<Viewer>, order: &Order) -> Row {
     let customer = &order.customer;
     let known = [&customer.name, &customer.email];
     let known = known.into_iter().find_map(|text| text.clone());
+    let refunded = Money::parse(&order.amount_refunded, order.currency);
+    let refunded = refunded.unwrap_or_else(|_| Money::zero(order.currency));
     let review: Option<Reason> = order.review.as_deref().and_then(|text| text.parse().ok());
     // Where the money is says it already.
     let said =
@@ -250,7 +252,7 @@ fn row(desk: &Desk<Viewer>, order: &Order) -> Row {
         customer: known.unwrap_or_else(|| words::orders::NO_CUSTOMER.to_owned()),
         payment: (
             payment_tone(order.payment_status, order.status),
-            words::orders::payment_of(order.payment_status, order.status),
+            words::orders::payment_told(order.payment_status, order.status, refunded),
         ),
         status: (order.status != OrderStatus::Open).then(|| words::orders::status(order.status)),
         goods: words::orders::fulfilment(order.fulfilment_status),

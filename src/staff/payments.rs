@@ -91,6 +91,22 @@ pub fn payment_tone(status: impl Borrow<PaymentWord>) -> Tone {
     }
 }
 
+/// Whose a payment's money is, as far as there is any; and whether it waits for a decision.
+#[must_use]
+pub fn whose(file: &PaymentFile) -> Option<(bool, &'static str)> {
+    let captured = file.payment.amount_captured;
+    let here = captured
+        .checked_sub(file.payment.amount_refunded)
+        .and_then(|left| left.checked_sub(file.disputed));
+    let waits = here.is_ok_and(|here| here.minor() > 0);
+    match (captured.is_zero(), file.belongs, waits) {
+        (true, ..) => None,
+        (false, true, _) => Some((false, words::payments::BELONGS_YES)),
+        (false, false, true) => Some((true, words::payments::BELONGS_NO)),
+        (false, false, false) => Some((false, words::payments::BELONGS_GONE)),
+    }
+}
+
 /// What a refund's state means to the reader.
 #[must_use]
 pub fn refund_tone(status: impl Borrow<RefundStatus>) -> Tone {
@@ -156,7 +172,11 @@ async fn one(
         ..RefundFilter::default()
     };
     let refunds = services.refund_files(shop, &refunds, &newest()).await?;
-    let calls = calls_about(services, &desk, id.to_string()).await?;
+    let about = CallFilter {
+        payment: Some(id),
+        ..CallFilter::default()
+    };
+    let calls = services.call_files(shop, &about, &newest()).await?.rows;
     let act = desk.act(Action::PaymentView).about("payment", id);
     services.record(act).await?;
     Ok(Page::new(PaymentPage {

@@ -82,7 +82,7 @@ struct Filter {
 struct ReviewPage {
     frame: Frame,
     line: Line,
-    meaning: &'static str,
+    meaning: String,
     decisions: Vec<DecisionView>,
     dispute: bool,
     may_decide: bool,
@@ -133,7 +133,7 @@ impl HtmlSafe for Banner {}
 /// An open question of the banner.
 struct Question {
     title: &'static str,
-    meaning: &'static str,
+    meaning: String,
     since: Timestamp,
     due: Option<Timestamp>,
     url: String,
@@ -152,7 +152,7 @@ impl Banner {
             };
             Question {
                 title: words::reviews::reason(review.reason),
-                meaning: words::reviews::meaning(review.reason),
+                meaning: meaning(standing, review),
                 since: review.opened_at,
                 due: review.due_at,
                 buttons: buttons(&url, &offered),
@@ -162,6 +162,15 @@ impl Banner {
         Banner {
             questions: questions.collect(),
         }
+    }
+}
+
+/// What a question means; of a dispute also how much the bank has taken.
+fn meaning(standing: &Standing, review: &ReviewStanding) -> String {
+    match standing.taken_in(review) {
+        Some(taken) if taken.is_zero() => words::reviews::taken(None),
+        Some(taken) => words::reviews::taken(Some(&parts::money_text(&taken))),
+        None => words::reviews::meaning(review.reason).to_owned(),
     }
 }
 
@@ -282,7 +291,7 @@ async fn show(
     Ok(Page::new(ReviewPage {
         frame: desk.frame(Section::Reviews),
         line: line(&desk, services, open, &offered),
-        meaning: words::reviews::meaning(review.reason),
+        meaning: meaning(&standing, &review),
         decisions: decisions(services, &caller, &standing, id).await?,
         dispute: review.reason == Reason::Dispute && review.open,
         closed: closed(services, &review).await?,

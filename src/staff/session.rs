@@ -68,6 +68,7 @@ struct Stranger {
     user_agent: String,
     token: Option<String>,
     is_signed_in: bool,
+    done: Option<String>,
 }
 
 #[rocket::async_trait]
@@ -85,18 +86,19 @@ impl<'r> FromRequest<'r> for Stranger {
             user_agent: user_agent.unwrap_or_default().to_owned(),
             token: token(request).map(str::to_owned),
             is_signed_in: signed_in.is_some(),
+            done: super::flash::done(request),
         })
     }
 }
 
-#[get("/sign-in?<next>&<done>")]
-fn show(next: Option<String>, done: Option<&str>, stranger: Stranger) -> Shown {
+#[get("/sign-in?<next>")]
+fn show(next: Option<String>, stranger: Stranger) -> Shown {
     let next = local(next.as_deref());
     if stranger.is_signed_in {
         return Shown::Redirect(Redirect::to(next));
     }
     Shown::Page(Page::new(SignInPage {
-        frame: Frame::for_nobody().with_done(done),
+        frame: Frame::for_nobody().with_done(stranger.done.as_deref()),
         next,
         email: String::new(),
         wrong: None,

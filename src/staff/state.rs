@@ -44,10 +44,12 @@ pub struct Standing {
     pub refunded: Money,
     /// Of it, taken by disputes.
     pub disputed: Money,
-    /// On its way back.
-    pub refunding: Money,
-    /// Captured, but not the order's, and still here.
-    pub suspense: Money,
+    /// On its way back, of each currency.
+    pub refunding: Vec<Money>,
+    /// Captured, but not the order's, and still here, of each currency.
+    pub suspense: Vec<Money>,
+    /// Captured, not the order's, and given back by now, of each currency.
+    pub returned: Vec<Money>,
     /// Whether a try to pay was refused and none after it worked.
     pub declined: bool,
     /// When it was paid.
@@ -89,23 +91,19 @@ impl Standing {
         let order = &dossier.order;
         let zero = Money::zero(order.currency);
         let amount = |text: &str| Money::parse(text, order.currency).unwrap_or(zero);
-        let sum = |amounts: &mut dyn Iterator<Item = Money>| {
-            let same = amounts.filter(|amount| amount.currency() == order.currency);
-            Money::sum(order.currency, same).unwrap_or(zero)
-        };
-        let mut pending = dossier.payments.iter().flat_map(|sheet| {
+        let pending = dossier.payments.iter().flat_map(|sheet| {
             let mine = sheet.refunds.iter().map(|refund| &refund.refund);
             mine.filter(|refund| refund.status == RefundStatus::Pending)
                 .map(|refund| refund.amount)
         });
-        let mut suspense = dossier
-            .payments
-            .iter()
-            .filter(|sheet| !sheet.belongs)
-            .filter_map(|sheet| {
-                let kept = sheet.payment.amount_captured;
-                kept.checked_sub(sheet.payment.amount_refunded).ok()
-            });
+        let others = || dossier.payments.iter().filter(|sheet| !sheet.belongs);
+        let suspense = others().filter_map(|sheet| {
+            let taken = sheet.disputes.iter().map(|dispute| dispute.taken);
+            let gone = taken.chain([sheet.payment.amount_refunded]);
+            let gone = Money::sum(sheet.payment.currency, gone).ok()?;
+            sheet.payment.amount_captured.checked_sub(gone).ok()
+        });
+        let returned = others().map(|sheet| sheet.payment.amount_refunded);
         let newest = dossier.payments.first();
         Standing {
             status: order.status,
@@ -117,8 +115,9 @@ impl Standing {
             paid: amount(&order.amount_paid),
             refunded: amount(&order.amount_refunded),
             disputed: amount(&order.amount_disputed),
-            refunding: sum(&mut pending),
-            suspense: sum(&mut suspense),
+            refunding: by_currency(pending),
+            suspense: by_currency(suspense),
+            returned: by_currency(returned),
             declined: newest.is_some_and(|sheet| sheet.payment.failure_code.is_some()),
             paid_at: dossier.paid_at,
             closed_at: dossier.closed_at,
@@ -132,15 +131,18 @@ impl Standing {
     pub fn state(&self) -> State {
         let mut parts = Vec::new();
         self.say_payment(&mut parts);
-        if !self.refunding.is_zero() {
-            say(
-                &mut parts,
-                words::REFUND_PENDING,
-                &[Part::Money(self.refunding)],
-            );
-        }
-        if !self.suspense.is_zero() {
-            say(&mut parts, words::SUSPENSE, &[Part::Money(self.suspense)]);
+        let returned = match self.paid.is_zero() {
+            true => words::RETURNED,
+            false => words::ANOTHER_RETURNED,
+        };
+        for (amounts, template) in [
+            (&self.returned, returned),
+            (&self.suspense, words::SUSPENSE),
+            (&self.refunding, words::REFUND_PENDING),
+        ] {
+            for amount in amounts {
+                say(&mut parts, template, &[Part::Money(*amount)]);
+            }
         }
         self.say_goods(&mut parts);
         for reason in &self.reviews {
@@ -205,11 +207,13 @@ impl Standing {
     }
 
     fn say_unpaid(&self, parts: &mut Vec<Part>) {
+        let came = !self.suspense.is_empty() || !self.returned.is_empty();
         let closed = |with, without| match self.closed_at {
             Some(at) => (with, vec![Part::When(at)]),
             None => (without, Vec::new()),
         };
         let (template, values) = match self.status {
+            OrderStatus::Cancelled if came => closed(words::CANCELLED_ON, words::CANCELLED),
             OrderStatus::Cancelled => closed(words::CANCELLED_UNPAID_ON, words::CANCELLED_UNPAID),
             OrderStatus::Expired => closed(words::EXPIRED_ON, words::EXPIRED),
             OrderStatus::Open | OrderStatus::Completed if self.closing => {
@@ -273,7 +277,7 @@ impl Standing {
             | PaymentStatus::PartiallyPaid
             | PaymentStatus::Disputed => false,
         };
-        settled && self.reviews.is_empty() && self.refunding.is_zero() && self.suspense.is_zero()
+        settled && self.reviews.is_empty() && self.refunding.is_empty() && self.suspense.is_empty()
     }
 
     fn tone(&self) -> Tone {
@@ -298,6 +302,22 @@ pub fn payment_tone(payment: PaymentStatus, status: OrderStatus) -> Tone {
         PaymentStatus::Unpaid if status == OrderStatus::Open => Tone::Info,
         PaymentStatus::Unpaid => Tone::Neutral,
     }
+}
+
+/// The sums of what there is, one a currency.
+fn by_currency(amounts: impl Iterator<Item = Money>) -> Vec<Money> {
+    let mut sums: Vec<Money> = Vec::new();
+    for amount in amounts.filter(|amount| amount.minor() > 0) {
+        let known = sums.iter_mut();
+        match known
+            .into_iter()
+            .find(|sum| sum.currency() == amount.currency())
+        {
+            Some(sum) => *sum = sum.checked_add(amount).unwrap_or(*sum),
+            None => sums.push(amount),
+        }
+    }
+    sums
 }
 
 /// Adds a sentence: each `{}` of the template is one of the values, in order.
@@ -358,8 +378,9 @@ mod tests {
                 PaymentStatus::Disputed | PaymentStatus::ChargedBack => 5_997,
                 _ => 0,
             }),
-            refunding: eur(0),
-            suspense: eur(0),
+            refunding: Vec::new(),
+            suspense: Vec::new(),
+            returned: Vec::new(),
             declined: false,
             paid_at: (paid == 5_997).then(|| at("2026-05-03T14:02:00Z")),
             closed_at: None,
@@ -454,8 +475,8 @@ mod tests {
                 assert_eq!(state.tone, Tone::Warn);
             }
             for change in [
-                (|one: &mut Standing| one.refunding = eur(1_000)) as fn(&mut Standing),
-                |one| one.suspense = eur(1_000),
+                (|one: &mut Standing| one.refunding = vec![eur(1_000)]) as fn(&mut Standing),
+                |one| one.suspense = vec![eur(1_000)],
             ] {
                 let mut one = standing(*payment);
                 change(&mut one);
@@ -500,6 +521,38 @@ mod tests {
         assert_eq!(
             free.state().text(),
             "There is nothing to pay. Not shipped yet. Nothing is open."
+        );
+    }
+
+    /// Whoever asks "I was charged twice" is answered by the first line.
+    #[test]
+    fn money_that_is_not_the_orders_is_told_whatever_became_of_it() {
+        let usd = Money::new(6_000, Currency::from_code("USD").expect("dollars"));
+        let mut twice = standing(PaymentStatus::Paid);
+        twice.returned = vec![eur(5_997)];
+        assert_eq!(
+            twice.state().text(),
+            "Paid 59.97 EUR on 3 May 2026, 14:02 UTC. Another 59.97 EUR arrived and went back to the customer. Not \
+             shipped yet. Nothing is open."
+        );
+        let mut foreign = standing(PaymentStatus::Unpaid);
+        foreign.suspense = vec![usd];
+        assert_eq!(
+            foreign.state().text(),
+            "Waiting for payment of 59.97 EUR, until 4 May 2026, 09:00 UTC. 60.00 USD arrived that does not belong to \
+             this order."
+        );
+        let mut late = standing(PaymentStatus::Unpaid);
+        late.status = OrderStatus::Cancelled;
+        late.closed_at = Some(at("2026-05-04T09:00:01Z"));
+        late.returned = vec![eur(5_997)];
+        assert_eq!(
+            late.state().text(),
+            "Cancelled on 4 May 2026, 09:00 UTC. 59.97 EUR arrived and went back to the customer. Nothing is open."
+        );
+        assert_eq!(
+            by_currency([eur(100), usd, eur(0), eur(20)].into_iter()),
+            [eur(120), usd]
         );
     }
 

@@ -64,6 +64,8 @@ pub struct Said {
     pub captured: Money,
     /// What went back.
     pub refunded: Money,
+    /// What banks have taken in disputes and not given back.
+    pub disputed: Money,
     /// Where it stands.
     pub status: String,
     /// When it was first seen.
@@ -340,6 +342,11 @@ fn said(row: &payment::Model) -> Result<Said, StoreError> {
         requested: amount(row.amount_minor)?,
         captured: amount(row.captured_minor)?,
         refunded: amount(row.refunded_minor)?,
+        disputed: amount(
+            row.dispute_withdrawn_minor
+                .saturating_sub(row.dispute_reinstated_minor)
+                .max(0),
+        )?,
         status: row.status.clone(),
         at: Timestamp::from_ms(row.created_at),
     })

@@ -246,6 +246,12 @@ const FAULTS: &[Fault] = &[
         &[("event_dead provider_event", TOLD)],
     ),
     fault(
+        &[
+            "UPDATE provider_event SET object_id = 'pi_1', intent_id = NULL, charge_id = NULL WHERE order_id = '$o'",
+        ],
+        &[("event_facts provider_event", TOLD)],
+    ),
+    fault(
         &["UPDATE idempotency_key SET answer_body = NULL WHERE resource_id = '$o'"],
         &[("stored_answer idempotency_key", KEY)],
     ),

@@ -6,7 +6,7 @@ use super::belonging;
 use super::facts::{Fact, FactKind};
 use super::labels;
 use super::reviews::{self, ReviewKey};
-use super::{PaymentTerms, RefundTerms, Terms};
+use super::{PaymentTerms, RefundTerms, SessionTerms, Terms};
 use crate::domain::checkout::SessionStatus;
 use crate::domain::ids::{CheckoutSessionId, PaymentId, RefundId};
 use crate::domain::money::Money;
@@ -184,7 +184,7 @@ pub fn fold(terms: &Terms, facts: &[Fact]) -> OrderState {
     let sessions = terms
         .sessions
         .iter()
-        .map(|session| (session.id, session_status(session.id, facts)))
+        .map(|session| (session.id, session_status(terms, session, facts)))
         .collect();
     let gone = refunded.minor().saturating_add(lost.minor());
     let refunds: Vec<RefundState> = terms
@@ -223,6 +223,11 @@ fn refund_state(refund: &RefundTerms, facts: &[Fact]) -> RefundState {
             let named = refund.object.as_deref() == Some(fact.said.object.as_str());
             named || fact.said.refund == Some(refund.id)
         })
+        // What is said of other money than goes back proves nothing of it.
+        .filter(|fact| {
+            let amount = fact.said.amount;
+            amount.is_none_or(|said| said.currency() == refund.amount.currency())
+        })
         .collect();
     // What the provider says of the refund itself outweighs our belief that it never made it.
     let ours = refund.id.to_string();
@@ -241,7 +246,6 @@ fn refund_state(refund: &RefundTerms, facts: &[Fact]) -> RefundState {
     let failed = status == RefundStatus::Failed;
     // More may go back than was asked for: it is gone all the same, and must not be promised again.
     let amounts = about.iter().filter_map(|fact| fact.said.amount);
-    let amounts = amounts.filter(|said| said.currency() == refund.amount.currency());
     let said = amounts.map(Money::minor).max();
     let taken = refund.amount.minor().max(said.unwrap_or(0));
     RefundState {
@@ -359,14 +363,25 @@ fn disputes(about: &[&Fact], amount_of: impl Fn(&Fact) -> i64) -> Vec<DisputeSta
 ///
 /// A rejected session is expired at the provider afterwards, and stays failed: whoever asked for it and repeats
 /// the request is told that it was refused, however late.
+///
+/// What became of another session with our marks says nothing of ours. Nor does money that is not what ours charges,
+/// until ours is known to be done: it may have come another way, and ours may still be paid.
 #[must_use]
-pub fn session_status(session: CheckoutSessionId, facts: &[Fact]) -> SessionStatus {
-    let has = |kinds: &[FactKind]| {
-        facts
-            .iter()
-            .any(|fact| fact.said.session == Some(session) && kinds.contains(&fact.said.kind))
-    };
-    if has(&[FactKind::Authorized, FactKind::Captured]) {
+pub fn session_status(terms: &Terms, session: &SessionTerms, facts: &[Fact]) -> SessionStatus {
+    let about: Vec<&Fact> = facts
+        .iter()
+        .filter(|fact| fact.said.session == Some(session.id) && is_about(session, fact))
+        .collect();
+    let has = |kinds: &[FactKind]| about.iter().any(|fact| kinds.contains(&fact.said.kind));
+    let done = has(&[FactKind::Completed]);
+    let moved = about.iter().any(|fact| {
+        let payment = terms.payments.iter().find(|payment| {
+            Some(payment.intent.as_str()) == fact.said.intent.as_deref() && !terms.is_valid(payment)
+        });
+        let moves = matches!(fact.said.kind, FactKind::Authorized | FactKind::Captured);
+        moves && (done || payment.is_none())
+    });
+    if moved {
         SessionStatus::Complete
     } else if has(&[FactKind::Rejected]) {
         SessionStatus::Failed
@@ -374,11 +389,24 @@ pub fn session_status(session: CheckoutSessionId, facts: &[Fact]) -> SessionStat
         SessionStatus::Expired
     } else if has(&[FactKind::Failed]) {
         SessionStatus::Failed
-    } else if has(&[FactKind::Completed]) {
+    } else if done {
         SessionStatus::Processing
     } else if has(&[FactKind::Opened]) {
         SessionStatus::Open
     } else {
         SessionStatus::Creating
+    }
+}
+
+/// Whether a fact about a session is about this one, and not about another with its marks.
+fn is_about(session: &SessionTerms, fact: &Fact) -> bool {
+    match fact.said.kind {
+        FactKind::Opened | FactKind::Completed | FactKind::SessionExpired => {
+            let object = fact.said.object.as_str();
+            let named = session.object.as_deref();
+            // What we foresee of a session carries our own id.
+            named.is_none_or(|named| named == object) || object == session.id.to_string()
+        }
+        _ => true,
     }
 }

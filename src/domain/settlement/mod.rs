@@ -55,10 +55,12 @@ pub struct Terms {
 }
 
 /// What a checkout session was made to charge.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct SessionTerms {
     /// Our session.
     pub id: CheckoutSessionId,
+    /// The provider's id, once it is known.
+    pub object: Option<String>,
     /// What it charges.
     pub amount: Money,
     /// When the money is taken.

@@ -170,9 +170,13 @@ impl PaymentProvider for Stripe {
                 format!("{SESSIONS}/{id}?expand%5B%5D=payment_intent")
             }
             Reference::Intent(id) => format!("{INTENTS}/{id}"),
+            Reference::Refund(id) => format!("{REFUNDS}/{id}"),
             Reference::Dispute(id) => format!("{DISPUTES}/{id}"),
         };
-        let (Reference::Session(id) | Reference::Intent(id) | Reference::Dispute(id)) = reference;
+        let (Reference::Session(id)
+        | Reference::Intent(id)
+        | Reference::Refund(id)
+        | Reference::Dispute(id)) = reference;
         let wanted = Wanted::of(&path).filter(|_| wire::is_id(id));
         let Some(wanted) = wanted else {
             return Err(FetchError::Refused("not an id of Stripe's".to_owned()));

@@ -39,8 +39,8 @@ pub enum Wanted {
     Session(Option<String>),
     /// The intent with this id.
     Intent(String),
-    /// A new refund.
-    Refund,
+    /// A refund: a new one, or the one with this id.
+    Refund(Option<String>),
     /// The dispute with this id.
     Dispute(String),
 }
@@ -84,7 +84,10 @@ impl Wanted {
             return Some(Wanted::Session(Some(id(name)?)));
         }
         if path == "/v1/refunds" {
-            return Some(Wanted::Refund);
+            return Some(Wanted::Refund(None));
+        }
+        if let Some(name) = path.strip_prefix("/v1/refunds/") {
+            return Some(Wanted::Refund(Some(id(name)?)));
         }
         if let Some(name) = path.strip_prefix("/v1/disputes/") {
             return Some(Wanted::Dispute(id(name)?));
@@ -105,7 +108,7 @@ impl Wanted {
                 let intent: wire::Intent = wire::read(body).ok()?;
                 Observed::Intent(intent.observe().ok()?)
             }
-            Wanted::Refund => {
+            Wanted::Refund(_) => {
                 let refund: wire::Refund = wire::read(body).ok()?;
                 Observed::Refund(refund.observe().ok()?)
             }
@@ -115,9 +118,8 @@ impl Wanted {
             }
         };
         let named = match self {
-            Wanted::Session(id) => id.as_deref(),
+            Wanted::Session(id) | Wanted::Refund(id) => id.as_deref(),
             Wanted::Intent(id) | Wanted::Dispute(id) => Some(id.as_str()),
-            Wanted::Refund => None,
         };
         let same = named.is_none_or(|id| id == object.provider_id());
         same.then_some(object)

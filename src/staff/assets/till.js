@@ -85,6 +85,15 @@
     if (form) release(form);
   });
 
+  // -- what is typed is what is meant: its choice is chosen ----------------------------------------------------------
+  document.addEventListener("input", (event) => {
+    const { target } = event;
+    const box = target.closest?.("[data-picks]");
+    if (!box || target.value.trim() === "" || target.value.trim() === "0") return;
+    const choice = box.closest("form").querySelector(`input[type=radio][value="${CSS.escape(box.dataset.picks)}"]`);
+    if (choice) choice.checked = true;
+  });
+
   // -- amounts: digits as the reader's language has them, exact because they are never numbers here -----------------
   const formats = new Map();
   const written = new WeakSet();

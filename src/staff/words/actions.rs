@@ -49,6 +49,8 @@ words! {
     BY_AMOUNT = "An amount";
     BY_LINES = "Lines of the order";
     SHARE = "How much";
+    SHARE_MISSING = "Say how much goes back: all that is left, an amount, or lines of the order. Nothing was done.";
+    SHARE_CONTRADICTS = "What you typed is not what you chose under “How much”. Choose what you mean, and empty the other fields. Nothing was done.";
     FROM_PAYMENT = "From which payment";
     REASON = "Why, as the customer's bank is told";
     NO_REASON = "No reason";
@@ -130,6 +132,27 @@ pub fn capture_hint(reserved: &str) -> String {
 #[must_use]
 pub fn goes_back_to(customer: &str) -> String {
     format!("It goes back the way it came, to {customer}.")
+}
+
+/// Why what is left of a payment cannot be refunded here, while its dispute is open or after it was lost.
+#[must_use]
+pub fn not_refundable(left: &str, open: bool) -> String {
+    match open {
+        true => format!(
+            "{left} cannot be refunded while the bank's dispute about the payment is open: the customer could be paid twice."
+        ),
+        false => format!(
+            "{left} of a payment that lost a dispute is not refunded from here. Refund it in the provider's dashboard; Till records it."
+        ),
+    }
+}
+
+/// What is said before a customer is sent to pay an order that money has come for.
+#[must_use]
+pub fn pays_again(amount: &str) -> String {
+    format!(
+        "{amount} arrived for this order already and waits for a decision. Whoever pays here pays again: decide about that money first."
+    )
 }
 
 /// What a button says that refunds so much.

@@ -98,7 +98,7 @@ pub fn advice(check: impl Borrow<Check>) -> &'static str {
         Check::LeaseExpired | Check::CallStuck | Check::EventStuck => {
             "Look whether the workers run (`till doctor`); try the call or the webhook now on its page."
         }
-        Check::EventDead => "Replay the webhook on its page.",
+        Check::EventDead | Check::EventFacts => "Replay the webhook on its page.",
         Check::StoredAnswer | Check::OpenAnswer => {
             "A repeated request may not get its first answer. Nothing is lost; tell whoever looks after Till."
         }

@@ -30,7 +30,7 @@ words! {
     PAYMENTS = "Payments";
     NO_PAYMENTS = "Nothing was paid yet";
     NO_PAYMENTS_TEXT = "A payment is here as soon as the provider tells of one.";
-    ASKED = "Asked for";
+    ASKED = "To be charged, by the provider";
     CAPTURED = "Captured";
     KEPT = "Kept by the provider";
     AT_PROVIDER = "At the provider";
@@ -118,7 +118,7 @@ pub const fn session(status: SessionStatus) -> &'static str {
         SessionStatus::Creating => "Being made",
         SessionStatus::Open => "Can be paid",
         SessionStatus::Processing => "Money under way",
-        SessionStatus::Complete => "Paid",
+        SessionStatus::Complete => "Completed",
         SessionStatus::Expired => "Over",
         SessionStatus::Failed => "Failed",
     }

@@ -22,8 +22,11 @@ words! {
     LOST = "{} was lost in a dispute.";
     CHARGED_BACK = "The customer's bank took it back for good: {} was lost.";
     REFUND_PENDING = "A refund of {} is on its way.";
+    RETURNED = "{} arrived and went back to the customer.";
+    ANOTHER_RETURNED = "Another {} arrived and went back to the customer.";
     SUSPENSE = "{} arrived that does not belong to this order.";
     CANCELLED = "The order is cancelled.";
+    CANCELLED_ON = "Cancelled on {}.";
     NOT_SHIPPED = "Not shipped yet.";
     PARTLY_SHIPPED = "Partly shipped.";
     SHIPPED = "Shipped.";

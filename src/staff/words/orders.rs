@@ -1,5 +1,6 @@
 //! The list of orders.
 
+use crate::domain::money::Money;
 use crate::domain::order::{FulfilmentStatus, OrderStatus, PaymentStatus};
 use crate::domain::order_view::{Counted, Facet, OrderView};
 use crate::domain::settlement::Reason;
@@ -95,6 +96,15 @@ pub const fn payment_of(kind: PaymentStatus, order: OrderStatus) -> &'static str
     match (kind, order) {
         (PaymentStatus::Unpaid, OrderStatus::Open) => "Waiting for payment",
         (kind, _) => payment(kind),
+    }
+}
+
+/// Where an order's money stands, of which so much was refunded: what is gone otherwise was lost in a dispute.
+#[must_use]
+pub fn payment_told(kind: PaymentStatus, order: OrderStatus, refunded: Money) -> &'static str {
+    match kind {
+        PaymentStatus::PartiallyRefunded if refunded.is_zero() => "Partly lost in a dispute",
+        kind => payment_of(kind, order),
     }
 }
 

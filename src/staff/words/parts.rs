@@ -39,9 +39,17 @@ pub fn done(code: &str) -> Option<&'static str> {
         "person-enabled" => "They can sign in again.",
         "sessions-ended" => "Their sessions are over.",
         "refunded" => "The refund is done.",
+        "refund-pending" => {
+            "The provider has taken the refund on. The money is on its way, and has not gone back yet."
+        }
+        "refund-failed" => "The provider refused the refund. No money went back.",
         "captured" => "The money is taken.",
         "released" => "The reserved money is released.",
+        "captured-instead" => "The money was taken in the meantime, so it was not released.",
         "cancelled" => "The order is cancelled.",
+        "cancelling" => {
+            "The order is being cancelled. It is not yet: the provider has not confirmed that it can no longer be paid."
+        }
         "checkout-made" => "The checkout page is there.",
         "noted" => "The note is added.",
         "kept" => "The money is the order's.",

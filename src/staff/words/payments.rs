@@ -17,7 +17,7 @@ words! {
     NO_REFUNDS_TEXT = "Refunds are made on an order's page, by your shop's own programs, or at the provider.";
     CAPTURED = "Captured";
     REFUNDED = "Refunded";
-    ASKED_FOR = "Asked for";
+    ASKED_FOR = "To be charged, by the provider";
     RESERVED = "Refunds of ours, done or under way";
     ELSEWHERE = "Refunded at the provider";
     DISPUTED = "Taken by disputes";
@@ -27,6 +27,8 @@ words! {
     BELONGS = "Whose money";
     BELONGS_YES = "The order's";
     BELONGS_NO = "Nobody's yet: it waits in suspense";
+    BELONGS_GONE = "It was not the order's; none of it is here any more";
+    BELONGS_NONE = "No money was taken";
     FAILURE = "Why the last try was refused";
     NEXT_POLL = "The provider is asked again";
     NEVER = "not any more: nothing is open";

@@ -28,6 +28,7 @@ words! {
     REQUESTED = "To be charged";
     CAPTURED = "Captured";
     REFUNDED = "Refunded";
+    TAKEN = "Taken by the bank";
     STATUS = "State";
     FIRST_SEEN = "First seen";
     ASKED_AT = "Asked for";
@@ -40,7 +41,7 @@ words! {
     NOTE = "Note";
     NOTE_HINT = "Why. It stands with the decision; the customer never sees it.";
     NOTE_NEEDED = "Say why there is nothing to do: nothing else will explain it.";
-    DISPUTE_ELSEWHERE = "Evidence is sent at the provider. Saying here that you have seen it takes it off the list until the provider asks again.";
+    DISPUTE_ELSEWHERE = "Send the evidence in the provider's dashboard, before the day above. Saying here that you have seen it takes it off the list until the provider asks again; the day stays on the order's page.";
     ACKNOWLEDGED = "Seen, and its cause lasts";
     GO_ON = "Back to the question";
     SYSTEM = "Till, because its cause was gone";
@@ -82,9 +83,7 @@ pub fn meaning(reason: Reason) -> &'static str {
             "The provider gave no answer for so long that sending again is not safe. Till goes on asking."
         }
         Reason::UnmatchedPayment => "Money arrived that no order is known for.",
-        Reason::Dispute => {
-            "The customer's bank asks for the money. Until it is decided the money is held."
-        }
+        Reason::Dispute => "The customer's bank asks about the payment.",
         Reason::ProviderDeclinedRefund => {
             "The provider refused to give the money back, or the customer's bank returned it."
         }
@@ -101,6 +100,19 @@ pub fn change_status<'a>(kind: &str, stored: &'a str) -> &'a str {
         _ => stored
             .parse::<CallStatus>()
             .map_or(stored, |known| super::calls::status(known)),
+    }
+}
+
+/// What it means that a customer's bank has taken so much, or nothing so far.
+#[must_use]
+pub fn taken(amount: Option<&str>) -> String {
+    match amount {
+        Some(amount) => format!(
+            "The customer's bank has taken {amount} and asks about the payment. Until it is decided, that money is held."
+        ),
+        None => {
+            "The customer's bank asks about the payment, and has taken nothing so far.".to_owned()
+        }
     }
 }
 

@@ -110,7 +110,7 @@ pub fn result(code: &str) -> Option<(bool, &'static str)> {
         "unchanged" => (true, "Replayed: nothing had to change."),
         "quarantined" => (
             false,
-            "Replayed: it still is not believed. Its object is fetched from the provider instead.",
+            "Replayed: it still is not believed. What the provider shows is recorded, and the question about it stays open.",
         ),
         "failed" => (
             false,

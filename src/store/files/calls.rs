@@ -1,15 +1,17 @@
 //! Provider calls and their tries, as staff see them.
 
-use entity::{provider_attempt, provider_call as row};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use entity::{payment, provider_attempt, provider_call as row, refund};
+use sea_orm::sea_query::{Expr, SelectStatement, UnionType};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+};
 
 use super::super::paging::{and_of_shop, made_in, searched};
 use super::super::rows::parse;
 use super::super::{ShopStore, StoreError};
 use super::Numbers;
 use crate::domain::call::{Attempt, CallFile, CallFilter, CallStory};
-use crate::domain::ids::CallId;
+use crate::domain::ids::{CallId, PaymentId};
 use crate::domain::page::{Page, Stretch};
 use crate::domain::time::Timestamp;
 
@@ -37,6 +39,22 @@ fn file(row: row::Model, numbers: &Numbers) -> Result<CallFile, StoreError> {
     })
 }
 
+/// The ids of a payment and of its refunds.
+fn subjects_of(payment: PaymentId) -> SelectStatement {
+    let id = payment.to_string();
+    let own = payment::Entity::find()
+        .select_only()
+        .column(payment::Column::Id)
+        .filter(payment::Column::Id.eq(&id))
+        .into_query();
+    let mut refunds = refund::Entity::find()
+        .select_only()
+        .column(refund::Column::Id)
+        .filter(refund::Column::PaymentId.eq(&id))
+        .into_query();
+    refunds.union(UnionType::All, own).take()
+}
+
 impl ShopStore<'_> {
     /// A page of the shop's calls that pass a filter, newest first.
     ///
@@ -52,8 +70,9 @@ impl ShopStore<'_> {
             row::Entity::find().filter(made_in::<CallId, _>(C::Id, C::CreatedAt, filter.made));
         let open = filter.status.filter(|status| status.is_open());
         let is_open = open.is_some() || filter.open_after.is_some();
-        let mut query = match (&filter.order, &filter.subject, is_open) {
-            (None, None, false) => query.filter(C::ShopId.eq(self.shop.to_string())),
+        let about = filter.subject.is_some() || filter.payment.is_some();
+        let mut query = match (&filter.order, about, is_open) {
+            (None, false, false) => query.filter(C::ShopId.eq(self.shop.to_string())),
             _ => query.filter(and_of_shop(C::ShopId, self.shop)),
         };
         if let Some(order) = &filter.order {
@@ -61,6 +80,9 @@ impl ShopStore<'_> {
         }
         if let Some(subject) = &filter.subject {
             query = query.filter(C::SubjectId.eq(subject));
+        }
+        if let Some(payment) = &filter.payment {
+            query = query.filter(C::SubjectId.in_subquery(subjects_of(*payment)));
         }
         let mut rest = Condition::all();
         if is_open {

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use super::load::Books;
-use super::{Match, Settle, Tx};
+use super::{Match, Settle, Source, Tx};
 use crate::domain::checkout::Capture;
 use crate::domain::closing::{Closing, closing};
 use crate::domain::event::{EventType, Shown, happened};
@@ -79,6 +79,7 @@ pub(super) fn add_facts(tx: &Tx, command: &Settle, found: &Match, books: &mut Bo
     let refunds = new_refunds.iter().map(|(terms, _)| terms.clone());
     books.terms.refunds.extend(refunds);
     learn_refund_ids(command, books);
+    learn_session_id(command, found, books);
     let facts = new_facts(tx, books, drafts);
     adding.add(books, facts);
     let over = match wanted_end(books) {
@@ -154,6 +155,26 @@ fn completed(command: &Settle, books: &Books, object: &Observed) -> Observed {
         Observed::Lapsed(lapse) => lapse.intent = lapse.intent.take().or(intent),
     }
     object
+}
+
+/// A session gets the id the provider gave it. A webhook may be about another session with its marks, and is taken at
+/// its word only when the amount is ours.
+fn learn_session_id(command: &Settle, found: &Match, books: &mut Books) {
+    let mut terms = books.terms.sessions.iter_mut();
+    let Some(terms) = terms.find(|terms| Some(terms.id) == found.session) else {
+        return;
+    };
+    let hearsay = matches!(
+        command.source,
+        Source::Webhook(_) | Source::Retry(_) | Source::Refetch(_)
+    );
+    let shown = command.observed.iter().find_map(|object| match object {
+        Observed::Session(shown) if !hearsay || shown.amount == terms.amount => Some(shown),
+        _ => None,
+    });
+    if let (None, Some(shown)) = (&terms.object, shown) {
+        terms.object = Some(shown.provider_id.clone());
+    }
 }
 
 /// Refunds of ours get the id the provider gave them.

@@ -291,6 +291,7 @@ pub(in crate::store) fn terms(
     let sessions = sessions.iter().map(|row| {
         Ok(SessionTerms {
             id: parse("checkout_session.id", &row.id)?,
+            object: row.provider_session_id.clone(),
             amount: money(row.amount_minor, &row.currency)?,
             capture: parse("checkout_session.capture", &row.capture)?,
         })

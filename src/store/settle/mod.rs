@@ -36,7 +36,7 @@ use crate::domain::call::{CallKind, CallRequest, CallStatus, inbox_delay_ms};
 use crate::domain::checkout::Capture;
 use crate::domain::ids::{CheckoutSessionId, OrderId, PaymentId, RefundId, ShopId};
 use crate::domain::money::Money;
-use crate::domain::observed::{Observed, ObservedIntentStatus};
+use crate::domain::observed::{Observed, ObservedIntentStatus, ObservedSessionStatus};
 use crate::domain::resolution::Objection;
 use crate::domain::settlement::FactDraft;
 use later::Later;
@@ -318,55 +318,84 @@ async fn one(store: &Store, tx: &Tx, command: &Settle) -> Result<Settled, StoreE
         write::all(store, tx, &mut later, command, &found, &books, changes).await?;
         Settled::Quarantined
     } else {
-        finish_source(tx, command, &found, &mut books).await?;
+        let believed = finish_source(tx, command, &found, &mut books).await?;
         let changes = apply::add_facts(tx, command, &found, &mut books);
         write::all(store, tx, &mut later, command, &found, &books, changes).await?;
-        Settled::Applied {
-            shop: found.shop,
-            order: found.order,
+        match believed {
+            false => Settled::Quarantined,
+            true => Settled::Applied {
+                shop: found.shop,
+                order: found.order,
+            },
         }
     };
     later.flush(tx).await?;
     Ok(settled)
 }
 
-/// Closes what the command was: the event's row, the call, the poll's lease.
+/// Whether what was fetched answers the question its event raised: it agrees with us, or carries the money that
+/// disagrees, or can bring none any more.
+fn answers(books: &Books, found: &Match, observed: &[Observed]) -> bool {
+    let over = |object: &Observed| match object {
+        Observed::Session(session) => session.status == ObservedSessionStatus::Expired,
+        _ => false,
+    };
+    let settles = |object: &Observed| object.intent_id().is_some() || over(object);
+    observed.iter().any(settles) || disagreement(books, found, observed).is_none()
+}
+
+/// Whether what was fetched belongs to another order than the event was taken to be about.
+fn strayed(command: &Settle, books: &Books) -> bool {
+    match &command.source {
+        Source::Refetch(event) => event
+            .session
+            .is_some_and(|asked| books.session(asked).is_none()),
+        _ => false,
+    }
+}
+
+/// Closes what the command was: the event's row, the call, the poll's lease. Returns whether it is believed now.
 async fn finish_source(
     tx: &Tx,
     command: &Settle,
     found: &Match,
     books: &mut Books,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     match &command.source {
         Source::Retry(event) => {
-            inbox::decide(tx, event, Some(found), &inbox::Verdict::applied(tx)).await
+            inbox::decide(tx, event, Some(found), &inbox::Verdict::applied(tx)).await?;
         }
         Source::Refetch(event) => {
             // The fetched object is the truth, whether it agrees or not: money that disagrees goes to
             // suspense with a question of its own. Without money the first question stays open.
             // A refund of another amount than was asked for is booked, and nothing else asks why.
-            let agrees = disagreement(books, found, &command.observed).is_none();
-            let money = command
-                .observed
-                .iter()
-                .any(|object| object.intent_id().is_some());
+            //
+            // What the provider shows may belong to another order than the event said: that order gets its facts,
+            // and the question asked of this one stays for people.
+            if strayed(command, books) {
+                inbox::keep_doubting(tx, event).await?;
+                return Ok(false);
+            }
+            let answered = answers(books, found, &command.observed);
             let of_refunds = command.observed.iter().find_map(|object| match object {
                 Observed::Refund(_) => disagreement(books, found, std::slice::from_ref(object)),
                 _ => None,
             });
             books.unflag(event);
-            let verdict = if of_refunds.is_none() && (agrees || money) {
+            let believed = of_refunds.is_none() && answered;
+            let verdict = if believed {
                 inbox::Verdict::applied(tx)
             } else {
                 let reason = of_refunds.unwrap_or("amount_mismatch");
                 books.flag(reason, found.session);
                 inbox::Verdict::quarantined(reason)
             };
-            inbox::decide(tx, event, Some(found), &verdict).await
+            inbox::decide(tx, event, Some(found), &verdict).await?;
+            return Ok(believed);
         }
         Source::Call { call, status, note } => {
             books.answered(&call.id.to_string());
-            calls::finish(tx, call, *status, note).await
+            calls::finish(tx, call, *status, note).await?;
         }
         Source::Webhook(_)
         | Source::Poll(_)
@@ -375,8 +404,9 @@ async fn finish_source(
         | Source::RefreshPayment(_)
         | Source::Doubt { .. }
         | Source::Closing { .. }
-        | Source::Decision(_) => Ok(()),
+        | Source::Decision(_) => {}
     }
+    Ok(true)
 }
 
 /// An event of another account or mode is not about our money.

@@ -2,7 +2,7 @@
 
 use super::apply::{Changes, add_facts};
 use super::load::Books;
-use super::{Settle, Source, Store, StoreError, Tx, books_of, disagreement, doubt, matching};
+use super::{Settle, Source, Store, StoreError, Tx, answers, books_of, doubt, matching};
 use crate::domain::ids::OrderId;
 use crate::domain::settlement::FactDraft;
 
@@ -73,15 +73,10 @@ async fn preview(tx: &Tx, command: &Settle) -> Result<Preview, StoreError> {
             reason,
         });
     }
-    if let Source::Refetch(event) = &command.source {
-        let agrees = disagreement(&books, &found, &command.observed).is_none();
-        let money = command
-            .observed
-            .iter()
-            .any(|object| object.intent_id().is_some());
-        if agrees || money {
-            books.unflag(event);
-        }
+    if let Source::Refetch(event) = &command.source
+        && answers(&books, &found, &command.observed)
+    {
+        books.unflag(event);
     }
     let changes = add_facts(tx, command, &found, &mut books);
     Ok(Preview::Applied(Effect {

@@ -13,7 +13,8 @@ use crate::domain::ids::OrderId;
 use crate::domain::money::Money;
 use crate::domain::settlement::{Foreseen, PaymentState, Supposed, fold, foresee};
 use crate::domain::standing::{
-    LineStanding, PaymentStanding, RefundStanding, ReviewStanding, SessionStanding, Standing,
+    LineStanding, OpenDispute, PaymentStanding, RefundStanding, ReviewStanding, SessionStanding,
+    Standing,
 };
 use crate::domain::time::Timestamp;
 
@@ -192,6 +193,12 @@ fn payment(
         .saturating_sub(state.refunded_minor)
         .max(0);
     let open = state.disputes.iter().filter(|dispute| dispute.is_open());
+    let open = open.map(|dispute| {
+        Ok(OpenDispute {
+            id: dispute.object.clone(),
+            taken: amount(dispute.net_withdrawn_minor)?,
+        })
+    });
     Ok(PaymentStanding {
         id: state.id,
         intent: row.provider_payment_id.clone(),
@@ -210,7 +217,7 @@ fn payment(
         accepted: state.accepted,
         ending,
         failure_code: state.failure_code.clone(),
-        open_disputes: open.map(|dispute| dispute.object.clone()).collect(),
+        open_disputes: open.collect::<Result<_, StoreError>>()?,
         created_at: Timestamp::from_ms(row.created_at),
     })
 }

@@ -309,12 +309,23 @@ fn write_sessions(
         }
         let about = Some(id) == found.session;
         if about {
-            learn(row, command);
+            let terms = books.session(id);
+            learn(
+                row,
+                command,
+                terms.and_then(|terms| terms.object.as_deref()),
+            );
         }
         if *row == old && !about {
             continue;
         }
         let status: SessionStatus = parse("checkout_session.status", &row.status)?;
+        // Money may have come through another session with its marks: until ours is known to be over, it is asked
+        // about, for it can still be paid.
+        let status = match status {
+            SessionStatus::Complete if !is_over(id, books, changes) => SessionStatus::Open,
+            status => status,
+        };
         let polls = u32::try_from(row.poll_count).unwrap_or(u32::MAX);
         let next = next_poll(
             status,
@@ -341,12 +352,29 @@ fn write_sessions(
     Ok(rows)
 }
 
-fn learn(row: &mut checkout_session::Model, command: &Settle) {
+/// Whether the provider has said of a session itself that it cannot be paid any more.
+fn is_over(id: CheckoutSessionId, books: &Books, changes: &Changes) -> bool {
+    let named = books.session(id).and_then(|terms| terms.object.as_deref());
+    let mut facts = books.facts.iter().chain(&changes.new_facts);
+    facts.any(|fact| {
+        let ends = matches!(
+            fact.said.kind,
+            FactKind::Completed | FactKind::SessionExpired | FactKind::Rejected
+        );
+        let own = named.is_none_or(|named| named == fact.said.object);
+        ends && fact.said.session == Some(id) && own
+    })
+}
+
+/// What the provider shows of a session; `named` is its id there. Another with our marks has a page of its own.
+fn learn(row: &mut checkout_session::Model, command: &Settle, named: Option<&str>) {
     let shown: Option<&ObservedSession> = command.observed.iter().find_map(|object| match object {
         Observed::Session(session) => Some(session),
         _ => None,
     });
-    let Some(shown) = shown else { return };
+    let Some(shown) = shown.filter(|shown| named == Some(shown.provider_id.as_str())) else {
+        return;
+    };
     row.provider_session_id
         .get_or_insert_with(|| shown.provider_id.clone());
     // A rejected answer's URL is given to nobody.

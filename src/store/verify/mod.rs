@@ -58,6 +58,7 @@ impl Store {
         }
         self.check_calls(&mut report).await?;
         self.check_inbox(&mut report).await?;
+        self.check_event_facts(&mut report).await?;
         self.check_answers(&mut report).await?;
         self.check_feeds(&mut report).await?;
         Ok(report)

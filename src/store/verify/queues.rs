@@ -72,6 +72,26 @@ impl Store {
         Ok(())
     }
 
+    /// Events that were applied although nothing is known of the object they are about: its money would be nowhere.
+    pub(super) async fn check_event_facts(&self, report: &mut Report) -> Result<(), StoreError> {
+        let text = "SELECT id, type FROM provider_event e WHERE id > ? AND verdict = 'applied' \
+                    AND NOT EXISTS (SELECT 1 FROM provider_fact f \
+                    WHERE f.provider_account_id = e.provider_account_id \
+                    AND f.object_id IN (e.object_id, e.intent_id, e.charge_id)) ORDER BY id LIMIT";
+        let mut after = String::new();
+        while let Some(rows) = self.next_rows(text, &mut after).await? {
+            for row in &rows {
+                let (id, kind): (String, String) =
+                    (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+                let what = format!(
+                    "{kind} was applied, and no fact is about its object; `till replay {id}` shows what it says"
+                );
+                report.found(Check::EventFacts, "provider_event", &id, what);
+            }
+        }
+        Ok(())
+    }
+
     /// Answers to repeatable requests that are not what they say, or were never given.
     pub(super) async fn check_answers(&self, report: &mut Report) -> Result<(), StoreError> {
         let old = self.clock.now().plus_ms(-DAY_MS).ms();

@@ -1,13 +1,16 @@
 //! The tables of the specification, row by row: ranks, session status, payment status, order status.
 
 use super::histories::{
-    BY_POLICY, BY_STAFF, OUTSIDE, Object, eur, money, numbered, order_of, simple_order,
+    BY_POLICY, BY_STAFF, OUTSIDE, Object, eur, id, money, numbered, order_of, simple_order,
 };
 use super::model;
 use crate::domain::checkout::{Capture, SessionStatus};
 use crate::domain::order::{FulfilmentStatus, OrderStatus, PaymentStatus};
+use crate::domain::refund::RefundStatus;
 use crate::domain::settlement::fold::{DisputeState, session_status};
-use crate::domain::settlement::{FactDraft, FactKind, OrderState, Reason, Terms, fold, labels};
+use crate::domain::settlement::{
+    FactDraft, FactKind, OrderState, Reason, RefundTerms, Terms, fold, labels,
+};
 
 const PAYMENT_RANKS: [FactKind; 7] = [
     FactKind::Declined,
@@ -193,7 +196,7 @@ fn a_session_has_the_first_status_that_matches() {
             .first()
             .map_or(SessionStatus::Creating, |(_, status)| *status);
         assert_eq!(
-            session_status(terms.sessions[0].id, &facts),
+            session_status(&terms, &terms.sessions[0], &facts),
             expected,
             "{facts:?}"
         );
@@ -201,9 +204,56 @@ fn a_session_has_the_first_status_that_matches() {
     let weak = [K::Declined, K::Processing, K::Voided, K::Expired].map(intent);
     let facts = numbered(0, weak.into_iter().chain([session(K::Opened)]));
     assert_eq!(
-        session_status(terms.sessions[0].id, &facts),
+        session_status(&terms, &terms.sessions[0], &facts),
         SessionStatus::Open
     );
+}
+
+#[test]
+fn another_session_with_our_marks_says_nothing_of_ours() {
+    use FactKind as K;
+    let mut terms = simple_order(100);
+    terms.sessions[0].object = Some("cs_ours".to_owned());
+    let session = terms.sessions[0].id;
+    let status = |facts: Vec<FactDraft>, terms: &Terms| {
+        session_status(terms, &terms.sessions[0], &numbered(0, facts))
+    };
+    let told = |kind, object| FactDraft::session(kind, object, session);
+    let opened = || told(K::Opened, "cs_ours");
+    for kind in [K::Completed, K::SessionExpired] {
+        let facts = vec![opened(), told(kind, "cs_other")];
+        assert_eq!(status(facts, &terms), SessionStatus::Open);
+    }
+    // Money in another amount may have come through the other one; once ours is done, it is ours.
+    terms.payments[0].requested = eur(99);
+    let paid = || FactDraft::payment(K::Captured, &terms.payments[0].intent, session).of(eur(99));
+    assert_eq!(status(vec![opened(), paid()], &terms), SessionStatus::Open);
+    let done = vec![opened(), paid(), told(K::Completed, "cs_ours")];
+    assert_eq!(status(done, &terms), SessionStatus::Complete);
+}
+
+#[test]
+fn a_refund_is_not_proved_by_what_is_said_of_other_money() {
+    let usd = money(100, "USD");
+    let mut terms = simple_order(100);
+    let refund = RefundTerms {
+        id: id(7),
+        object: Some("re_1".to_owned()),
+        payment: terms.payments[0].id,
+        amount: eur(100),
+        ours: true,
+        repeats: None,
+    };
+    terms.refunds.push(refund);
+    let mut said = FactDraft::payment(
+        FactKind::RefundSucceeded,
+        &terms.payments[0].intent,
+        terms.sessions[0].id,
+    );
+    said.object = "re_1".to_owned();
+    let known = |amount| after(&terms, [captured(&terms, 0, 100), said.clone().of(amount)]);
+    assert_eq!(known(usd).refunds[0].status, RefundStatus::Pending);
+    assert_eq!(known(eur(100)).refunds[0].status, RefundStatus::Succeeded);
 }
 
 #[test]

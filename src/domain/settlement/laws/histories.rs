@@ -148,6 +148,7 @@ pub fn order_of(total: i64, sessions: &[(i64, Capture)]) -> Terms {
         .enumerate()
         .map(|(at, (amount, capture))| SessionTerms {
             id: id(at),
+            object: None,
             amount: eur(*amount),
             capture: *capture,
         })

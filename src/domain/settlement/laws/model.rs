@@ -232,7 +232,9 @@ fn refund_status(refund: &RefundTerms, facts: &[Fact]) -> RefundStatus {
                 let named = fact.said.refund == Some(refund.id)
                     || Some(&fact.said.object) == refund.object.as_ref();
                 let ours = fact.said.object == refund.id.to_string();
-                named && ours != by_provider && fact.said.kind == kind
+                let currency = fact.said.amount.map(|amount| amount.currency());
+                let same = currency.is_none_or(|code| code == refund.amount.currency());
+                named && same && ours != by_provider && fact.said.kind == kind
             })
         };
         if said(FactKind::RefundFailed) || said(FactKind::RefundCancelled) {
