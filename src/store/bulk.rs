@@ -580,11 +580,13 @@ fn source<C: ColumnTrait>(
     }
 }
 
-/// An array of each column, with its type.
+/// An array of each column, with its type. The first comes by way of a sub-select: of an array in sight the planner
+/// counts the rows, and makes a plan for each execution.
 fn array_of_each<C: ColumnTrait>(rows: &[&[Value]], columns: &[C]) -> (String, Vec<Value>) {
-    let types = columns
-        .iter()
-        .map(|column| format!("?::{}[]", type_of(column)));
+    let types = columns.iter().zip(0_usize..).map(|(column, at)| {
+        let given = if at == 0 { "(SELECT ?)" } else { "?" };
+        format!("{given}::{}[]", type_of(column))
+    });
     let values = (0..columns.len()).map(|at| {
         let cells = rows.iter().filter_map(|row| row.get(at));
         Value::from(array(cells))
