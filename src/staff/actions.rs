@@ -5,6 +5,7 @@
 //! the order has changed since.
 
 use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use askama::Template;
@@ -107,6 +108,8 @@ pub(super) struct PreviewPage {
     pub(super) back: String,
     pub(super) effect: Effect,
     pub(super) hidden: Vec<(String, String)>,
+    /// The key of the form that acts.
+    pub(super) key: String,
     pub(super) button: String,
 }
 
@@ -130,9 +133,12 @@ impl RefundPage {
     fn new(
         desk: &Desk<Finance>,
         standing: &Standing,
-        form: RefundForm,
+        mut form: RefundForm,
         wrong: Vec<String>,
     ) -> Self {
+        if key_of(&form.idempotency_key).is_err() {
+            form.idempotency_key = parts::fresh_key();
+        }
         let offers = offers(standing);
         let open = |line: &&LineStanding| line.refunded < line.quantity;
         RefundPage {
@@ -277,6 +283,17 @@ impl RefundForm {
             true => Ok(()),
             false => Err(words::actions::SHARE_CONTRADICTS.to_owned()),
         }
+    }
+
+    /// The key of the form that acts: of the form this was typed into, and of what was typed. So a preview that is
+    /// gone back to, and drawn anew, has the key it had, and what it does is done once.
+    fn key(&self) -> String {
+        if key_of(&self.idempotency_key).is_err() || self.idempotency_key.len() > 40 {
+            return parts::fresh_key();
+        }
+        let mut typed = std::hash::DefaultHasher::new();
+        self.hidden("").hash(&mut typed);
+        format!("{}-{:016x}", self.idempotency_key, typed.finish())
     }
 
     /// What the form that acts repeats.
@@ -470,6 +487,7 @@ async fn refund_form(
                 back: desk.url(&format!("orders/{order}")),
                 effect: Effect::of(&preview, &customer, no_undo),
                 hidden: form.hidden(&preview.version),
+                key: form.key(),
                 button: words::actions::refund_amount(&amount),
             })))
         }
@@ -519,6 +537,7 @@ async fn cancel_form(
             back: desk.url(&format!("orders/{order}")),
             effect: Effect::of(&preview, &customer, Some(words::actions::NO_UNDO_CANCEL)),
             hidden: vec![("version".to_owned(), preview.version.clone())],
+            key: parts::fresh_key(),
             button: words::actions::CANCEL.to_owned(),
         }))),
         Err(error) => {

@@ -217,6 +217,7 @@ async fn void_form(
                 back: desk.url(&format!("orders/{order}")),
                 effect: Effect::of(&preview, &customer, no_undo),
                 hidden: vec![("version".to_owned(), preview.version.clone())],
+                key: parts::fresh_key(),
                 button: words::actions::void_amount(&moved),
             };
             Ok(Shown::Release(Box::new(Page::new(page))))

@@ -307,10 +307,19 @@ part! {
 /// sent twice acts once.
 #[must_use]
 pub fn hidden(token: &str) -> Hidden<'_> {
-    Hidden {
-        token,
-        key: uuid::Uuid::new_v4().to_string(),
-    }
+    hidden_with(token, fresh_key())
+}
+
+/// As [`hidden`], with a key that was drawn before.
+#[must_use]
+pub fn hidden_with(token: &str, key: String) -> Hidden<'_> {
+    Hidden { token, key }
+}
+
+/// A key that no form had before.
+#[must_use]
+pub fn fresh_key() -> String {
+    uuid::Uuid::new_v4().to_string()
 }
 
 #[cfg(test)]
