@@ -77,7 +77,14 @@ impl Services {
             ));
         }
         let plan = self.plan(caller, wanted);
-        let mut begun = self.begin_checkout(caller, &claim, order, &plan).await?;
+        let begun = self.begin_checkout(caller, &claim, order, &plan).await;
+        // What somebody saw may have been changed by the same form, sent twice at once.
+        if matches!(&begun, Err(ServiceError::Objected(_)))
+            && let Some(known) = self.store.shop(caller.shop).known_key(&claim).await?
+        {
+            return self.repeat_checkout(caller, &claim, &known).await;
+        }
+        let mut begun = begun?;
         if matches!(begun, Begun::LookFirst) {
             self.give_up_stale_creation(order).await?;
             let plan = Plan {
