@@ -61,15 +61,11 @@ impl Services {
         self.same_mode(caller)?;
         let path = format!("/v1/orders/{order}/checkout_sessions");
         let claim = claim(caller, ROUTE, &path, key, &wanted);
-        let open = self.gate.has_room(self.clock.now().ms());
-        // What somebody saw may have changed by their own first request: that is looked up first, too.
-        if !open || caller.seen.is_some() {
+        if !self.gate.has_room(self.clock.now().ms()) {
             let known = self.store.shop(caller.shop).known_key(&claim).await?;
             if let Some(known) = known {
                 return self.repeat_checkout(caller, &claim, &known).await;
             }
-        }
-        if !open {
             return Err(ServiceError::refused(
                 Refusal::ProviderUnavailable,
                 "The payment provider does not answer at the moment; nothing was done. Try again in a moment, \
@@ -77,14 +73,7 @@ impl Services {
             ));
         }
         let plan = self.plan(caller, wanted);
-        let begun = self.begin_checkout(caller, &claim, order, &plan).await;
-        // What somebody saw may have been changed by the same form, sent twice at once.
-        if matches!(&begun, Err(ServiceError::Objected(_)))
-            && let Some(known) = self.store.shop(caller.shop).known_key(&claim).await?
-        {
-            return self.repeat_checkout(caller, &claim, &known).await;
-        }
-        let mut begun = begun?;
+        let mut begun = self.begin_checkout(caller, &claim, order, &plan).await?;
         if matches!(begun, Begun::LookFirst) {
             self.give_up_stale_creation(order).await?;
             let plan = Plan {
@@ -151,6 +140,10 @@ impl Services {
                 let shop = tx.shop(caller.shop);
                 let order = shop.lock_order(command.order).await?;
                 let order = order.ok_or(ServiceError::NotFound)?;
+                // What was seen may have been changed by this very form, sent twice.
+                if shop.known_key(&command.key).await?.is_some() {
+                    return Ok(Begun::KeyKnown);
+                }
                 startable(&order).map_err(refusal)?;
                 self.still(&shop, caller, command.order).await?;
                 Ok(tx.begin_checkout(command).await?)

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use entity::idempotency_key as row;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use super::bulk::{self, Change};
 use super::rows::parse;
@@ -150,6 +150,14 @@ impl ShopTx {
         Ok(inserted == 1)
     }
 
+    /// A key that was used before; under the lock of what it is for nobody uses it meanwhile.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn known_key(&self, claim: &KeyClaim) -> Result<Option<KnownKey>, StoreError> {
+        known(self.tx.conn(), self.shop, claim).await
+    }
+
     /// Stores the answer of a bound key; a final one keeps its first answer.
     ///
     /// # Errors
@@ -170,15 +178,23 @@ impl ShopStore<'_> {
     /// # Errors
     /// The database's.
     pub async fn known_key(&self, claim: &KeyClaim) -> Result<Option<KnownKey>, StoreError> {
-        let row = row::Entity::find()
-            .filter(row::Column::ShopId.eq(self.shop.to_string()))
-            .filter(row::Column::KeyKind.eq(claim.kind.as_str()))
-            .filter(row::Column::Route.eq(claim.route.as_ref()))
-            .filter(row::Column::Key.eq(&claim.key))
-            .one(&self.store.reader)
-            .await?;
-        row.map(KnownKey::try_from).transpose()
+        known(&self.store.reader, self.shop, claim).await
     }
+}
+
+async fn known<C: ConnectionTrait>(
+    connection: &C,
+    shop: ShopId,
+    claim: &KeyClaim,
+) -> Result<Option<KnownKey>, StoreError> {
+    let row = row::Entity::find()
+        .filter(row::Column::ShopId.eq(shop.to_string()))
+        .filter(row::Column::KeyKind.eq(claim.kind.as_str()))
+        .filter(row::Column::Route.eq(claim.route.as_ref()))
+        .filter(row::Column::Key.eq(&claim.key))
+        .one(connection)
+        .await?;
+    row.map(KnownKey::try_from).transpose()
 }
 
 impl super::Store {

@@ -382,6 +382,30 @@ async fn the_checkout_link_is_shown_again_or_made_anew() {
     app.finish().await;
 }
 
+/// The second finds what the first has changed, and its own key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkout_link_is_made_once_by_a_double_click() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let operator = app.person(Role::Operator).await;
+    let open = shop.payable().await;
+    let end = format!("/v1/checkout_sessions/{}/expire", open.session);
+    shop.post(&end, &json!({})).await.expect(200);
+    let page = format!("{}/checkout", order_page(&app, &open.order));
+    let form = fields(&operator.get(&page).await.expect(200).text);
+    let clicks = (0..3).map(|_| send(&operator, &page, &form));
+    for answer in futures::future::join_all(clicks).await {
+        let answer = answer.expect(303);
+        assert_eq!(
+            answer.header("location"),
+            Some(format!("{page}?done=checkout-made").as_str())
+        );
+    }
+    let made = app.count("SELECT COUNT(*) FROM checkout_session").await;
+    assert_eq!(made, 2, "the one that ended, and one");
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_note_is_kept_as_text_and_never_changed() {
     use sea_orm::ConnectionTrait;
