@@ -350,6 +350,12 @@ pub(super) fn key_of(given: &str) -> Result<&str, Trouble> {
     }
 }
 
+/// How much money an action moves first, in words.
+pub(super) fn moved(preview: &Preview) -> String {
+    let first = preview.moves.first();
+    first.map_or_else(String::new, |first| parts::money_text(&first.amount))
+}
+
 /// Who the order's customer is, in words.
 pub(super) async fn customer_of(
     services: &Services,
@@ -477,8 +483,7 @@ async fn refund_form(
     let action = Action::Refund(wanted);
     match previewed(&desk, services, order, &action).await {
         Ok((preview, customer)) => {
-            let amount = preview.moves.first().map(|moved| moved.amount);
-            let amount = amount.map_or_else(String::new, |amount| parts::money_text(&amount));
+            let amount = moved(&preview);
             let no_undo = Some(words::actions::NO_UNDO_REFUND);
             Ok(Shown::Preview(Page::new(PreviewPage {
                 frame: desk.frame(Section::Orders),

@@ -7,7 +7,8 @@ use askama::Template;
 use rocket::{Responder, Route, State, get, post, routes};
 
 use super::actions::{
-    Confirmed, Outcome, PreviewPage, RefusedPage, ended, key_of, order_id, previewed, refused,
+    Confirmed, Outcome, PreviewPage, RefusedPage, ended, key_of, moved, order_id, previewed,
+    refused,
 };
 use super::csrf::Csrf;
 use super::effect::Effect;
@@ -110,8 +111,7 @@ async fn capture_foretold(
     };
     match previewed(desk, services, order, &Action::Capture(payment, amount)).await {
         Ok((preview, customer)) => {
-            let taken = preview.moves.first().map(|moved| moved.amount);
-            let taken = taken.map_or_else(String::new, |taken| parts::money_text(&taken));
+            let taken = moved(&preview);
             let no_undo = Some(words::actions::NO_UNDO_CAPTURE);
             page.effect = Some(Effect::of(&preview, &customer, no_undo));
             page.version = preview.version;
@@ -207,8 +207,7 @@ async fn void_form(
     let payment = payment_of(services, &desk.caller(), order, payment).await?;
     match previewed(&desk, services, order, &Action::Void(payment)).await {
         Ok((preview, customer)) => {
-            let moved = preview.moves.first().map(|moved| moved.amount);
-            let moved = moved.map_or_else(String::new, |moved| parts::money_text(&moved));
+            let released = moved(&preview);
             let no_undo = Some(words::actions::NO_UNDO_VOID);
             let page = PreviewPage {
                 frame: desk.frame(Section::Orders),
@@ -218,7 +217,7 @@ async fn void_form(
                 effect: Effect::of(&preview, &customer, no_undo),
                 hidden: vec![("version".to_owned(), preview.version.clone())],
                 key: parts::fresh_key(),
-                button: words::actions::void_amount(&moved),
+                button: words::actions::void_amount(&released),
             };
             Ok(Shown::Release(Box::new(Page::new(page))))
         }

@@ -129,6 +129,14 @@ async fn money_of_a_session_till_did_not_make_waits_in_suspense() {
     app.finish().await;
 }
 
+/// Events that wait are tried until they know of each other.
+async fn tried_again(app: &TestApp) {
+    for _ in 0..3 {
+        app.advance(120).await;
+        app.services.retry_due_events().await.expect("a round");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_becomes_of_such_money_is_known_even_when_it_is_heard_of_first() {
     let app = TestApp::quiet().await;
@@ -140,10 +148,7 @@ async fn what_becomes_of_such_money_is_known_even_when_it_is_heard_of_first() {
     app.simulate(&act, &json!({"amount": 1_000})).await;
     let event = event_of(&app, "charge.dispute.created", &intent).await;
     app.deliver(&event).await.expect(200);
-    for _ in 0..3 {
-        app.advance(120).await;
-        app.services.retry_due_events().await.expect("a round");
-    }
+    tried_again(&app).await;
     assert_eq!(app.verdict(&event).await, "applied");
     assert_eq!(
         app.balances(&ours.order).await,
@@ -163,10 +168,7 @@ async fn what_becomes_of_such_money_is_known_even_when_it_is_heard_of_first() {
     app.simulate(&act, &json!({"amount": 499})).await;
     let event = event_of(&app, "refund.created", &intent).await;
     app.deliver(&event).await.expect(200);
-    for _ in 0..3 {
-        app.advance(120).await;
-        app.services.retry_due_events().await.expect("a round");
-    }
+    tried_again(&app).await;
     assert_eq!(app.verdict(&event).await, "applied");
     assert_eq!(
         app.balances(&ours.order).await,
