@@ -16,8 +16,8 @@ mod matching;
 mod preview;
 mod refunds;
 mod reviews;
+mod set;
 mod standing;
-mod webhooks;
 mod write;
 
 use std::sync::Arc;
@@ -44,8 +44,8 @@ use load::{Books, Locked};
 pub(in crate::store) use load::{Flagging, doubt_of, fact as fact_of, flag_of, terms as terms_of};
 pub(in crate::store) use matching::Match;
 pub use preview::{Effect, Labels, Preview};
+pub(in crate::store) use set::Verdict;
 pub(in crate::store) use standing::question;
-pub(in crate::store) use webhooks::Verdict;
 
 /// Builds the requests that may follow from what was learned; the store knows no provider.
 pub trait FollowUps: Send + Sync {
