@@ -220,18 +220,19 @@ impl Services {
             return answer_of(stored, Some(location(session)), true);
         }
         let began = tokio::time::Instant::now();
+        let subject = session.to_string();
         loop {
-            let record = self.session_record(caller, session).await?;
-            if record.status != SessionStatus::Creating {
-                let stored = final_answer(&record, self.provider.name(), 201);
-                return self.finish(caller, claim, &stored, &record, true).await;
-            }
-            let subject = session.to_string();
+            // The call before the session: between the two the call may end, and with it the creation.
             let call = self
                 .store
                 .call_state(CallKind::SessionCreate, &subject)
                 .await?;
             let in_flight = call.is_some_and(|(_, in_flight)| in_flight);
+            let record = self.session_record(caller, session).await?;
+            if record.status != SessionStatus::Creating {
+                let stored = final_answer(&record, self.provider.name(), 201);
+                return self.finish(caller, claim, &stored, &record, true).await;
+            }
             if !in_flight {
                 return Ok(Answer {
                     replayed: true,
