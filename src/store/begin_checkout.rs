@@ -9,7 +9,6 @@ use std::sync::Arc;
 use entity::{
     checkout_session, idempotency_key, line_item, order, provider_attempt, provider_call,
 };
-use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::batch::Member;
 use super::bulk::{self, Cells, Wanted};
@@ -18,7 +17,6 @@ use super::checkouts::{self, NewSessionRow, SessionRecord};
 use super::failpoint::Step;
 use super::idempotency::{KeyClaim, key_row};
 use super::orders::{OrderRecord, record};
-use super::rows::sql;
 use super::{Constraint, Engine, Store, StoreError, Tx};
 use crate::domain::checkout::Unstartable;
 use crate::domain::ids::{OrderId, ShopId};
@@ -315,21 +313,20 @@ async fn lock(
         Engine::Sqlite => "",
         Engine::Postgres => " FOR UPDATE OF o",
     };
-    let text = format!(
-        "SELECT {} AS m_now, o.* FROM \"order\" AS o WHERE {} ORDER BY o.id{lock}",
-        tx.now_sql(),
-        bulk::among(tx.engine, "o.id")
+    let (now, among) = (tx.now_sql(), bulk::among(tx.engine, "o.id"));
+    let wanted = Wanted::with::<order::Entity>(
+        &[now.as_str()],
+        "o",
+        "\"order\" AS o",
+        format!("{among} ORDER BY o.id{lock}"),
+        vec![bulk::list(tx.engine, ids.iter().map(String::as_str))],
     );
-    let ids = bulk::list(tx.engine, ids.iter().map(String::as_str));
+    let rows = bulk::read(tx.conn(), tx.engine, vec![wanted]).await?.pop();
     let mut now = tx.clock.now();
     let mut orders = HashMap::new();
-    for row in tx
-        .conn()
-        .query_all_raw(sql(tx.engine, &text, [ids]))
-        .await?
-    {
-        now = Timestamp::from_ms(row.try_get_by_index(0)?);
-        let order = order::Model::from_query_result(&row, "")?;
+    for row in rows.unwrap_or_default() {
+        now = Timestamp::from_ms(row.number(0)?);
+        let order = row.behind(1).model::<order::Entity>()?;
         orders.insert(order.id.clone(), order);
     }
     Ok((now, orders))

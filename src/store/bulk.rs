@@ -5,6 +5,7 @@
 //! server's own notation: the driver's arrays cannot hold a NULL. SQLite takes rows as `VALUES`, as many as the next
 //! power of two, so that each table has a handful of texts; the rows that are missing are NULL and passed over.
 
+mod parts;
 mod read;
 
 use std::collections::HashSet;
@@ -12,9 +13,10 @@ use std::collections::HashSet;
 use sea_orm::sea_query::{ColumnType, Value};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel,
-    Iterable, ModelTrait, QueryResult,
+    Iterable, ModelTrait, QueryResult, Statement,
 };
 
+pub(super) use parts::{Inserts, Parts, Together};
 pub(super) use read::{Cells, Wanted, read};
 
 use super::rows::{sql, to_json};
@@ -28,6 +30,9 @@ const NARROW_ROWS_AT_ONCE: usize = 512;
 const NARROW: usize = 4;
 /// Up to so many rows one SQLite statement takes as they come; a power of two.
 const EXACT: usize = 8;
+
+/// Up to so many rows SQLite's driver may hand over one by one.
+const FEW: usize = 2;
 
 /// A row's values, in the order of its table's columns.
 pub(super) fn values<E>(row: E::Model) -> Vec<Value>
@@ -48,7 +53,7 @@ where
     E: EntityTrait,
     E::Model: ModelTrait<Entity = E>,
 {
-    insert_models::<E>(tx, rows, "").await.map(|_| ())
+    insert_models::<E>(tx, rows, "").await
 }
 
 /// Inserts the rows that no unique index refuses.
@@ -57,11 +62,14 @@ where
     E: EntityTrait,
     E::Model: ModelTrait<Entity = E>,
 {
-    let inserted = insert_models::<E>(tx, rows, " ON CONFLICT DO NOTHING").await;
-    inserted.map(|_| ())
+    insert_models::<E>(tx, rows, " ON CONFLICT DO NOTHING").await
 }
 
-/// Inserts the rows that no unique index refuses; returns a column of each that was inserted.
+/// Inserts the rows that no unique index refuses; returns a column of each that was inserted: one whose texts nobody
+/// else can have chosen, as an id that was made a moment ago.
+///
+/// SQLite's driver wakes whoever waits for each row by itself. So there the rows are counted, and looked up only when
+/// some were refused.
 pub(super) async fn insert_new<E>(
     tx: &Tx,
     rows: &[E::Model],
@@ -71,7 +79,9 @@ where
     E: EntityTrait,
     E::Model: ModelTrait<Entity = E>,
 {
-    texts(&insert_models::<E>(tx, rows, &if_new(&returned)).await?)
+    let rows: Vec<Vec<Value>> = of_models::<E>(rows, &E::Column::iter().collect::<Vec<_>>());
+    let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+    insert_rows_new::<E>(tx, &rows, returned).await
 }
 
 /// As [`insert`], of [`values`].
@@ -79,7 +89,7 @@ pub(super) async fn insert_rows<E: EntityTrait>(
     tx: &Tx,
     rows: &[&[Value]],
 ) -> Result<(), StoreError> {
-    insert_with::<E>(tx, rows, "").await.map(|_| ())
+    execute_insert::<E>(tx, rows, "").await.map(drop)
 }
 
 /// As [`insert_new`], of [`values`].
@@ -88,14 +98,38 @@ pub(super) async fn insert_rows_new<E: EntityTrait>(
     rows: &[&[Value]],
     returned: E::Column,
 ) -> Result<HashSet<String>, StoreError> {
-    texts(&insert_with::<E>(tx, rows, &if_new(&returned)).await?)
+    let name = quoted(&returned);
+    if tx.engine == Engine::Postgres {
+        let ending = format!(" ON CONFLICT DO NOTHING RETURNING {name}");
+        return texts(&insert_with::<E>(tx, rows, &ending).await?);
+    }
+    let given = E::Column::iter().position(|column| column.as_str() == returned.as_str());
+    let given = rows.iter().filter_map(|row| text_of(row.get(given?)?));
+    let given: Vec<&str> = given.collect();
+    let inserted = execute_insert::<E>(tx, rows, " ON CONFLICT DO NOTHING").await?;
+    if usize::try_from(inserted).is_ok_and(|inserted| inserted == rows.len()) {
+        return Ok(given.into_iter().map(str::to_owned).collect());
+    }
+    let table = E::default().table_name();
+    let wanted = Wanted::columns(
+        &[name.as_str()],
+        &format!("\"{table}\""),
+        among(tx.engine, &name),
+        vec![list(tx.engine, given.into_iter())],
+    );
+    let found = read(tx.conn(), tx.engine, vec![wanted]).await?.pop();
+    let found = found.unwrap_or_default();
+    found
+        .iter()
+        .map(|row| Ok(row.text(0)?.to_owned()))
+        .collect()
 }
 
-fn if_new<C: IdenStatic>(returned: &C) -> String {
-    format!(
-        " ON CONFLICT DO NOTHING RETURNING \"{}\"",
-        returned.as_str()
-    )
+fn text_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => text.as_deref(),
+        _ => None,
+    }
 }
 
 fn texts(rows: &[QueryResult]) -> Result<HashSet<String>, StoreError> {
@@ -104,11 +138,7 @@ fn texts(rows: &[QueryResult]) -> Result<HashSet<String>, StoreError> {
         .collect()
 }
 
-async fn insert_models<E>(
-    tx: &Tx,
-    rows: &[E::Model],
-    ending: &str,
-) -> Result<Vec<QueryResult>, StoreError>
+async fn insert_models<E>(tx: &Tx, rows: &[E::Model], ending: &str) -> Result<(), StoreError>
 where
     E: EntityTrait,
     E::Model: ModelTrait<Entity = E>,
@@ -116,7 +146,7 @@ where
     let columns: Vec<E::Column> = E::Column::iter().collect();
     let rows: Vec<Vec<Value>> = of_models::<E>(rows, &columns);
     let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
-    insert_with::<E>(tx, &rows, ending).await
+    execute_insert::<E>(tx, &rows, ending).await.map(drop)
 }
 
 fn of_models<E>(rows: &[E::Model], columns: &[E::Column]) -> Vec<Vec<Value>>
@@ -133,23 +163,45 @@ async fn insert_with<E: EntityTrait>(
     rows: &[&[Value]],
     ending: &str,
 ) -> Result<Vec<QueryResult>, StoreError> {
+    let mut answered = Vec::new();
+    for statement in inserts::<E>(tx.engine, rows, ending) {
+        answered.extend(tx.conn().query_all_raw(statement).await?);
+    }
+    Ok(answered)
+}
+
+/// Inserts rows and returns how many were inserted.
+async fn execute_insert<E: EntityTrait>(
+    tx: &Tx,
+    rows: &[&[Value]],
+    ending: &str,
+) -> Result<u64, StoreError> {
+    let mut inserted: u64 = 0;
+    for statement in inserts::<E>(tx.engine, rows, ending) {
+        let done = tx.conn().execute_raw(statement).await?;
+        inserted = inserted.saturating_add(done.rows_affected());
+    }
+    Ok(inserted)
+}
+
+fn inserts<E: EntityTrait>(
+    engine: Engine,
+    rows: &[&[Value]],
+    ending: &str,
+) -> impl Iterator<Item = Statement> {
     let columns: Vec<E::Column> = E::Column::iter().collect();
     let table = E::default().table_name();
     let head = format!("INSERT INTO \"{table}\" ({})", self::columns::<E>());
-    let mut answered = Vec::new();
-    for group in groups(tx.engine, rows, columns.len()) {
-        let (source, values) = source(tx.engine, group, &columns);
-        let text = match tx.engine {
-            Engine::Sqlite => format!("{head} {source}{ending}"),
-            Engine::Postgres => format!("{head} SELECT * FROM {source}{ending}"),
-        };
-        answered.extend(
-            tx.conn()
-                .query_all_raw(sql(tx.engine, &text, values))
-                .await?,
-        );
-    }
-    Ok(answered)
+    groups(engine, rows, columns.len())
+        .into_iter()
+        .map(move |group| {
+            let (source, values) = source(engine, group, &columns);
+            let text = match engine {
+                Engine::Sqlite => format!("{head} {source}{ending}"),
+                Engine::Postgres => format!("{head} SELECT * FROM {source}{ending}"),
+            };
+            sql(engine, &text, values)
+        })
 }
 
 /// The columns of a table, as SQL.
@@ -188,7 +240,10 @@ where
     E::Model: ModelTrait<Entity = E>,
     E::Column: Copy,
 {
-    update_with::<E>(tx, rows, change, "").await.map(drop)
+    for statement in updates::<E>(tx.engine, rows, change, "") {
+        tx.conn().execute_raw(statement).await?;
+    }
+    Ok(())
 }
 
 /// Changes rows that are there; returns a column of each that was found.
@@ -203,20 +258,59 @@ where
     E::Model: ModelTrait<Entity = E>,
     E::Column: Copy,
 {
+    let mut found = HashSet::new();
     let of = match tx.engine {
+        // Nobody else writes meanwhile, so what is there is what will be changed.
+        Engine::Sqlite if rows.len() > FEW => {
+            let wanted = wanted_of::<E>(rows, change.found_by, &returned);
+            for row in read(tx.conn(), tx.engine, wanted).await?.iter().flatten() {
+                found.insert(row.text(0)?.to_owned());
+            }
+            update::<E>(tx, rows, change).await?;
+            return Ok(found);
+        }
         Engine::Sqlite => "",
         Engine::Postgres => "t.",
     };
     let ending = format!(" RETURNING {of}{}", quoted(&returned));
-    texts(&update_with::<E>(tx, rows, change, &ending).await?)
+    for statement in updates::<E>(tx.engine, rows, change, &ending) {
+        found.extend(texts(&tx.conn().query_all_raw(statement).await?)?);
+    }
+    Ok(found)
 }
 
-async fn update_with<E>(
-    tx: &Tx,
+/// SQLite: a column of the rows that have the same in some columns as the rows given.
+fn wanted_of<E>(rows: &[E::Model], found_by: &[E::Column], returned: &E::Column) -> Vec<Wanted>
+where
+    E: EntityTrait,
+    E::Model: ModelTrait<Entity = E>,
+    E::Column: Copy,
+{
+    let table = E::default().table_name();
+    let names: Vec<String> = found_by.iter().map(quoted).collect();
+    let rows = of_models::<E>(rows, found_by);
+    let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+    let groups = groups(Engine::Sqlite, &rows, found_by.len()).into_iter();
+    let wanted = groups.map(|group| {
+        let (source, values) = source(Engine::Sqlite, group, found_by);
+        let condition = format!("({}) IN ({source})", names.join(", "));
+        let returned = quoted(returned);
+        Wanted::columns(
+            &[returned.as_str()],
+            &format!("\"{table}\""),
+            condition,
+            values,
+        )
+    });
+    wanted.collect()
+}
+
+fn updates<E>(
+    engine: Engine,
     rows: &[E::Model],
     change: Change<'_, E::Column>,
     ending: &str,
-) -> Result<Vec<QueryResult>, StoreError>
+) -> Vec<Statement>
 where
     E: EntityTrait,
     E::Model: ModelTrait<Entity = E>,
@@ -225,17 +319,13 @@ where
     let all = [change.found_by, change.set].concat();
     let rows = of_models::<E>(rows, &all);
     let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
-    let mut answered = Vec::new();
-    for group in groups(tx.engine, &rows, all.len()) {
-        let (source, values) = source(tx.engine, group, &all);
-        let text = update_text::<E>(tx.engine, &source, change) + ending;
-        answered.extend(
-            tx.conn()
-                .query_all_raw(sql(tx.engine, &text, values))
-                .await?,
-        );
-    }
-    Ok(answered)
+    let groups = groups(engine, &rows, all.len()).into_iter();
+    let statements = groups.map(|group| {
+        let (source, values) = source(engine, group, &all);
+        let text = update_text::<E>(engine, &source, change) + ending;
+        sql(engine, &text, values)
+    });
+    statements.collect()
 }
 
 /// An update from a source of rows, whose first columns are those the rows are found by.
@@ -282,79 +372,6 @@ fn update_text<E: EntityTrait>(
         sets.join(", "),
         conditions.join(" AND ")
     )
-}
-
-/// PostgreSQL: changes of several tables that are sent as one statement.
-#[derive(Default)]
-pub(super) struct Parts {
-    texts: Vec<String>,
-    values: Vec<Value>,
-}
-
-impl Parts {
-    /// Rows to be inserted.
-    pub fn insert<E>(&mut self, rows: &[E::Model])
-    where
-        E: EntityTrait,
-        E::Model: ModelTrait<Entity = E>,
-    {
-        if rows.is_empty() {
-            return;
-        }
-        let columns: Vec<E::Column> = E::Column::iter().collect();
-        let source = self.source::<E>(rows, &columns);
-        let (table, names) = (E::default().table_name(), self::columns::<E>());
-        self.texts.push(format!(
-            "INSERT INTO \"{table}\" ({names}) SELECT * FROM {source}"
-        ));
-    }
-
-    /// As [`update`].
-    pub fn update<E>(&mut self, rows: &[E::Model], change: Change<'_, E::Column>)
-    where
-        E: EntityTrait,
-        E::Model: ModelTrait<Entity = E>,
-        E::Column: Copy,
-    {
-        if rows.is_empty() {
-            return;
-        }
-        let all = [change.found_by, change.set].concat();
-        let source = self.source::<E>(rows, &all);
-        self.texts
-            .push(update_text::<E>(Engine::Postgres, &source, change));
-    }
-
-    fn source<E>(&mut self, rows: &[E::Model], columns: &[E::Column]) -> String
-    where
-        E: EntityTrait,
-        E::Model: ModelTrait<Entity = E>,
-    {
-        let rows = of_models::<E>(rows, columns);
-        let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
-        let (source, values) = source(Engine::Postgres, &rows, columns);
-        self.values.extend(values);
-        source
-    }
-
-    /// Carries all of them out.
-    pub async fn carry_out(mut self, tx: &Tx) -> Result<(), StoreError> {
-        let Some(last) = self.texts.pop() else {
-            return Ok(());
-        };
-        let others = self.texts.iter().zip(0_usize..);
-        let others: Vec<String> = others
-            .map(|(text, at)| format!("part{at} AS ({text})"))
-            .collect();
-        let text = match others.is_empty() {
-            true => last,
-            false => format!("WITH {} {last}", others.join(", ")),
-        };
-        tx.conn()
-            .execute_raw(sql(tx.engine, &text, self.values))
-            .await?;
-        Ok(())
-    }
 }
 
 /// A condition that a column holds one of the texts of a [`list`].

@@ -183,7 +183,7 @@ async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connect
             .pragma("wal_autocheckpoint", "8000")
             .pragma("journal_size_limit", "67108864")
             // Up to 4 MiB: the pages a set of orders changes stay in memory until it is committed.
-            .pragma("cache_size", "-4096")
+            .pragma("cache_size", "-16384")
             .pragma("temp_store", "MEMORY")
     });
     let mut reader = ConnectOptions::new(format!("sqlite://{}?mode=ro", path.display()));

@@ -231,7 +231,8 @@ fn version(engine: Engine, condition: String, values: Vec<sea_orm::Value>) -> Wa
                 )
             });
             let names: Vec<String> = changing.map(|column| quoted(&column)).collect();
-            format!("json_array({})", names.join(", "))
+            // A text, not a list within the list that a row is read as.
+            format!("json_array({}) || ''", names.join(", "))
         }
     };
     Wanted::columns(&["id", &version], "\"order\"", condition, values)

@@ -7,16 +7,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entity::{checkout_session, event, line_item, order, order_term, payment, search_cursor};
+use entity::{order, order_term, search_cursor};
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict, Query, SelectStatement};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    QuerySelect,
 };
 
+use super::bulk::{self, Wanted};
 use super::failpoint::Step;
 use super::rows::{money, parse, sql};
-use super::{Engine, Store, StoreError, Tx, bulk};
+use super::{Engine, Store, StoreError, Tx};
+use crate::domain::event::EventType;
 use crate::domain::ids::ShopId;
 use crate::domain::search::{Terms, Word};
 
@@ -74,28 +76,26 @@ impl Store {
             let Some(cursor) = lock_cursor(&tx, &shop).await? else {
                 return Ok(0);
             };
-            let events: Vec<(String, Option<i64>)> = event::Entity::find()
-                .filter(event::Column::ShopId.eq(&shop))
-                .filter(event::Column::Position.gt(cursor))
-                .order_by_asc(event::Column::Position)
-                .limit(EVENTS_AT_ONCE)
-                .select_only()
-                .column(event::Column::OrderId)
-                .column(event::Column::Position)
-                .into_tuple()
-                .all(tx.conn())
-                .await?;
-            let Some((_, Some(last))) = events.last() else {
-                return Ok(0);
-            };
-            let orders: BTreeSet<&String> = events.iter().map(|(order, _)| order).collect();
-            insert(&tx, &shop, terms_of(&tx, &shop, &orders).await?).await?;
+            let next = Wanted::columns(
+                &["order_id", "position", "type"],
+                "event",
+                format!("shop_id = ? AND position > ? ORDER BY position LIMIT {EVENTS_AT_ONCE}"),
+                vec![shop.clone().into(), cursor.into()],
+            );
+            let events = bulk::read(tx.conn(), tx.engine, vec![next]).await?.pop();
+            let (mut told, mut last) = (Told::default(), None);
+            for event in events.iter().flatten() {
+                told.add(event.text(0)?, event.text(2)?);
+                last = last.max(Some(event.number(1)?));
+            }
+            let Some(last) = last else { return Ok(0) };
+            insert(&tx, &shop, terms_of(&tx, &told).await?).await?;
             search_cursor::Entity::update_many()
-                .col_expr(search_cursor::Column::Position, Expr::value(*last))
+                .col_expr(search_cursor::Column::Position, Expr::value(last))
                 .filter(search_cursor::Column::ShopId.eq(&shop))
                 .exec(tx.conn())
                 .await?;
-            Ok(u64::try_from(events.len()).unwrap_or(0))
+            Ok(events.iter().flatten().map(|_| 1).sum())
         })
         .await
     }
@@ -121,55 +121,83 @@ async fn lock_cursor(tx: &Tx, shop: &str) -> Result<Option<i64>, StoreError> {
     Ok(row.map(|row| row.position))
 }
 
+/// Orders that events tell of.
+#[derive(Default)]
+struct Told {
+    /// All of them.
+    orders: BTreeSet<String>,
+    /// Those that were placed just now. What an order's own row and its lines say of it does not change, so their
+    /// terms are written once.
+    placed: BTreeSet<String>,
+}
+
+impl Told {
+    fn add(&mut self, order: &str, event: &str) {
+        self.orders.insert(order.to_owned());
+        if event == EventType::OrderCreated.as_str() {
+            self.placed.insert(order.to_owned());
+        }
+    }
+}
+
 /// The terms of some orders, each with its order, in the order of the primary key.
-async fn terms_of(
-    tx: &Tx,
-    shop: &str,
-    ids: &BTreeSet<&String>,
-) -> Result<BTreeSet<(String, String)>, StoreError> {
-    let ids = || ids.iter().copied();
-    let query = order::Entity::find()
-        .filter(order::Column::ShopId.eq(shop))
-        .filter(order::Column::Id.is_in(ids()))
-        .order_by_asc(order::Column::Id);
-    let query = match tx.engine {
-        Engine::Sqlite => query,
-        Engine::Postgres => query.lock_shared(),
-    };
+async fn terms_of(tx: &Tx, told: &Told) -> Result<BTreeSet<(String, String)>, StoreError> {
+    let engine = tx.engine;
+    let of = |orders: &BTreeSet<String>| bulk::list(engine, orders.iter().map(String::as_str));
     let mut terms: BTreeMap<String, Terms> = BTreeMap::new();
-    for row in query.all(tx.conn()).await? {
+    let lock = match engine {
+        // The write transaction is the lock.
+        Engine::Sqlite => "",
+        Engine::Postgres => " FOR SHARE",
+    };
+    let placed = format!("{} ORDER BY id{lock}", bulk::among(engine, "id"));
+    let placed = Wanted::rows::<order::Entity>(placed, vec![of(&told.placed)]);
+    let orders = bulk::read(tx.conn(), engine, vec![placed]).await?;
+    for row in orders.into_iter().flatten() {
+        let row = row.model::<order::Entity>()?;
         terms.entry(row.id.clone()).or_default().add_order(&row);
     }
-    let sessions = checkout_session::Entity::find()
-        .filter(checkout_session::Column::OrderId.is_in(ids()))
-        .all(tx.conn())
-        .await?;
-    for row in sessions {
-        let of = terms.entry(row.order_id).or_default();
-        of.add(&row.id);
-        of.add(row.provider_session_id.as_deref().unwrap_or_default());
+    let of_orders = bulk::among(engine, "order_id");
+    let parts = vec![
+        Wanted::columns(
+            &["order_id", "id", "provider_session_id"],
+            "checkout_session",
+            of_orders.clone(),
+            vec![of(&told.orders)],
+        ),
+        Wanted::columns(
+            &[
+                "order_id",
+                "id",
+                "provider_payment_id",
+                "provider_charge_id",
+            ],
+            "payment",
+            of_orders.clone(),
+            vec![of(&told.orders)],
+        ),
+        Wanted::columns(
+            &["order_id", "sku", "name", "position"],
+            "line_item",
+            of_orders,
+            vec![of(&told.placed)],
+        ),
+    ];
+    let mut parts = bulk::read(tx.conn(), engine, parts).await?.into_iter();
+    let mut next = || parts.next().unwrap_or_default();
+    for row in next().into_iter().chain(next()) {
+        let of = terms.entry(row.text(0)?.to_owned()).or_default();
+        row.texts(1).for_each(|id| of.add(id));
     }
-    let payments = payment::Entity::find()
-        .filter(payment::Column::OrderId.is_in(ids()))
-        .all(tx.conn())
-        .await?;
-    for row in payments {
-        let of = terms.entry(row.order_id).or_default();
-        of.add(&row.id);
-        of.add(&row.provider_payment_id);
-        of.add(row.provider_charge_id.as_deref().unwrap_or_default());
-    }
-    let lines = line_item::Entity::find()
-        .filter(line_item::Column::OrderId.is_in(ids()))
-        .order_by_asc(line_item::Column::Position)
-        .all(tx.conn())
-        .await?;
+    let mut lines = next();
+    lines.sort_by_cached_key(|line| line.number(3).unwrap_or(i64::MAX));
     for row in &lines {
-        let of = terms.entry(row.order_id.clone()).or_default();
-        of.add(row.sku.as_deref().unwrap_or_default());
+        let of = terms.entry(row.text(0)?.to_owned()).or_default();
+        of.add(row.text_or_null(1).unwrap_or_default());
     }
-    for row in lines {
-        terms.entry(row.order_id).or_default().add_name(&row.name);
+    for row in &lines {
+        let of = terms.entry(row.text(0)?.to_owned()).or_default();
+        of.add_name(row.text(2)?);
     }
     let pairs = terms.into_iter().flat_map(|(order, terms)| {
         terms

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use sea_orm::sqlx::{self, AssertSqlSafe};
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
-    QueryResult, SqliteTransactionMode, Statement, TransactionOptions,
+    QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
 };
 
 use super::Store;
+use super::bulk::Together;
 use super::connect::Engine;
 use super::error::{Failure, StoreError};
 use super::failpoint::Step;
@@ -160,6 +162,55 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Runs statements that are one transaction, on SQLite, sent as one text: for each message the driver wakes
+    /// another thread and waits to be woken, with the file locked. They are run again when the file was busy.
+    ///
+    /// # Errors
+    /// The database's; then nothing of it is written.
+    pub(super) async fn write_together(
+        &self,
+        step: Step,
+        together: &Together,
+    ) -> Result<(), StoreError> {
+        let mut run: u32 = 1;
+        loop {
+            step.before();
+            match self.run_together(together).await {
+                Err(error) if run < MAX_RUNS && collided(&error) => pause_after(&mut run).await,
+                Ok(()) => {
+                    step.after();
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn run_together(&self, together: &Together) -> Result<(), StoreError> {
+        let failed = |error| DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error)));
+        // Made before the only connection that writes is taken.
+        let (text, arguments) = (AssertSqlSafe(together.text.clone()), together.arguments()?);
+        let mut connection = self
+            .writer
+            .pool
+            .get_sqlite_connection_pool()
+            .acquire()
+            .await
+            .map_err(failed)?;
+        let sent = u64::try_from(together.statements).unwrap_or(0);
+        self.statements.fetch_add(sent, Ordering::Relaxed);
+        let done = sqlx::query_with(text, arguments)
+            .execute(&mut *connection)
+            .await;
+        let Err(error) = done else { return Ok(()) };
+        let undone = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
+        if undone.is_err() {
+            // There was no transaction, or nobody knows: the next one gets a connection of its own.
+            connection.close_on_drop();
+        }
+        Err(failed(error).into())
     }
 
     async fn write_once<T, E, Work, Running>(&self, step: Option<Step>, work: &Work) -> Result<T, E>

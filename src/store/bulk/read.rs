@@ -1,14 +1,20 @@
 //! Reading rows of several tables in one statement.
 
+use std::fmt::Formatter;
+
 use sea_orm::sea_query::{ColumnType, Value};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable,
     TryIntoModel,
 };
+use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::super::rows::sql;
 use super::super::{Engine, StoreError};
 use super::quoted;
+
+/// Room for the cells of the widest rows.
+const MOST_COLUMNS: usize = 40;
 
 /// A part of a [`read`]: which rows of a table are wanted.
 pub(in crate::store) struct Wanted {
@@ -43,12 +49,26 @@ impl Wanted {
             values,
         }
     }
+
+    /// Columns of other making, and behind them those of a table that `source` calls `name`.
+    pub fn with<E: EntityTrait>(
+        columns: &[&str],
+        name: &str,
+        source: &str,
+        condition: String,
+        values: Vec<Value>,
+    ) -> Wanted {
+        let mut wanted = Wanted::columns(columns, source, condition, values);
+        let row = E::Column::iter().map(|column| format!("{name}.{}", quoted(&column)));
+        wanted.columns.extend(row);
+        wanted
+    }
 }
 
 /// Reads rows of several tables in one statement; the answer has a list for each part.
 ///
-/// Every column travels as text, so that rows of any table stand below each other; on SQLite a row travels as one text
-/// with all of them, because the driver copies each value by itself.
+/// Every column travels as text, so that rows of any table stand below each other. On SQLite all of them travel as one
+/// text: the driver copies each value by itself, and for each row it wakes whoever waits, which costs more than the row.
 pub(in crate::store) async fn read<C: ConnectionTrait>(
     connection: &C,
     engine: Engine,
@@ -58,23 +78,28 @@ pub(in crate::store) async fn read<C: ConnectionTrait>(
     let (text, values, width) = read_text(engine, parts);
     let mut lists: Vec<Vec<Cells>> = (0..count).map(|_| Vec::new()).collect();
     let rows = connection.query_all_raw(sql(engine, &text, values)).await?;
-    for row in rows {
-        let (part, cells) = match engine {
-            Engine::Sqlite => {
-                let cells: String = row.try_get_by_index(1)?;
-                (row.try_get_by_index::<i64>(0)?, cells_of(&cells)?)
-            }
-            Engine::Postgres => {
-                let cells = (1..=width).map(|at| Ok(row.try_get_by_index(at)?));
-                let part = i64::from(row.try_get_by_index::<i32>(0)?);
-                (part, cells.collect::<Result<_, StoreError>>()?)
-            }
-        };
-        let list = usize::try_from(part)
-            .ok()
-            .and_then(|part| lists.get_mut(part));
-        if let Some(list) = list {
+    let mut add = |part: i64, cells| {
+        let list = usize::try_from(part).ok();
+        if let Some(list) = list.and_then(|part| lists.get_mut(part)) {
             list.push(Cells(cells));
+        }
+    };
+    match engine {
+        Engine::Sqlite => {
+            let all = rows
+                .first()
+                .map(|row| row.try_get_by_index(0))
+                .transpose()?;
+            for Row { part, cells } in rows_of(all.flatten())? {
+                add(part, cells);
+            }
+        }
+        Engine::Postgres => {
+            for row in rows {
+                let cells = (1..=width).map(|at| Ok(row.try_get_by_index(at)?));
+                let cells = cells.collect::<Result<_, StoreError>>()?;
+                add(i64::from(row.try_get_by_index::<i32>(0)?), cells);
+            }
         }
     }
     Ok(lists)
@@ -84,42 +109,107 @@ pub(in crate::store) async fn read<C: ConnectionTrait>(
 fn read_text(engine: Engine, parts: Vec<Wanted>) -> (String, Vec<Value>, usize) {
     let widths = parts.iter().map(|part| part.columns.len());
     let width = match engine {
-        Engine::Sqlite => 1,
+        Engine::Sqlite => 0,
         Engine::Postgres => widths.max().unwrap_or(0),
     };
     let mut texts = Vec::with_capacity(parts.len());
     let mut values = Vec::new();
     for (part, at) in parts.into_iter().zip(0_u32..) {
         let columns = match engine {
-            Engine::Sqlite => format!("json_array({})", part.columns.join(", ")),
+            Engine::Sqlite => format!("json_array({at}, {}) AS line", part.columns.join(", ")),
             Engine::Postgres => {
                 let missing = width.saturating_sub(part.columns.len());
                 let columns = part.columns.iter();
                 let columns = columns.map(|column| format!("CAST({column} AS TEXT)"));
                 let padding = std::iter::repeat_n("NULL".to_owned(), missing);
-                columns.chain(padding).collect::<Vec<_>>().join(", ")
+                let columns: Vec<String> = columns.chain(padding).collect();
+                format!("{at}, {}", columns.join(", "))
             }
         };
         texts.push(format!(
-            "SELECT {at}, {columns} FROM {} WHERE {}",
+            "SELECT {columns} FROM {} WHERE {}",
             part.table, part.condition
         ));
         values.extend(part.values);
     }
-    (texts.join(" UNION ALL "), values, width)
+    let all = texts.join(" UNION ALL ");
+    let text = match engine {
+        Engine::Sqlite => format!("SELECT group_concat(line) FROM ({all})"),
+        Engine::Postgres => all,
+    };
+    (text, values, width)
 }
 
-/// The cells of a row that is written as a JSON array.
-fn cells_of(row: &str) -> Result<Vec<Option<String>>, StoreError> {
-    use serde_json::Value as Json;
-    let cells: Vec<Json> = serde_json::from_str(row)
-        .map_err(|_| StoreError::Corrupt("a row that is no JSON".to_owned()))?;
-    let cells = cells.into_iter().map(|cell| match cell {
-        Json::Null => None,
-        Json::String(text) => Some(text),
-        other => Some(other.to_string()),
-    });
-    Ok(cells.collect())
+/// A row that is written as a JSON array, the number of its part first.
+struct Row {
+    part: i64,
+    cells: Vec<Option<String>>,
+}
+
+/// Rows that are written as JSON arrays, one behind the other.
+fn rows_of(all: Option<String>) -> Result<Vec<Row>, StoreError> {
+    let all = format!("[{}]", all.unwrap_or_default());
+    serde_json::from_str(&all).map_err(|_| StoreError::Corrupt("rows that are no JSON".to_owned()))
+}
+
+impl<'de> Deserialize<'de> for Row {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Row, D::Error> {
+        struct Cell(Option<String>);
+
+        struct AsCell;
+
+        impl Visitor<'_> for AsCell {
+            type Value = Cell;
+
+            fn expecting(&self, to: &mut Formatter<'_>) -> std::fmt::Result {
+                to.write_str("a text, a whole number or null")
+            }
+
+            fn visit_unit<E>(self) -> Result<Cell, E> {
+                Ok(Cell(None))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Cell, E> {
+                Ok(Cell(Some(text.to_owned())))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Cell, E> {
+                Ok(Cell(Some(number.to_string())))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Cell, E> {
+                Ok(Cell(Some(number.to_string())))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for Cell {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Cell, D::Error> {
+                from.deserialize_any(AsCell)
+            }
+        }
+
+        struct AsRow;
+
+        impl<'de> Visitor<'de> for AsRow {
+            type Value = Row;
+
+            fn expecting(&self, to: &mut Formatter<'_>) -> std::fmt::Result {
+                to.write_str("the number of a part and cells")
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut from: S) -> Result<Row, S::Error> {
+                let part = from.next_element()?;
+                let part = part.ok_or_else(|| S::Error::invalid_length(0, &self))?;
+                let mut cells = Vec::with_capacity(MOST_COLUMNS);
+                while let Some(Cell(cell)) = from.next_element()? {
+                    cells.push(cell);
+                }
+                Ok(Row { part, cells })
+            }
+        }
+
+        from.deserialize_seq(AsRow)
+    }
 }
 
 /// A row as texts.
@@ -135,6 +225,23 @@ impl Cells {
     /// A column's text, if it has one.
     pub fn text_or_null(&self, at: usize) -> Option<&str> {
         self.0.get(at).and_then(Option::as_deref)
+    }
+
+    /// The texts from a column on, as many as there are.
+    pub fn texts(&self, from: usize) -> impl Iterator<Item = &str> {
+        self.0.iter().skip(from).filter_map(Option::as_deref)
+    }
+
+    /// A column's whole number.
+    pub fn number(&self, at: usize) -> Result<i64, StoreError> {
+        let number = self.text(at)?.parse();
+        number.map_err(|_| StoreError::Corrupt("a column that is no number".to_owned()))
+    }
+
+    /// The row without its first columns.
+    pub fn behind(mut self, columns: usize) -> Cells {
+        self.0.drain(..columns.min(self.0.len()));
+        self
     }
 
     /// The row as its table's.

@@ -2,7 +2,8 @@
 //!
 //! On PostgreSQL that is one statement, and so one round trip, that is its own transaction. An order is inserted if
 //! its key and its reference are new and the catalogue is still the one it was priced from; the rest of its rows
-//! follow the order. On SQLite each table has its statement.
+//! follow the order. On SQLite a set is inserted as a whole if all of it is new; else each table has its statement,
+//! and what is known is left out.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use super::super::failpoint::Step;
 use super::super::rows::sql;
 use super::super::{Constraint, Engine, Store, StoreError, Tx, bulk};
 use super::{Draft, Verdict};
+use crate::domain::ids::ShopId;
 
 impl Member for Draft {
     type Outcome = Verdict;
@@ -30,10 +32,7 @@ impl Member for Draft {
         let sorted = &sorted;
         let inserted = match store.engine() {
             Engine::Postgres => at_once(store, sorted).await,
-            Engine::Sqlite => {
-                let work = |tx: Tx| async move { table_by_table(&tx, sorted).await };
-                store.write_at(Step::Place, work).await
-            }
+            Engine::Sqlite => all_or_some(store, sorted).await,
         };
         let inserted = match inserted {
             // Another process took the key in the same moment; whoever asked looks up what came of it.
@@ -98,6 +97,46 @@ async fn at_once(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, Store
         .await?;
     let ids = inserted.iter().map(|row| Ok(row.try_get_by_index(0)?));
     ids.collect()
+}
+
+/// Inserts a set as a whole, or else what of it is new; returns the ids of the orders that were inserted.
+async fn all_or_some(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
+    if let Some(all) = all_of(set) {
+        match store.write_together(Step::Place, &all).await {
+            Ok(()) => return Ok(set.iter().map(|one| one.id.clone()).collect()),
+            Err(StoreError::Conflict(_) | StoreError::Statement(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let work = |tx: Tx| async move { table_by_table(&tx, set).await };
+    store.write_at(Step::Place, work).await
+}
+
+/// The rows of a set; none when they are priced from more than one catalogue, or too many for one statement.
+fn all_of(set: &[&Draft]) -> Option<bulk::Together> {
+    let priced = set
+        .iter()
+        .filter_map(|one| Some((one.shop, one.catalogue?)));
+    let priced: HashSet<(ShopId, i64)> = priced.collect();
+    if priced.len() > 1 {
+        return None;
+    }
+    let mut inserts = bulk::Inserts::default();
+    for (shop, catalogue) in priced {
+        let still = "EXISTS (SELECT 1 FROM shop WHERE id = ? AND catalogue_version = ?)";
+        inserts.only_if(still, vec![shop.to_string().into(), catalogue.into()]);
+    }
+    let keys: Vec<&[Value]> = set.iter().map(|one| one.key.as_slice()).collect();
+    let orders: Vec<&[Value]> = set.iter().map(|one| one.order.as_slice()).collect();
+    let lines = set.iter().flat_map(|one| &one.lines);
+    let lines: Vec<&[Value]> = lines.map(Vec::as_slice).collect();
+    let told = set.iter().flat_map(|one| &one.events);
+    let told: Vec<&[Value]> = told.map(Vec::as_slice).collect();
+    let fit = inserts.add::<idempotency_key::Entity>(&keys)
+        && inserts.add::<order::Entity>(&orders)
+        && inserts.add::<line_item::Entity>(&lines)
+        && inserts.add::<event::Entity>(&told);
+    fit.then(|| inserts.together())
 }
 
 /// Inserts a set; returns the ids of the orders that were inserted.

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use entity::{order, payment, refund};
-use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult};
+use sea_orm::EntityTrait;
 
-use super::super::rows::{parse, parse_opt, sql};
-use super::super::{Engine, StoreError, Tx, bulk, checkouts};
+use super::super::bulk::{self, Wanted};
+use super::super::rows::{parse, parse_opt};
+use super::super::{Engine, StoreError, Tx, checkouts};
 use super::{Settle, Source, load};
 use crate::domain::call::CallKind;
 use crate::domain::ids::{CheckoutSessionId, OrderId, ShopId};
@@ -196,29 +197,26 @@ async fn ask(
         Engine::Sqlite => "",
         Engine::Postgres => " FOR UPDATE OF o",
     };
-    let text = format!(
-        "SELECT m.m_way, m.m_account, m.m_name, m.m_session, o.* FROM ({}) AS m \
-         JOIN \"order\" AS o ON o.id = m.m_order ORDER BY o.id{lock}",
-        parts.join(" UNION ALL ")
+    let wanted = Wanted::with::<order::Entity>(
+        &["m.m_way", "m.m_account", "m.m_name", "m.m_session"],
+        "o",
+        &format!(
+            "({}) AS m JOIN \"order\" AS o ON o.id = m.m_order",
+            parts.join(" UNION ALL ")
+        ),
+        format!("TRUE ORDER BY o.id{lock}"),
+        values,
     );
+    let rows = bulk::read(tx.conn(), tx.engine, vec![wanted]).await?.pop();
     let mut known = Known::new();
-    for row in tx
-        .conn()
-        .query_all_raw(sql(tx.engine, &text, values))
-        .await?
-    {
-        let way = match tx.engine {
-            Engine::Sqlite => row.try_get_by_index::<i64>(0)?,
-            Engine::Postgres => i64::from(row.try_get_by_index::<i32>(0)?),
+    for row in rows.unwrap_or_default() {
+        let way = usize::try_from(row.number(0)?).ok();
+        let Some(way) = way.and_then(|at| WAYS.get(at).copied()) else {
+            continue;
         };
-        let way = usize::try_from(way)
-            .ok()
-            .and_then(|at| WAYS.get(at).copied());
-        let Some(way) = way else { continue };
-        let session: String = row.try_get_by_index(3)?;
-        let name = (way, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
-        let order = order::Model::from_query_result(&row, "")?;
-        known.insert(name, (parse("checkout_session.id", &session)?, order));
+        let name = (way, row.text(1)?.to_owned(), row.text(2)?.to_owned());
+        let session = parse("checkout_session.id", row.text(3)?)?;
+        known.insert(name, (session, row.behind(4).model::<order::Entity>()?));
     }
     Ok(known)
 }

@@ -1,0 +1,157 @@
+//! Changes of several tables that are sent together.
+
+use std::sync::Arc;
+
+use sea_orm::sea_query::Value;
+use sea_orm::sqlx::Arguments as _;
+use sea_orm::sqlx::sqlite::SqliteArguments;
+use sea_orm::{ConnectionTrait, EntityTrait, Iterable, ModelTrait};
+
+use super::super::rows::sql;
+use super::super::{Engine, StoreError, Tx};
+use super::{Change, groups, of_models, source, update_text};
+
+/// PostgreSQL: changes of several tables that are sent as one statement.
+#[derive(Default)]
+pub(in crate::store) struct Parts {
+    texts: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Parts {
+    /// Rows to be inserted.
+    pub fn insert<E>(&mut self, rows: &[E::Model])
+    where
+        E: EntityTrait,
+        E::Model: ModelTrait<Entity = E>,
+    {
+        if rows.is_empty() {
+            return;
+        }
+        let columns: Vec<E::Column> = E::Column::iter().collect();
+        let source = self.source::<E>(rows, &columns);
+        let (table, names) = (E::default().table_name(), super::columns::<E>());
+        self.texts.push(format!(
+            "INSERT INTO \"{table}\" ({names}) SELECT * FROM {source}"
+        ));
+    }
+
+    /// As [`update`].
+    pub fn update<E>(&mut self, rows: &[E::Model], change: Change<'_, E::Column>)
+    where
+        E: EntityTrait,
+        E::Model: ModelTrait<Entity = E>,
+        E::Column: Copy,
+    {
+        if rows.is_empty() {
+            return;
+        }
+        let all = [change.found_by, change.set].concat();
+        let source = self.source::<E>(rows, &all);
+        self.texts
+            .push(update_text::<E>(Engine::Postgres, &source, change));
+    }
+
+    fn source<E>(&mut self, rows: &[E::Model], columns: &[E::Column]) -> String
+    where
+        E: EntityTrait,
+        E::Model: ModelTrait<Entity = E>,
+    {
+        let rows = of_models::<E>(rows, columns);
+        let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+        let (source, values) = source(Engine::Postgres, &rows, columns);
+        self.values.extend(values);
+        source
+    }
+
+    /// Carries all of them out.
+    pub async fn carry_out(mut self, tx: &Tx) -> Result<(), StoreError> {
+        let Some(last) = self.texts.pop() else {
+            return Ok(());
+        };
+        let others = self.texts.iter().zip(0_usize..);
+        let others: Vec<String> = others
+            .map(|(text, at)| format!("part{at} AS ({text})"))
+            .collect();
+        let text = match others.is_empty() {
+            true => last,
+            false => format!("WITH {} {last}", others.join(", ")),
+        };
+        tx.conn()
+            .execute_raw(sql(tx.engine, &text, self.values))
+            .await?;
+        Ok(())
+    }
+}
+
+/// SQLite: rows of several tables that are inserted all or not at all, for [`Store::write_together`].
+///
+/// [`Store::write_together`]: super::super::Store::write_together
+#[derive(Default)]
+pub(in crate::store) struct Inserts {
+    texts: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Inserts {
+    /// Nothing is inserted unless a condition with `?` placeholders holds.
+    pub fn only_if(&mut self, condition: &str, values: Vec<Value>) {
+        // A shop without anything is refused, and with it the rest.
+        self.texts.push(format!(
+            "INSERT INTO shop (id) SELECT NULL WHERE NOT {condition}"
+        ));
+        self.values.extend(values);
+    }
+
+    /// Rows of a table; false when they are too many for one statement.
+    pub fn add<E: EntityTrait>(&mut self, rows: &[&[Value]]) -> bool {
+        let columns: Vec<E::Column> = E::Column::iter().collect();
+        let groups = groups(Engine::Sqlite, rows, columns.len());
+        let [group] = groups.as_slice() else {
+            return false;
+        };
+        let (source, values) = source(Engine::Sqlite, group, &columns);
+        let (table, names) = (E::default().table_name(), super::columns::<E>());
+        self.values.extend(values);
+        self.texts
+            .push(format!("INSERT INTO \"{table}\" ({names}) {source}"));
+        true
+    }
+
+    /// What is sent.
+    pub fn together(self) -> Together {
+        Together {
+            statements: self.texts.len(),
+            text: format!("BEGIN IMMEDIATE; {}; COMMIT", self.texts.join("; ")).into(),
+            values: self.values,
+        }
+    }
+}
+
+/// Statements that are one transaction, with its beginning and its end.
+pub(in crate::store) struct Together {
+    /// How many there are.
+    pub statements: usize,
+    /// All of them.
+    pub text: Arc<str>,
+    values: Vec<Value>,
+}
+
+impl Together {
+    /// Their values, as the driver takes them.
+    pub fn arguments(&self) -> Result<SqliteArguments, StoreError> {
+        let mut arguments = SqliteArguments::default();
+        arguments.reserve(self.values.len(), 0);
+        for value in &self.values {
+            let added = match value {
+                Value::String(text) => arguments.add(text.as_deref()),
+                Value::BigInt(number) => arguments.add(*number),
+                Value::Bool(yes) => arguments.add(*yes),
+                Value::Bytes(bytes) => arguments.add(bytes.as_deref()),
+                _ => return Err(StoreError::Corrupt("a value of another kind".to_owned())),
+            };
+            added.map_err(|_| StoreError::Corrupt("a value that is too long".to_owned()))?;
+        }
+        Ok(arguments)
+    }
+}
