@@ -36,7 +36,7 @@ impl Parts {
         ));
     }
 
-    /// As [`update`].
+    /// Rows to be changed.
     pub fn update<E>(&mut self, rows: &[E::Model], change: Change<'_, E::Column>)
     where
         E: EntityTrait,
