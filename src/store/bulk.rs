@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use sea_orm::sea_query::{ColumnType, Value};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel,
-    Iterable, ModelTrait, QueryResult, Statement,
+    Iterable, ModelTrait, Statement,
 };
 
 pub(super) use parts::{Inserts, Parts, Together};
@@ -30,9 +30,6 @@ const NARROW_ROWS_AT_ONCE: usize = 512;
 const NARROW: usize = 4;
 /// Up to so many rows one SQLite statement takes as they come; a power of two.
 const EXACT: usize = 8;
-
-/// Up to so many rows SQLite's driver may hand over one by one.
-const FEW: usize = 2;
 
 /// A row's values, in the order of its table's columns.
 pub(super) fn values<E>(row: E::Model) -> Vec<Value>
@@ -101,7 +98,7 @@ pub(super) async fn insert_rows_new<E: EntityTrait>(
     let name = quoted(&returned);
     if tx.engine == Engine::Postgres {
         let ending = format!(" ON CONFLICT DO NOTHING RETURNING {name}");
-        return texts(&insert_with::<E>(tx, rows, &ending).await?);
+        return returned_by(tx, inserts::<E>(tx.engine, rows, &ending)).await;
     }
     let given = E::Column::iter().position(|column| column.as_str() == returned.as_str());
     let given = rows.iter().filter_map(|row| text_of(row.get(given?)?));
@@ -132,10 +129,18 @@ fn text_of(value: &Value) -> Option<&str> {
     }
 }
 
-fn texts(rows: &[QueryResult]) -> Result<HashSet<String>, StoreError> {
-    rows.iter()
-        .map(|row| Ok(row.try_get_by_index(0)?))
-        .collect()
+/// What statements return, one text for each row.
+async fn returned_by(
+    tx: &Tx,
+    statements: impl IntoIterator<Item = Statement, IntoIter: Send>,
+) -> Result<HashSet<String>, StoreError> {
+    let mut returned = HashSet::new();
+    for statement in statements {
+        for row in tx.conn().query_all_raw(statement).await? {
+            returned.insert(row.try_get_by_index(0)?);
+        }
+    }
+    Ok(returned)
 }
 
 async fn insert_models<E>(tx: &Tx, rows: &[E::Model], ending: &str) -> Result<(), StoreError>
@@ -156,18 +161,6 @@ where
 {
     let row = |row: &E::Model| columns.iter().map(|column| row.get(*column)).collect();
     rows.iter().map(row).collect()
-}
-
-async fn insert_with<E: EntityTrait>(
-    tx: &Tx,
-    rows: &[&[Value]],
-    ending: &str,
-) -> Result<Vec<QueryResult>, StoreError> {
-    let mut answered = Vec::new();
-    for statement in inserts::<E>(tx.engine, rows, ending) {
-        answered.extend(tx.conn().query_all_raw(statement).await?);
-    }
-    Ok(answered)
 }
 
 /// Inserts rows and returns how many were inserted.
@@ -258,51 +251,12 @@ where
     E::Model: ModelTrait<Entity = E>,
     E::Column: Copy,
 {
-    let mut found = HashSet::new();
     let of = match tx.engine {
-        // Nobody else writes meanwhile, so what is there is what will be changed.
-        Engine::Sqlite if rows.len() > FEW => {
-            let wanted = wanted_of::<E>(rows, change.found_by, &returned);
-            for row in read(tx.conn(), tx.engine, wanted).await?.iter().flatten() {
-                found.insert(row.text(0)?.to_owned());
-            }
-            update::<E>(tx, rows, change).await?;
-            return Ok(found);
-        }
         Engine::Sqlite => "",
         Engine::Postgres => "t.",
     };
     let ending = format!(" RETURNING {of}{}", quoted(&returned));
-    for statement in updates::<E>(tx.engine, rows, change, &ending) {
-        found.extend(texts(&tx.conn().query_all_raw(statement).await?)?);
-    }
-    Ok(found)
-}
-
-/// SQLite: a column of the rows that have the same in some columns as the rows given.
-fn wanted_of<E>(rows: &[E::Model], found_by: &[E::Column], returned: &E::Column) -> Vec<Wanted>
-where
-    E: EntityTrait,
-    E::Model: ModelTrait<Entity = E>,
-    E::Column: Copy,
-{
-    let table = E::default().table_name();
-    let names: Vec<String> = found_by.iter().map(quoted).collect();
-    let rows = of_models::<E>(rows, found_by);
-    let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
-    let groups = groups(Engine::Sqlite, &rows, found_by.len()).into_iter();
-    let wanted = groups.map(|group| {
-        let (source, values) = source(Engine::Sqlite, group, found_by);
-        let condition = format!("({}) IN ({source})", names.join(", "));
-        let returned = quoted(returned);
-        Wanted::columns(
-            &[returned.as_str()],
-            &format!("\"{table}\""),
-            condition,
-            values,
-        )
-    });
-    wanted.collect()
+    returned_by(tx, updates::<E>(tx.engine, rows, change, &ending)).await
 }
 
 fn updates<E>(

@@ -83,8 +83,9 @@ impl Store {
                 vec![shop.clone().into(), cursor.into()],
             );
             let events = bulk::read(tx.conn(), tx.engine, vec![next]).await?.pop();
+            let events = events.unwrap_or_default();
             let (mut told, mut last) = (Told::default(), None);
-            for event in events.iter().flatten() {
+            for event in &events {
                 told.add(event.text(0)?, event.text(2)?);
                 last = last.max(Some(event.number(1)?));
             }
@@ -95,7 +96,7 @@ impl Store {
                 .filter(search_cursor::Column::ShopId.eq(&shop))
                 .exec(tx.conn())
                 .await?;
-            Ok(events.iter().flatten().map(|_| 1).sum())
+            Ok(u64::try_from(events.len()).unwrap_or(0))
         })
         .await
     }

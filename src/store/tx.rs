@@ -1,4 +1,5 @@
-//! Transactions. [`Store::write`] is the only way to change anything.
+//! Transactions. [`Store::write`] is the way to change anything; what is one statement or one text from its beginning to
+//! its end is sent as such.
 //!
 //! A closure may run more than once (a deadlock, a busy file), so it touches only the transaction and returns
 //! values. A failed statement ends the transaction even when the closure goes on: PostgreSQL would answer its
@@ -118,19 +119,7 @@ impl Store {
         Running: Future<Output = Result<T, E>>,
     {
         let step = step.into();
-        let mut run: u32 = 1;
-        loop {
-            let outcome = self.write_once(step, &work).await;
-            if let Err(error) = &outcome
-                && lost(error)
-            {
-                self.writer.doubt();
-            }
-            match outcome {
-                Err(error) if run < MAX_RUNS && collided(&error) => pause_after(&mut run).await,
-                outcome => return outcome,
-            }
-        }
+        self.retried(|| self.write_once(step, &work)).await
     }
 
     /// Runs one statement that is a transaction by itself, on PostgreSQL: it needs one round trip. It is run again when
@@ -143,25 +132,14 @@ impl Store {
         step: Step,
         statement: Statement,
     ) -> Result<Vec<QueryResult>, StoreError> {
-        let mut run: u32 = 1;
-        loop {
+        let statement = &statement;
+        let run = || async move {
             step.before();
-            let outcome = self.writer.query_all_raw(statement.clone()).await;
-            let outcome = outcome.map_err(StoreError::from);
-            if let Err(error) = &outcome
-                && lost(error)
-            {
-                self.writer.doubt();
-            }
-            match outcome {
-                Err(error) if run < MAX_RUNS && collided(&error) => pause_after(&mut run).await,
-                Ok(rows) => {
-                    step.after();
-                    return Ok(rows);
-                }
-                Err(error) => return Err(error),
-            }
-        }
+            let rows = self.writer.query_all_raw(statement.clone()).await?;
+            step.after();
+            Ok(rows)
+        };
+        self.retried(run).await
     }
 
     /// Runs statements that are one transaction, on SQLite, sent as one text: for each message the driver wakes
@@ -174,16 +152,34 @@ impl Store {
         step: Step,
         together: &Together,
     ) -> Result<(), StoreError> {
+        let run = || async move {
+            step.before();
+            self.run_together(together).await?;
+            step.after();
+            Ok(())
+        };
+        self.retried(run).await
+    }
+
+    /// Runs a transaction, and runs it again when it collided with another one.
+    async fn retried<T, E: Failure, Running>(
+        &self,
+        transaction: impl Fn() -> Running,
+    ) -> Result<T, E>
+    where
+        Running: Future<Output = Result<T, E>>,
+    {
         let mut run: u32 = 1;
         loop {
-            step.before();
-            match self.run_together(together).await {
+            let outcome = transaction().await;
+            if let Err(error) = &outcome
+                && lost(error)
+            {
+                self.writer.doubt();
+            }
+            match outcome {
                 Err(error) if run < MAX_RUNS && collided(&error) => pause_after(&mut run).await,
-                Ok(()) => {
-                    step.after();
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
+                outcome => return outcome,
             }
         }
     }

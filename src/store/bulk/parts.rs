@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, EntityTrait, Iterable, ModelTrait};
 
 use super::super::rows::sql;
 use super::super::{Engine, StoreError, Tx};
-use super::{Change, groups, of_models, source, update_text};
+use super::{Change, inserts, of_models, source, update_text};
 
 /// PostgreSQL: changes of several tables that are sent as one statement.
 #[derive(Default)]
@@ -103,19 +103,13 @@ impl Inserts {
         self.values.extend(values);
     }
 
-    /// Rows of a table; false when they are too many for one statement.
-    pub fn add<E: EntityTrait>(&mut self, rows: &[&[Value]]) -> bool {
-        let columns: Vec<E::Column> = E::Column::iter().collect();
-        let groups = groups(Engine::Sqlite, rows, columns.len());
-        let [group] = groups.as_slice() else {
-            return false;
-        };
-        let (source, values) = source(Engine::Sqlite, group, &columns);
-        let (table, names) = (E::default().table_name(), super::columns::<E>());
-        self.values.extend(values);
-        self.texts
-            .push(format!("INSERT INTO \"{table}\" ({names}) {source}"));
-        true
+    /// Rows of a table.
+    pub fn add<E: EntityTrait>(&mut self, rows: &[&[Value]]) {
+        for statement in inserts::<E>(Engine::Sqlite, rows, "") {
+            self.texts.push(statement.sql);
+            self.values
+                .extend(statement.values.into_iter().flat_map(|values| values.0));
+        }
     }
 
     /// What is sent.

@@ -13,10 +13,9 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
 
 use super::super::batch::Member;
 use super::super::failpoint::Step;
-use super::super::rows::sql;
+use super::super::rows::{sql, to_json};
 use super::super::{Constraint, Engine, Store, StoreError, Tx, bulk};
 use super::{Draft, Verdict};
-use crate::domain::ids::ShopId;
 
 impl Member for Draft {
     type Outcome = Verdict;
@@ -49,21 +48,37 @@ impl Member for Draft {
     }
 }
 
+/// The rows of a set, by table.
+struct Rows<'a> {
+    keys: Vec<&'a [Value]>,
+    orders: Vec<&'a [Value]>,
+    lines: Vec<&'a [Value]>,
+    events: Vec<&'a [Value]>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(set: &[&'a Draft]) -> Rows<'a> {
+        let all = || set.iter().copied();
+        let slices = |rows: &'a [Vec<Value>]| rows.iter().map(Vec::as_slice);
+        Rows {
+            keys: all().map(|one| one.key.as_slice()).collect(),
+            orders: all().map(|one| one.order.as_slice()).collect(),
+            lines: all().flat_map(|one| slices(&one.lines)).collect(),
+            events: all().flat_map(|one| slices(&one.events)).collect(),
+        }
+    }
+}
+
 /// Inserts a set in one statement; returns the ids of the orders that were inserted.
 async fn at_once(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
     let mut values: Vec<Value> = Vec::new();
     let catalogues = set.iter().map(|one| Value::BigInt(one.catalogue));
-    let keys: Vec<&[Value]> = set.iter().map(|one| one.key.as_slice()).collect();
-    let orders: Vec<&[Value]> = set.iter().map(|one| one.order.as_slice()).collect();
-    let lines = set.iter().flat_map(|one| &one.lines);
-    let lines: Vec<&[Value]> = lines.map(Vec::as_slice).collect();
-    let told = set.iter().flat_map(|one| &one.events);
-    let told: Vec<&[Value]> = told.map(Vec::as_slice).collect();
-    let keys_source = bulk::arrays::<idempotency_key::Entity>(&keys, &mut values);
+    let rows = Rows::of(set);
+    let keys_source = bulk::arrays::<idempotency_key::Entity>(&rows.keys, &mut values);
     values.push(bulk::array(catalogues).into());
-    let orders_source = bulk::arrays::<order::Entity>(&orders, &mut values);
-    let lines_source = bulk::arrays::<line_item::Entity>(&lines, &mut values);
-    let events_source = bulk::arrays::<event::Entity>(&told, &mut values);
+    let orders_source = bulk::arrays::<order::Entity>(&rows.orders, &mut values);
+    let lines_source = bulk::arrays::<line_item::Entity>(&rows.lines, &mut values);
+    let events_source = bulk::arrays::<event::Entity>(&rows.events, &mut values);
     let (key_columns, order_columns) = (
         bulk::columns::<idempotency_key::Entity>(),
         bulk::columns::<order::Entity>(),
@@ -101,59 +116,46 @@ async fn at_once(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, Store
 
 /// Inserts a set as a whole, or else what of it is new; returns the ids of the orders that were inserted.
 async fn all_or_some(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
-    if let Some(all) = all_of(set) {
-        match store.write_together(Step::Place, &all).await {
-            Ok(()) => return Ok(set.iter().map(|one| one.id.clone()).collect()),
-            Err(StoreError::Conflict(_) | StoreError::Statement(_)) => {}
-            Err(error) => return Err(error),
-        }
+    match store.write_together(Step::Place, &all_of(set)).await {
+        Ok(()) => return Ok(set.iter().map(|one| one.id.clone()).collect()),
+        Err(StoreError::Conflict(_) | StoreError::Statement(_)) => {}
+        Err(error) => return Err(error),
     }
     let work = |tx: Tx| async move { table_by_table(&tx, set).await };
     store.write_at(Step::Place, work).await
 }
 
-/// The rows of a set; none when they are priced from more than one catalogue, or too many for one statement.
-fn all_of(set: &[&Draft]) -> Option<bulk::Together> {
+/// All rows of a set, if its catalogues have not changed since it was priced.
+fn all_of(set: &[&Draft]) -> bulk::Together {
+    let rows = Rows::of(set);
     let priced = set
         .iter()
-        .filter_map(|one| Some((one.shop, one.catalogue?)));
-    let priced: HashSet<(ShopId, i64)> = priced.collect();
-    if priced.len() > 1 {
-        return None;
-    }
+        .filter_map(|one| Some((one.shop.to_string(), one.catalogue?)));
+    let priced: BTreeSet<(String, i64)> = priced.collect();
     let mut inserts = bulk::Inserts::default();
-    for (shop, catalogue) in priced {
-        let still = "EXISTS (SELECT 1 FROM shop WHERE id = ? AND catalogue_version = ?)";
-        inserts.only_if(still, vec![shop.to_string().into(), catalogue.into()]);
-    }
-    let keys: Vec<&[Value]> = set.iter().map(|one| one.key.as_slice()).collect();
-    let orders: Vec<&[Value]> = set.iter().map(|one| one.order.as_slice()).collect();
-    let lines = set.iter().flat_map(|one| &one.lines);
-    let lines: Vec<&[Value]> = lines.map(Vec::as_slice).collect();
-    let told = set.iter().flat_map(|one| &one.events);
-    let told: Vec<&[Value]> = told.map(Vec::as_slice).collect();
-    let fit = inserts.add::<idempotency_key::Entity>(&keys)
-        && inserts.add::<order::Entity>(&orders)
-        && inserts.add::<line_item::Entity>(&lines)
-        && inserts.add::<event::Entity>(&told);
-    fit.then(|| inserts.together())
+    inserts.only_if(
+        "NOT EXISTS (SELECT 1 FROM json_each(?) AS priced WHERE NOT EXISTS (SELECT 1 FROM shop \
+         WHERE id = priced.value ->> 0 AND catalogue_version = priced.value ->> 1))",
+        vec![to_json(&priced).into()],
+    );
+    inserts.add::<idempotency_key::Entity>(&rows.keys);
+    inserts.add::<order::Entity>(&rows.orders);
+    inserts.add::<line_item::Entity>(&rows.lines);
+    inserts.add::<event::Entity>(&rows.events);
+    inserts.together()
 }
 
 /// Inserts a set; returns the ids of the orders that were inserted.
 async fn table_by_table(tx: &Tx, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
     let mut set: Vec<&Draft> = with_its_catalogue(tx, set).await?;
-    let keys: Vec<&[Value]> = set.iter().map(|one| one.key.as_slice()).collect();
-    let id = idempotency_key::Column::Id;
+    let (keys, id) = (Rows::of(&set).keys, idempotency_key::Column::Id);
     let claimed = bulk::insert_rows_new::<idempotency_key::Entity>(tx, &keys, id).await?;
     set.retain(|one| claimed.contains(&one.key_id));
     let placed = insert_orders(tx, &set).await?;
     set.retain(|one| placed.contains(&one.id));
-    let lines = set.iter().flat_map(|one| &one.lines);
-    let lines: Vec<&[Value]> = lines.map(Vec::as_slice).collect();
-    bulk::insert_rows::<line_item::Entity>(tx, &lines).await?;
-    let told = set.iter().flat_map(|one| &one.events);
-    let told: Vec<&[Value]> = told.map(Vec::as_slice).collect();
-    bulk::insert_rows::<event::Entity>(tx, &told).await?;
+    let rows = Rows::of(&set);
+    bulk::insert_rows::<line_item::Entity>(tx, &rows.lines).await?;
+    bulk::insert_rows::<event::Entity>(tx, &rows.events).await?;
     Ok(placed)
 }
 
@@ -181,7 +183,7 @@ async fn with_its_catalogue<'a>(tx: &Tx, set: &[&'a Draft]) -> Result<Vec<&'a Dr
 
 /// Inserts the orders; those whose reference another order has leave their keys behind, which are taken back.
 async fn insert_orders(tx: &Tx, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
-    let rows: Vec<&[Value]> = set.iter().map(|one| one.order.as_slice()).collect();
+    let rows = Rows::of(set).orders;
     if set.iter().all(|one| !one.named) {
         bulk::insert_rows::<order::Entity>(tx, &rows).await?;
         return Ok(set.iter().map(|one| one.id.clone()).collect());
