@@ -182,8 +182,8 @@ async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connect
             // 32 MiB, so that a page that changes with every order is written back once for hundreds of them.
             .pragma("wal_autocheckpoint", "8000")
             .pragma("journal_size_limit", "67108864")
-            // Up to 4 MiB: the pages a set of orders changes stay in memory until it is committed.
-            .pragma("cache_size", "-16384")
+            // Up to 8 MiB: the pages a set of orders changes stay in memory until it is committed.
+            .pragma("cache_size", "-8192")
             .pragma("temp_store", "MEMORY")
     });
     let mut reader = ConnectOptions::new(format!("sqlite://{}?mode=ro", path.display()));
