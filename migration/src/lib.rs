@@ -21,6 +21,7 @@ mod m20261128_000012_console;
 mod m20261128_000013_decisions;
 mod m20261128_000014_lists;
 mod m20261128_000015_repeats_and_outcomes;
+mod m20261129_000016_less_to_write;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000013_decisions::Migration),
             Box::new(m20261128_000014_lists::Migration),
             Box::new(m20261128_000015_repeats_and_outcomes::Migration),
+            Box::new(m20261129_000016_less_to_write::Migration),
         ]
     }
 }

@@ -5,10 +5,10 @@
 use entity::{event, line_item, order};
 use sea_orm::{ConnectionTrait, Value};
 
+use super::StoreError;
 use super::failpoint::Step;
 use super::orders::public;
 use super::rows::{parse, sql, to_json};
-use super::{Engine, StoreError};
 use crate::clock::Clock;
 use crate::domain::access::{Mode, Trace};
 use crate::domain::event::EventType;
@@ -101,14 +101,9 @@ impl super::Store {
                 .await?;
             let Some(row) = locked else { return Ok(0) };
             let last: i64 = row.try_get_by_index(0)?;
-            // Without being told, SQLite walks over all events of the shop, by the index that has them all.
-            let by = match tx.engine {
-                Engine::Sqlite => " INDEXED BY event_unplaced_idx",
-                Engine::Postgres => "",
-            };
             let place = format!(
                 "UPDATE event SET position = ? + placed.place FROM (SELECT id, row_number() OVER (ORDER BY id) \
-                 AS place FROM (SELECT id FROM event{by} WHERE shop_id = ? AND position IS NULL ORDER BY id \
+                 AS place FROM (SELECT id FROM event WHERE shop_id = ? AND position IS NULL ORDER BY id \
                  LIMIT {PLACE_AT_ONCE}) AS picked) AS placed WHERE event.id = placed.id"
             );
             let values: [Value; 2] = [last.into(), shop.clone().into()];
