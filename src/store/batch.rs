@@ -7,7 +7,9 @@
 //! carried out again one by one, so that only the member to blame fails.
 
 use std::collections::VecDeque;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr};
 use tokio::sync::oneshot;
@@ -16,6 +18,13 @@ use super::{Store, StoreError};
 
 /// The most members that wait; more are turned away at once instead of late.
 pub(super) const WAITING: usize = 512;
+
+/// From so many members that wait, a set of their own is worth another lane. Fewer are better off in the next set: two
+/// small ones take twice the statements of one.
+const WORTH_A_LANE: usize = 32;
+
+/// How long others wait for a set: one that waits itself, for a row somebody else holds, must not hold up the rest.
+const PATIENCE: Duration = Duration::from_millis(25);
 
 /// Commands that can be carried out together.
 pub(super) trait Member: Send + Sync + 'static {
@@ -90,8 +99,7 @@ impl<M: Member> Batcher<M> {
             answer,
         };
         if self.enqueue(waiting)? {
-            let (queue, store) = (Arc::clone(self), store.clone());
-            tokio::spawn(async move { queue.drive(&store).await });
+            self.start(store);
         }
         outcome.await.unwrap_or(Err(StoreError::Panicked))
     }
@@ -101,25 +109,50 @@ impl<M: Member> Batcher<M> {
         self.lock().waiting.len() >= WAITING
     }
 
-    /// Whether a lane is free for what waits now.
+    /// Whether a lane is begun for what waits now.
     fn enqueue(&self, waiting: Waiting<M>) -> Result<bool, StoreError> {
         let mut state = self.lock();
         if state.waiting.len() >= WAITING && !waiting.member.always_waits() {
             return Err(StoreError::Full);
         }
         state.waiting.push_back(waiting);
+        let worth_it = state.running == 0 || state.waiting.len() >= WORTH_A_LANE;
+        Ok(worth_it && self.take_lane(&mut state))
+    }
+
+    /// Takes a lane if one is free.
+    fn take_lane(&self, state: &mut State<M>) -> bool {
         let free = state.running < self.lanes;
         if free {
             state.running = state.running.saturating_add(1);
         }
-        Ok(free)
+        free
     }
 
-    /// Carries out sets until nothing waits that gets along with what the other lanes do.
-    async fn drive(&self, store: &Store) {
+    /// Begins a lane that was taken.
+    fn start(self: &Arc<Self>, store: &Store) {
+        tokio::spawn(Arc::clone(self).drive(store.clone()));
+    }
+
+    /// Carries out sets until nothing waits that gets along with what the other lanes do. Boxed, since it begins others
+    /// of its kind.
+    fn drive(self: Arc<Self>, store: Store) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move { self.carry_out_all(&store).await })
+    }
+
+    async fn carry_out_all(self: &Arc<Self>, store: &Store) {
         while let Some(set) = self.next(store.batch_limit()) {
             let claims: Vec<String> = set.iter().flat_map(|one| one.claims.clone()).collect();
-            carry_out(store, set).await;
+            let mut work = pin!(carry_out(store, set));
+            while tokio::time::timeout(PATIENCE, &mut work).await.is_err() {
+                let another = {
+                    let mut state = self.lock();
+                    !state.waiting.is_empty() && self.take_lane(&mut state)
+                };
+                if another {
+                    self.start(store);
+                }
+            }
             let mut state = self.lock();
             for claim in &claims {
                 state.taken.remove(claim);
@@ -211,16 +244,17 @@ async fn guarded<M: Member>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::clock::Clock;
     use crate::store::DatabaseSettings;
 
     /// Answers with how many shared its set; some panic instead.
+    #[derive(Default)]
     struct Guest {
         panics: bool,
         slow: bool,
+        /// Who lets it go.
+        held: Option<Arc<tokio::sync::Notify>>,
     }
 
     impl Member for Guest {
@@ -235,12 +269,15 @@ mod tests {
             if set.iter().any(|one| one.slow) {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
+            for held in set.iter().filter_map(|one| one.held.as_ref()) {
+                held.notified().await;
+            }
             Ok(set.iter().map(|_| set.len()).collect())
         }
     }
 
-    #[tokio::test]
-    async fn a_member_that_panics_harms_no_neighbour() {
+    /// A store of its own, and its folder.
+    async fn store() -> (Store, std::path::PathBuf) {
         let name = format!("till-batch-{}", uuid::Uuid::new_v4().simple());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir(&folder).expect("a folder");
@@ -252,8 +289,43 @@ mod tests {
         let store = Store::open(&settings, Clock::system())
             .await
             .expect("opens");
+        (store, folder)
+    }
+
+    #[tokio::test]
+    async fn a_set_that_waits_itself_holds_up_nobody_for_long() {
+        let (store, folder) = store().await;
+        let (queue, gate) = (Batcher::new(2), Arc::new(tokio::sync::Notify::new()));
+        let held = Guest {
+            held: Some(Arc::clone(&gate)),
+            ..Guest::default()
+        };
+        let held = queue.submit(&store, held);
+        let others = async {
+            while queue.is_busy() {
+                tokio::task::yield_now().await;
+            }
+            let one = || queue.submit(&store, Guest::default());
+            let (a, b) = tokio::join!(one(), one());
+            // Only now: had they waited for the first one, nothing would ever go on.
+            gate.notify_one();
+            (a.expect("a"), b.expect("b"))
+        };
+        let (held, others) = tokio::join!(held, others);
+        assert_eq!(held.expect("let go"), 1);
+        assert_eq!(others, (2, 2), "too few for a lane of their own at once");
+        store.close().await.expect("closes");
+        std::fs::remove_dir_all(folder).expect("the folder goes");
+    }
+
+    #[tokio::test]
+    async fn a_member_that_panics_harms_no_neighbour() {
+        let (store, folder) = store().await;
         let queue = Batcher::new(1);
-        let guest = |panics, slow| queue.submit(&store, Guest { panics, slow });
+        let guest = |panics, slow| {
+            let held = None;
+            queue.submit(&store, Guest { panics, slow, held })
+        };
         // The first one keeps the lane, so that the others wait and share a set.
         let (first, a, panicked, b) = tokio::join!(
             guest(false, true),
