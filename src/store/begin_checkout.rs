@@ -246,11 +246,14 @@ async fn read(tx: &Tx, set: &[&BeginCheckout]) -> Result<Known, StoreError> {
     let since = set.iter().map(|one| one.since.ms()).min().unwrap_or(0);
     let live = checkouts::LIVE.join("', '");
     let names: Vec<[String; 4]> = set.iter().map(|one| named(one)).collect();
-    let list_of = |at: usize| {
-        let texts: HashSet<&str> = names.iter().map(|name| name[at].as_str()).collect();
-        bulk::list(engine, texts.into_iter())
-    };
-    let keyed = ["shop_id", "key_kind", "route", "key"];
+    let names = names.iter().map(|name| name.each_ref().map(String::as_str));
+    let (keys, keys_named) = bulk::keyed(
+        engine,
+        "idempotency_key",
+        ["shop_id", "key_kind", "route", "key"],
+        "",
+        &names.collect(),
+    );
     let parts = vec![
         Wanted::rows::<line_item::Entity>(of_orders.clone(), vec![orders_list.clone()]),
         Wanted::rows::<checkout_session::Entity>(
@@ -258,12 +261,10 @@ async fn read(tx: &Tx, set: &[&BeginCheckout]) -> Result<Known, StoreError> {
             vec![orders_list, since.into()],
         ),
         Wanted::columns(
-            &keyed,
-            "idempotency_key",
-            keyed
-                .map(|column| bulk::among(engine, column))
-                .join(" AND "),
-            (0..keyed.len()).map(list_of).collect(),
+            &["t.shop_id", "t.key_kind", "t.route", "t.key"],
+            &keys,
+            "TRUE".to_owned(),
+            keys_named,
         ),
     ];
     let mut parts = bulk::read(tx.conn(), engine, parts).await?.into_iter();
@@ -311,7 +312,7 @@ async fn lock(
     let lock = match tx.engine {
         // The write transaction is the lock.
         Engine::Sqlite => "",
-        Engine::Postgres => " FOR UPDATE OF o",
+        Engine::Postgres => " FOR NO KEY UPDATE OF o",
     };
     let (now, among) = (tx.now_sql(), bulk::among(tx.engine, "o.id"));
     let wanted = Wanted::with::<order::Entity>(

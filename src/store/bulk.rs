@@ -8,7 +8,7 @@
 mod parts;
 mod read;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sea_orm::sea_query::{ColumnType, Value};
 use sea_orm::{
@@ -338,6 +338,53 @@ pub(super) fn among(engine: Engine, column: &str) -> String {
     }
 }
 
+/// The rows of a table whose columns hold one of some keys, as a source called `t`, with its values. `also` is a further
+/// condition on `t`.
+///
+/// Each key is looked up by itself. Of a list for each column PostgreSQL may take one only, and walk through all it
+/// finds with that: all payments of an account, or all keys of a shop. A plan that was made while there were few of them
+/// is kept.
+pub(super) fn keyed<const N: usize>(
+    engine: Engine,
+    table: &str,
+    columns: [&str; N],
+    also: &str,
+    keys: &BTreeSet<[&str; N]>,
+) -> (String, Vec<Value>) {
+    let conditions = |key: &dyn Fn(usize) -> String| {
+        let equal = columns.iter().zip(0_usize..);
+        let equal = equal.map(|(column, at)| format!("t.{column} = {}", key(at)));
+        equal.collect::<Vec<_>>().join(" AND ") + also
+    };
+    match engine {
+        Engine::Sqlite => {
+            let same = conditions(&|at| format!("(w.value ->> {at})"));
+            let keys: Vec<&[&str]> = keys.iter().map(<[&str; N]>::as_slice).collect();
+            (
+                format!("json_each(?) AS w CROSS JOIN {table} AS t ON {same}"),
+                vec![to_json(&keys).into()],
+            )
+        }
+        Engine::Postgres => {
+            let same = conditions(&|at| format!("w.k{at}"));
+            let names: Vec<String> = (0..N).map(|at| format!("k{at}")).collect();
+            let lists = (0..N).map(|at| match at {
+                0 => "(SELECT ?)::text[]",
+                _ => "?::text[]",
+            });
+            // The offset keeps the planner from joining in another way.
+            let text = format!(
+                "unnest({}) AS w({}) CROSS JOIN LATERAL \
+                 (SELECT t.* FROM {table} AS t WHERE {same} OFFSET 0) AS t",
+                lists.collect::<Vec<_>>().join(", "),
+                names.join(", ")
+            );
+            let of = |at: usize| keys.iter().filter_map(move |key| key.get(at).copied());
+            (text, (0..N).map(|at| list(engine, of(at))).collect())
+        }
+    }
+}
+
 /// Texts as one value, for [`among`].
 pub(super) fn list<'t>(engine: Engine, texts: impl Iterator<Item = &'t str>) -> Value {
     match engine {
@@ -434,7 +481,13 @@ pub(super) fn array<V: std::borrow::Borrow<Value>>(values: impl Iterator<Item = 
             Value::String(Some(words)) => quote(words, &mut text),
             Value::Bytes(Some(bytes)) => {
                 text.push_str("\"\\\\x");
-                text.extend(bytes.iter().map(|byte| format!("{byte:02x}")));
+                let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+                text.reserve(bytes.len().saturating_mul(2));
+                text.extend(
+                    bytes
+                        .iter()
+                        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]),
+                );
                 text.push('"');
             }
             _ => text.push_str("NULL"),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use entity::{price, product};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -49,7 +49,7 @@ impl ShopTx {
             let query = match self.tx.engine {
                 // The write transaction is the lock.
                 Engine::Sqlite => query,
-                Engine::Postgres => query.lock_exclusive(),
+                Engine::Postgres => query.lock(LockType::NoKeyUpdate),
             };
             let rows = query.all(self.tx.conn()).await?;
             let mut prices = prices_of(self.tx.conn(), &rows).await?;

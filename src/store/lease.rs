@@ -66,7 +66,7 @@ pub(super) fn token(column: Option<String>) -> Result<String, StoreError> {
 fn skip_locked(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => "",
-        Engine::Postgres => "FOR UPDATE SKIP LOCKED",
+        Engine::Postgres => "FOR NO KEY UPDATE SKIP LOCKED",
     }
 }
 

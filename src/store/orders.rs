@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use entity::{line_item, order};
-use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LockType};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, LoaderTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -316,7 +316,7 @@ impl ShopTx {
         let query = match self.tx.engine {
             // The write transaction is the lock.
             Engine::Sqlite => query,
-            Engine::Postgres => query.lock_exclusive(),
+            Engine::Postgres => query.lock(LockType::NoKeyUpdate),
         };
         let Some(row) = query.one(self.tx.conn()).await? else {
             return Ok(None);

@@ -149,7 +149,8 @@ async fn terms_of(tx: &Tx, told: &Told) -> Result<BTreeSet<(String, String)>, St
     let lock = match engine {
         // The write transaction is the lock.
         Engine::Sqlite => "",
-        Engine::Postgres => " FOR SHARE",
+        // No payment waits for it, nor it for a payment. What takes a person's data away must lock the whole row.
+        Engine::Postgres => " FOR KEY SHARE",
     };
     let placed = format!("{} ORDER BY id{lock}", bulk::among(engine, "id"));
     let placed = Wanted::rows::<order::Entity>(placed, vec![of(&told.placed)]);

@@ -150,6 +150,9 @@ pub(super) fn limited(options: PgConnectOptions) -> PgConnectOptions {
         // Every statement has its index. A plan that was made while a table was small is kept with its statement, and
         // would read all of the table once it is large.
         ("enable_seqscan", "off"),
+        // A bitmap never notices that the rows an index names are gone, so rows that are waited for and done with, as
+        // the events without a place, would be gone through again each time until the next vacuum.
+        ("enable_bitmapscan", "off"),
     ])
 }
 

@@ -15,6 +15,7 @@ mod disputes;
 mod docs;
 mod edge;
 mod events;
+mod growth;
 mod harness;
 mod idempotency;
 mod keys;

@@ -18,6 +18,8 @@ const MOST_COLUMNS: usize = 40;
 
 /// A part of a [`read`]: which rows of a table are wanted.
 pub(in crate::store) struct Wanted {
+    /// What its source may refer to, as `name AS (…)`.
+    given: Option<String>,
     columns: Vec<String>,
     table: String,
     condition: String,
@@ -28,6 +30,7 @@ impl Wanted {
     /// The rows of a table that meet a condition with `?` placeholders.
     pub fn rows<E: EntityTrait>(condition: String, values: Vec<Value>) -> Wanted {
         Wanted {
+            given: None,
             columns: E::Column::iter().map(|column| quoted(&column)).collect(),
             table: format!("\"{}\"", E::default().table_name()),
             condition,
@@ -43,6 +46,7 @@ impl Wanted {
         values: Vec<Value>,
     ) -> Wanted {
         Wanted {
+            given: None,
             columns: columns.iter().map(|&column| column.to_owned()).collect(),
             table: source.to_owned(),
             condition,
@@ -62,6 +66,14 @@ impl Wanted {
         let row = E::Column::iter().map(|column| format!("{name}.{}", quoted(&column)));
         wanted.columns.extend(row);
         wanted
+    }
+
+    /// The same, with `name AS (…)` before it, whose values come first.
+    pub fn given(self, name: String) -> Wanted {
+        Wanted {
+            given: Some(name),
+            ..self
+        }
     }
 }
 
@@ -112,6 +124,12 @@ fn read_text(engine: Engine, parts: Vec<Wanted>) -> (String, Vec<Value>, usize) 
         Engine::Sqlite => 0,
         Engine::Postgres => widths.max().unwrap_or(0),
     };
+    let given = parts.iter().filter_map(|part| part.given.as_deref());
+    let given: Vec<&str> = given.collect();
+    let given = match given.is_empty() {
+        true => String::new(),
+        false => format!("WITH {} ", given.join(", ")),
+    };
     let mut texts = Vec::with_capacity(parts.len());
     let mut values = Vec::new();
     for (part, at) in parts.into_iter().zip(0_u32..) {
@@ -134,8 +152,8 @@ fn read_text(engine: Engine, parts: Vec<Wanted>) -> (String, Vec<Value>, usize) 
     }
     let all = texts.join(" UNION ALL ");
     let text = match engine {
-        Engine::Sqlite => format!("SELECT group_concat(line) FROM ({all})"),
-        Engine::Postgres => all,
+        Engine::Sqlite => format!("{given}SELECT group_concat(line) FROM ({all})"),
+        Engine::Postgres => given + &all,
     };
     (text, values, width)
 }

@@ -91,11 +91,13 @@ async fn at_once(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, Store
     let text = format!(
         "WITH keys ({key_columns}, catalogue) AS MATERIALIZED \
            (SELECT * FROM unnest({keys_source}, ?::text::bigint[])), \
+         shops AS MATERIALIZED (SELECT id, catalogue_version FROM shop \
+           WHERE id IN (SELECT shop_id FROM keys)), \
          wanted ({order_columns}) AS (SELECT * FROM unnest({orders_source})), \
          placed AS (INSERT INTO \"order\" ({order_columns}) SELECT wanted.* FROM wanted \
-           WHERE EXISTS (SELECT 1 FROM keys JOIN shop ON shop.id = keys.shop_id \
+           WHERE EXISTS (SELECT 1 FROM keys JOIN shops ON shops.id = keys.shop_id \
              WHERE keys.resource_id = wanted.id \
-             AND (keys.catalogue IS NULL OR keys.catalogue = shop.catalogue_version) \
+             AND (keys.catalogue IS NULL OR keys.catalogue = shops.catalogue_version) \
              AND NOT EXISTS (SELECT 1 FROM idempotency_key AS used WHERE used.shop_id = keys.shop_id \
                AND used.key_kind = keys.key_kind AND used.route = keys.route AND used.key = keys.key)) \
            ON CONFLICT DO NOTHING RETURNING id), \

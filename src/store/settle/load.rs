@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use entity::{checkout_session, line_item, order, payment, provider_fact, refund};
+use sea_orm::sea_query::LockType;
 use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect, TryIntoModel};
 
 use super::super::bulk::{self, Cells, Wanted};
@@ -104,7 +105,7 @@ pub(super) async fn lock(tx: &Tx, id: &str) -> Result<order::Model, StoreError> 
     let query = order::Entity::find_by_id(id);
     let query = match tx.engine {
         Engine::Sqlite => query,
-        Engine::Postgres => query.lock_exclusive(),
+        Engine::Postgres => query.lock(LockType::NoKeyUpdate),
     };
     let order = query.one(tx.conn()).await?;
     order.ok_or_else(gone)
@@ -212,9 +213,17 @@ async fn read<C: ConnectionTrait>(
             .map(|one| one.order.shop_id.as_str())
             .collect(),
     );
-    let accounts = list(locked.iter().map(|one| one.account.as_str()).collect());
-    let intents = locked.iter().flat_map(|one| one.intents.iter());
-    let intents = list(intents.map(String::as_str).collect());
+    let intents = locked.iter().flat_map(|one| {
+        let intents = one.intents.iter();
+        intents.map(|intent| [one.account.as_str(), intent.as_str()])
+    });
+    let (waiting, intents) = bulk::keyed(
+        engine,
+        "provider_event",
+        ["provider_account_id", "intent_id"],
+        " AND t.verdict IN ('pending', 'foreign')",
+        &intents.collect(),
+    );
     let of_orders = || (bulk::among(engine, "order_id"), vec![orders.clone()]);
     macro_rules! children {
         ($table:ident) => {{
@@ -232,7 +241,8 @@ async fn read<C: ConnectionTrait>(
         Wanted::columns(
             &["id", "order_id", "reason", "checkout_session_id"],
             "provider_event",
-            and("verdict IN ('quarantined', 'dead')"),
+            // By the order only: there may be many such events.
+            and("verdict || '' IN ('quarantined', 'dead')"),
             vec![orders.clone()],
         ),
         Wanted::columns(
@@ -243,14 +253,10 @@ async fn read<C: ConnectionTrait>(
         ),
         ledger::posted(engine, &orders),
         Wanted::columns(
-            &["provider_account_id", "intent_id"],
-            "provider_event",
-            format!(
-                "{} AND {} AND verdict IN ('pending', 'foreign')",
-                bulk::among(engine, "provider_account_id"),
-                bulk::among(engine, "intent_id")
-            ),
-            vec![accounts, intents],
+            &["t.provider_account_id", "t.intent_id"],
+            &waiting,
+            "TRUE".to_owned(),
+            intents,
         ),
         Wanted::columns(
             &["id", "mode"],

@@ -1,6 +1,6 @@
 //! Finding the session of ours that a provider's object belongs to, and locking its order.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use entity::{order, payment, refund};
 use sea_orm::EntityTrait;
@@ -75,22 +75,14 @@ const WAYS: [Way; 4] = [Way::Session, Way::Mark, Way::Intent, Way::Charge];
 /// Finds and locks the orders that what was observed belongs to, those of a whole set in one statement; in the
 /// order of the commands.
 pub(super) async fn lock_all(tx: &Tx, set: &[&Settle]) -> Result<Vec<Option<Matched>>, StoreError> {
-    let mut asked: BTreeMap<Way, BTreeSet<String>> = BTreeMap::new();
-    let mut accounts: BTreeSet<String> = BTreeSet::new();
-    for command in set {
-        accounts.insert(account_of(command));
-        for (way, name) in sought(command) {
-            asked.entry(way).or_default().insert(name);
-        }
-    }
-    if asked.is_empty() {
+    let sought: Vec<Vec<Named>> = set.iter().map(|command| sought(command)).collect();
+    if sought.iter().all(Vec::is_empty) {
         return Ok(set.iter().map(|_| None).collect());
     }
-    let known = ask(tx, &accounts, &asked).await?;
-    let matched = set.iter().map(|command| {
-        let account = account_of(command);
-        let mut names = sought(command).into_iter();
-        names.find_map(|(way, name)| known.get(&(way, account.clone(), name)).cloned())
+    let known = ask(tx, &sought.concat()).await?;
+    let matched = sought.iter().map(|names| {
+        let mut names = names.iter();
+        names.find_map(|name| known.get(name).cloned())
     });
     let matched = matched.map(|known| {
         known
@@ -117,17 +109,24 @@ fn account_of(command: &Settle) -> String {
     }
 }
 
+/// A name at an account, and where it is known from.
+type Named = (Way, String, String);
+
 /// The names a command's session is looked for by, the surer first. A call knows what it is about, whatever the
 /// provider answered.
-fn sought(command: &Settle) -> Vec<(Way, String)> {
-    match &command.source {
+fn sought(command: &Settle) -> Vec<Named> {
+    let names: Vec<(Way, String)> = match &command.source {
         Source::Call { call, .. } => vec![(Way::Mark, call.subject_id.clone())],
-        _ => command
-            .observed
-            .iter()
-            .flat_map(|object| names(command, object))
-            .collect(),
-    }
+        _ => {
+            let objects = command.observed.iter();
+            objects.flat_map(|object| names(command, object)).collect()
+        }
+    };
+    let account = account_of(command);
+    let names = names.into_iter();
+    names
+        .map(|(way, name)| (way, account.clone(), name))
+        .collect()
 }
 
 /// The names by which an object may be known, the surer first.
@@ -156,7 +155,9 @@ fn names(command: &Settle, object: &Observed) -> Vec<(Way, String)> {
 /// The names a command's objects may be known by, as one text each.
 pub(super) fn names_of(command: &Settle) -> Vec<String> {
     let text = |(way, name)| format!("{way:?} {name}");
-    let mut all: BTreeSet<String> = sought(command).into_iter().map(text).collect();
+    let own = sought(command).into_iter();
+    let own = own.map(|(way, _, name)| text((way, name)));
+    let mut all: BTreeSet<String> = own.collect();
     for object in &command.observed {
         all.extend(object.intent_id().map(|id| format!("Intent {id}")));
         all.extend(names(command, object).into_iter().map(text));
@@ -164,15 +165,9 @@ pub(super) fn names_of(command: &Settle) -> Vec<String> {
     all.into_iter().collect()
 }
 
-type Known = HashMap<(Way, String, String), (CheckoutSessionId, order::Model)>;
+type Known = HashMap<Named, (CheckoutSessionId, order::Model)>;
 
-async fn ask(
-    tx: &Tx,
-    accounts: &BTreeSet<String>,
-    asked: &BTreeMap<Way, BTreeSet<String>>,
-) -> Result<Known, StoreError> {
-    let account = bulk::among(tx.engine, "provider_account_id");
-    let accounts = bulk::list(tx.engine, accounts.iter().map(String::as_str));
+async fn ask(tx: &Tx, names: &[Named]) -> Result<Known, StoreError> {
     let mut parts = Vec::with_capacity(WAYS.len());
     let mut values = Vec::new();
     // Always all of them: the statement stays the same.
@@ -183,30 +178,42 @@ async fn ask(
             Way::Intent => ("payment", "provider_payment_id", "checkout_session_id"),
             Way::Charge => ("payment", "provider_charge_id", "checkout_session_id"),
         };
-        let names = asked.get(&way).into_iter().flatten().map(String::as_str);
+        let asked = names.iter().filter(|(of, ..)| *of == way);
+        let (source, keys) = match way {
+            // Our own ids are enough; of an account all sessions might be read. Whose it is shows in what is found.
+            Way::Mark => {
+                let asked = asked.map(|(_, _, name)| [name.as_str()]);
+                bulk::keyed(tx.engine, table, [name], "", &asked.collect())
+            }
+            _ => {
+                let asked = asked.map(|(_, account, name)| [account.as_str(), name.as_str()]);
+                let columns = ["provider_account_id", name];
+                bulk::keyed(tx.engine, table, columns, "", &asked.collect())
+            }
+        };
         parts.push(format!(
-            "SELECT {at} AS m_way, provider_account_id AS m_account, {name} AS m_name, \
-             {session} AS m_session, order_id AS m_order FROM {table} \
-             WHERE {account} AND {} AND {session} IS NOT NULL",
-            bulk::among(tx.engine, name)
+            "SELECT {at} AS way, t.provider_account_id AS account, t.{name} AS name, \
+             t.{session} AS session, t.order_id AS order_id FROM {source} WHERE t.{session} IS NOT NULL",
         ));
-        values.extend([accounts.clone(), bulk::list(tx.engine, names)]);
+        values.extend(keys);
     }
     // Sorted, so that two sets wait for each other instead of colliding.
-    let lock = match tx.engine {
-        Engine::Sqlite => "",
-        Engine::Postgres => " FOR UPDATE OF o",
+    let (among, lock) = match tx.engine {
+        Engine::Sqlite => ("TRUE", ""),
+        // Said although it follows: without it, all orders may be read to find these.
+        Engine::Postgres => (
+            "o.id = ANY(ARRAY(SELECT order_id FROM m))",
+            " FOR NO KEY UPDATE OF o",
+        ),
     };
     let wanted = Wanted::with::<order::Entity>(
-        &["m.m_way", "m.m_account", "m.m_name", "m.m_session"],
+        &["m.way", "m.account", "m.name", "m.session"],
         "o",
-        &format!(
-            "({}) AS m JOIN \"order\" AS o ON o.id = m.m_order",
-            parts.join(" UNION ALL ")
-        ),
-        format!("TRUE ORDER BY o.id{lock}"),
+        "m CROSS JOIN \"order\" AS o",
+        format!("o.id = m.order_id AND {among} ORDER BY o.id{lock}"),
         values,
-    );
+    )
+    .given(format!("m AS MATERIALIZED ({})", parts.join(" UNION ALL ")));
     let rows = bulk::read(tx.conn(), tx.engine, vec![wanted]).await?.pop();
     let mut known = Known::new();
     for row in rows.unwrap_or_default() {

@@ -1,0 +1,64 @@
+//! What is looked up for an order does not grow with its shop, although PostgreSQL plans statements while there is
+//! hardly anything to look through, and keeps those plans.
+
+use std::time::Duration;
+
+use till::store::Engine;
+
+use crate::harness::TestApp;
+
+/// How many orders are paid, and as many wait to be.
+const ORDERS: i64 = 100;
+
+/// The most entries of one table's indexes that are read for one of them, with all the background does. To walk through
+/// the others once would be a hundred on average.
+const MOST: i64 = 20;
+
+const TABLES: [&str; 8] = [
+    "order",
+    "idempotency_key",
+    "checkout_session",
+    "provider_call",
+    "provider_event",
+    "provider_fact",
+    "payment",
+    "event",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_looked_up_without_going_through_the_others() {
+    let app = TestApp::quiet().await;
+    if app.services.store.engine() == Engine::Sqlite {
+        // It makes its plans without looking at how much there is.
+        return app.finish().await;
+    }
+    let merchant = app.merchant().await;
+    for _ in 0..ORDERS {
+        let payable = merchant.payable().await;
+        app.pay(&payable).await;
+        let event = app.provider_event("checkout.session.completed", &payable);
+        app.deliver(&event.await).await.expect(200);
+        merchant.payable().await;
+        app.work().await;
+    }
+    // A connection tells what it has read when it is used again a second later.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    for _ in 0..32 {
+        merchant.get("/v1/orders?limit=1").await.expect(200);
+    }
+    let mut most = 0;
+    for table in TABLES {
+        let read = format!(
+            "SELECT CAST(COALESCE(SUM(idx_tup_read), 0) AS BIGINT) FROM pg_stat_user_indexes \
+             WHERE relname = '{table}'"
+        );
+        let read = app.count(&read).await / (2 * ORDERS);
+        assert!(
+            read <= MOST,
+            "{table}: {read} entries are read for an order"
+        );
+        most = most.max(read);
+    }
+    assert!(most > 0, "nothing was counted");
+    app.finish().await;
+}
