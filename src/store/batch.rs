@@ -1,7 +1,8 @@
-//! Natural batching: members that wait are carried out together, and nobody ever waits for company.
+//! Natural batching: members that wait are carried out together, and nobody waits for company while nothing runs.
 //!
 //! Whoever comes while nothing runs is carried out at once, alone. Those who come meanwhile wait, and the next
-//! set takes all of them that get along. So one caller has no delay, and a thousand share their commits.
+//! set takes all of them that get along. So one caller has no delay, and a thousand share their commits. Where several
+//! sets may run at once, another one begins when enough wait for it, or when those that run take long.
 //!
 //! A set runs in a task of its own: a caller that goes away takes nothing with it. A set that fails or panics is
 //! carried out again one by one, so that only the member to blame fails.
@@ -18,10 +19,6 @@ use super::{Store, StoreError};
 
 /// The most members that wait; more are turned away at once instead of late.
 pub(super) const WAITING: usize = 512;
-
-/// From so many members that wait, a set of their own is worth another lane. Fewer are better off in the next set: two
-/// small ones take twice the statements of one.
-const WORTH_A_LANE: usize = 32;
 
 /// How long others wait for a set: one that waits itself, for a row somebody else holds, must not hold up the rest.
 const PATIENCE: Duration = Duration::from_millis(25);
@@ -68,11 +65,13 @@ pub(super) struct Batcher<M: Member> {
     state: Mutex<State<M>>,
     /// The most sets that run at once.
     lanes: usize,
+    /// From how many members that wait another set begins beside one that runs.
+    worth_it: usize,
 }
 
 impl<M: Member> Batcher<M> {
-    /// A queue whose sets run on so many connections.
-    pub fn new(lanes: usize) -> Arc<Batcher<M>> {
+    /// A queue whose sets run on so many connections; another one begins beside one that runs when `worth_it` wait.
+    pub fn new(lanes: usize, worth_it: usize) -> Arc<Batcher<M>> {
         Arc::new(Batcher {
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
@@ -80,6 +79,7 @@ impl<M: Member> Batcher<M> {
                 taken: std::collections::HashSet::new(),
             }),
             lanes,
+            worth_it,
         })
     }
 
@@ -98,7 +98,7 @@ impl<M: Member> Batcher<M> {
             member: Arc::new(member),
             answer,
         };
-        if self.enqueue(waiting)? {
+        if self.enqueue(waiting, store.batch_limit())? {
             self.start(store);
         }
         outcome.await.unwrap_or(Err(StoreError::Panicked))
@@ -110,14 +110,19 @@ impl<M: Member> Batcher<M> {
     }
 
     /// Whether a lane is begun for what waits now.
-    fn enqueue(&self, waiting: Waiting<M>) -> Result<bool, StoreError> {
+    fn enqueue(&self, waiting: Waiting<M>, limit: usize) -> Result<bool, StoreError> {
         let mut state = self.lock();
         if state.waiting.len() >= WAITING && !waiting.member.always_waits() {
             return Err(StoreError::Full);
         }
         state.waiting.push_back(waiting);
-        let worth_it = state.running == 0 || state.waiting.len() >= WORTH_A_LANE;
-        Ok(worth_it && self.take_lane(&mut state))
+        let begins = state.running == 0 || self.is_worth_it(&state, limit);
+        Ok(begins && self.take_lane(&mut state))
+    }
+
+    /// Whether enough wait for a set of their own, of so many at most.
+    fn is_worth_it(&self, state: &State<M>, limit: usize) -> bool {
+        state.waiting.len() >= self.worth_it.min(limit)
     }
 
     /// Takes a lane if one is free.
@@ -141,8 +146,18 @@ impl<M: Member> Batcher<M> {
     }
 
     async fn carry_out_all(self: &Arc<Self>, store: &Store) {
-        while let Some(set) = self.next(store.batch_limit()) {
-            let claims: Vec<String> = set.iter().flat_map(|one| one.claims.clone()).collect();
+        let limit = store.batch_limit();
+        let mut lane = Lane {
+            queue: self,
+            claims: Vec::new(),
+            runs: true,
+        };
+        while let Some((set, another)) = self.next(limit) {
+            lane.claims = set.iter().flat_map(|one| one.claims.clone()).collect();
+            if another {
+                self.start(store);
+            }
+            // It is waited for again and again, never given up.
             let mut work = pin!(carry_out(store, set));
             while tokio::time::timeout(PATIENCE, &mut work).await.is_err() {
                 let another = {
@@ -153,16 +168,14 @@ impl<M: Member> Batcher<M> {
                     self.start(store);
                 }
             }
-            let mut state = self.lock();
-            for claim in &claims {
-                state.taken.remove(claim);
-            }
+            lane.let_go();
         }
+        lane.runs = false;
     }
 
     /// The next set; none ends the lane. What cannot run beside another lane's set is left to that lane, which
-    /// looks again when its set has ended.
-    fn next(&self, limit: usize) -> Option<Vec<Waiting<M>>> {
+    /// looks again when its set has ended. Also says whether another lane was taken, for those that are left.
+    fn next(&self, limit: usize) -> Option<(Vec<Waiting<M>>, bool)> {
         let mut state = self.lock();
         let state = &mut *state;
         let mut set = Vec::new();
@@ -181,7 +194,8 @@ impl<M: Member> Batcher<M> {
             state.running = state.running.saturating_sub(1);
             return None;
         }
-        Some(set)
+        let another = self.is_worth_it(state, limit) && self.take_lane(state);
+        Some((set, another))
     }
 
     /// Whether members wait while others are carried out.
@@ -191,6 +205,34 @@ impl<M: Member> Batcher<M> {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A lane that was taken. Even one that panics is given back, with what its set touches.
+struct Lane<'q, M: Member> {
+    queue: &'q Batcher<M>,
+    claims: Vec<String>,
+    /// Whether it still counts as running.
+    runs: bool,
+}
+
+impl<M: Member> Lane<'_, M> {
+    /// Lets others have what the set touched.
+    fn let_go(&mut self) {
+        let mut state = self.queue.lock();
+        for claim in self.claims.drain(..) {
+            state.taken.remove(&claim);
+        }
+    }
+}
+
+impl<M: Member> Drop for Lane<'_, M> {
+    fn drop(&mut self) {
+        self.let_go();
+        if self.runs {
+            let mut state = self.queue.lock();
+            state.running = state.running.saturating_sub(1);
+        }
     }
 }
 
@@ -295,7 +337,7 @@ mod tests {
     #[tokio::test]
     async fn a_set_that_waits_itself_holds_up_nobody_for_long() {
         let (store, folder) = store().await;
-        let (queue, gate) = (Batcher::new(2), Arc::new(tokio::sync::Notify::new()));
+        let (queue, gate) = (Batcher::new(2, 32), Arc::new(tokio::sync::Notify::new()));
         let held = Guest {
             held: Some(Arc::clone(&gate)),
             ..Guest::default()
@@ -321,7 +363,7 @@ mod tests {
     #[tokio::test]
     async fn a_member_that_panics_harms_no_neighbour() {
         let (store, folder) = store().await;
-        let queue = Batcher::new(1);
+        let queue = Batcher::new(1, 1);
         let guest = |panics, slow| {
             let held = None;
             queue.submit(&store, Guest { panics, slow, held })

@@ -103,8 +103,12 @@ pub struct Store {
     unlocked: Option<Arc<connect::Unlocked>>,
 }
 
-/// How many sets of one kind PostgreSQL commits at once: while one waits for its disk, the next is made ready.
+/// How many sets of one kind PostgreSQL commits at once: while one waits for its disk, another is made ready.
 const POSTGRES_LANES: usize = 2;
+
+/// From so many members that wait, a second set is worth its statements. Fewer are better off in the next one: two small
+/// sets take twice the statements of one.
+const WORTH_A_SET: usize = 32;
 
 /// How many sets of reads run at once.
 const READ_LANES: usize = 2;
@@ -167,11 +171,11 @@ impl Store {
             known_books: Arc::default(),
             known_keys: Arc::default(),
             known_prices: Arc::default(),
-            orders: Batcher::new(lanes),
-            checkouts: Batcher::new(lanes),
-            reads: Batcher::new(READ_LANES),
+            orders: Batcher::new(lanes, WORTH_A_SET),
+            checkouts: Batcher::new(lanes, WORTH_A_SET),
+            reads: Batcher::new(READ_LANES, 1),
             shown: Arc::default(),
-            settlements: Batcher::new(lanes),
+            settlements: Batcher::new(lanes, WORTH_A_SET),
             batch_limit: usize::try_from(batch.max(1)).unwrap_or(usize::MAX),
             unlocked: connections.unlocked.map(Arc::new),
         }
