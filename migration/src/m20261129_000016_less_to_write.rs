@@ -5,11 +5,11 @@
 //!
 //! References, on PostgreSQL: it checks each one of each new row with a query of its own, which also locks the row
 //! referred to. For a paid order that was a quarter of what the database did, and every change in a shop met every
-//! other one at the shop's row. No row that others refer to is ever deleted, and each of these tables still refers to
-//! what its rows belong to: a line to its order, and an order to its shop. What goes are the shortcuts beside that way
-//! (the shop of what names an order, the provider account of what names a session), and those of the search index and
-//! of keys, which are not the truth about anything. SQLite keeps them: they cost little there, and it could only lose
-//! them with their tables.
+//! other one at the shop's row. No row that others refer to is ever deleted, so a reference only shows that its row was
+//! there once; what is written comes from rows that were read under the lock of their order. Each of these tables still
+//! refers to what its rows belong to: a line, a session, a call, a fact and an event to their order, an order to its
+//! shop. What goes are the references beside that way, to a shop, an account or a session, and those of the search index
+//! and of keys. SQLite keeps all of them: they cost little there, and it could only lose them with their tables.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DatabaseBackend;
@@ -39,6 +39,11 @@ impl MigrationTrait for Migration {
             &["CREATE INDEX event_shop_idx ON event (shop_id, id)"],
         )
         .await?;
+        if manager.get_database_backend() == DatabaseBackend::Postgres {
+            // All rows there are will be looked at.
+            let patient = "SET LOCAL statement_timeout = 0";
+            manager.get_connection().execute_unprepared(patient).await?;
+        }
         change(manager, |(table, column, target)| {
             format!(
                 "ALTER TABLE {table} ADD CONSTRAINT {table}_{column}_fkey \

@@ -239,7 +239,7 @@ async fn read(tx: &Tx, set: &[&BeginCheckout]) -> Result<Known, StoreError> {
     // Two sets that lock in one order wait for each other instead of colliding.
     ids.sort();
     ids.dedup();
-    let (now, orders) = lock(tx, &ids).await?;
+    let orders = lock(tx, &ids).await?;
     let engine = tx.engine;
     let of_orders = bulk::among(engine, "order_id");
     let orders_list = bulk::list(engine, ids.iter().map(String::as_str));
@@ -266,11 +266,18 @@ async fn read(tx: &Tx, set: &[&BeginCheckout]) -> Result<Known, StoreError> {
             "TRUE".to_owned(),
             keys_named,
         ),
+        // Only now: the locks may have been waited for.
+        Wanted::columns(
+            &[tx.now_sql().as_str()],
+            "(SELECT 1) AS one",
+            "TRUE".to_owned(),
+            Vec::new(),
+        ),
     ];
     let mut parts = bulk::read(tx.conn(), engine, parts).await?.into_iter();
     let mut next = || parts.next().unwrap_or_default();
     let mut known = Known {
-        now,
+        now: tx.clock.now(),
         orders,
         lines: HashMap::new(),
         sessions: HashMap::new(),
@@ -296,6 +303,9 @@ async fn read(tx: &Tx, set: &[&BeginCheckout]) -> Result<Known, StoreError> {
     for row in next() {
         known.keys.insert(key_of(&row)?);
     }
+    for row in next() {
+        known.now = Timestamp::from_ms(row.number(0)?);
+    }
     Ok(known)
 }
 
@@ -304,31 +314,22 @@ fn key_of(row: &Cells) -> Result<[String; 4], StoreError> {
     Ok([text(0)?, text(1)?, text(2)?, text(3)?])
 }
 
-/// Locks orders; with them comes the database's time.
-async fn lock(
-    tx: &Tx,
-    ids: &[String],
-) -> Result<(Timestamp, HashMap<String, order::Model>), StoreError> {
+/// Locks orders.
+async fn lock(tx: &Tx, ids: &[String]) -> Result<HashMap<String, order::Model>, StoreError> {
     let lock = match tx.engine {
         // The write transaction is the lock.
         Engine::Sqlite => "",
-        Engine::Postgres => " FOR NO KEY UPDATE OF o",
+        Engine::Postgres => " FOR NO KEY UPDATE",
     };
-    let (now, among) = (tx.now_sql(), bulk::among(tx.engine, "o.id"));
-    let wanted = Wanted::with::<order::Entity>(
-        &[now.as_str()],
-        "o",
-        "\"order\" AS o",
-        format!("{among} ORDER BY o.id{lock}"),
+    let wanted = Wanted::rows::<order::Entity>(
+        format!("{} ORDER BY id{lock}", bulk::among(tx.engine, "id")),
         vec![bulk::list(tx.engine, ids.iter().map(String::as_str))],
     );
     let rows = bulk::read(tx.conn(), tx.engine, vec![wanted]).await?.pop();
-    let mut now = tx.clock.now();
     let mut orders = HashMap::new();
     for row in rows.unwrap_or_default() {
-        now = Timestamp::from_ms(row.number(0)?);
-        let order = row.behind(1).model::<order::Entity>()?;
+        let order = row.model::<order::Entity>()?;
         orders.insert(order.id.clone(), order);
     }
-    Ok((now, orders))
+    Ok(orders)
 }

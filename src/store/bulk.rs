@@ -361,7 +361,7 @@ pub(super) fn keyed<const N: usize>(
             let same = conditions(&|at| format!("(w.value ->> {at})"));
             let keys: Vec<&[&str]> = keys.iter().map(<[&str; N]>::as_slice).collect();
             (
-                format!("json_each(?) AS w CROSS JOIN {table} AS t ON {same}"),
+                format!("json_each(?) AS w CROSS JOIN \"{table}\" AS t ON {same}"),
                 vec![to_json(&keys).into()],
             )
         }
@@ -375,7 +375,7 @@ pub(super) fn keyed<const N: usize>(
             // The offset keeps the planner from joining in another way.
             let text = format!(
                 "unnest({}) AS w({}) CROSS JOIN LATERAL \
-                 (SELECT t.* FROM {table} AS t WHERE {same} OFFSET 0) AS t",
+                 (SELECT t.* FROM \"{table}\" AS t WHERE {same} OFFSET 0) AS t",
                 lists.collect::<Vec<_>>().join(", "),
                 names.join(", ")
             );

@@ -306,7 +306,8 @@ fn conditions(filter: &OrderFilter) -> Condition {
 }
 
 impl ShopTx {
-    /// Locks an order for the rest of the transaction and returns what it says now.
+    /// Locks an order for the rest of the transaction and returns what it says now. Who only reads its personal data,
+    /// as the search index does, is not held off.
     ///
     /// # Errors
     /// The database's.

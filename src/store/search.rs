@@ -3,7 +3,8 @@
 //! Each shop has a cursor on its feed. A round takes the next events and writes the terms of their orders, so
 //! nothing slows the placing of an order, nothing is missed after a crash, and a shop whose cursor is gone is
 //! indexed anew. Terms are the only copy of personal data outside the order's own row. They are read under a
-//! lock of the order: who erases a person changes the order first, and then finds every term.
+//! lock of the order that payments do not wait for: who erases a person must lock the whole row first (`FOR UPDATE`, which
+//! no other change needs), and then finds every term.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -18,8 +18,8 @@ const MOST_COLUMNS: usize = 40;
 
 /// A part of a [`read`]: which rows of a table are wanted.
 pub(in crate::store) struct Wanted {
-    /// What its source may refer to, as `name AS (…)`.
-    given: Option<String>,
+    /// What its source may refer to, as `name AS (…)`, and its values.
+    given: Option<(String, Vec<Value>)>,
     columns: Vec<String>,
     table: String,
     condition: String,
@@ -68,10 +68,10 @@ impl Wanted {
         wanted
     }
 
-    /// The same, with `name AS (…)` before it, whose values come first.
-    pub fn given(self, name: String) -> Wanted {
+    /// The same, with a `name AS (…)` that its source and its condition may refer to.
+    pub fn given(self, named: String, values: Vec<Value>) -> Wanted {
         Wanted {
-            given: Some(name),
+            given: Some((named, values)),
             ..self
         }
     }
@@ -124,14 +124,18 @@ fn read_text(engine: Engine, parts: Vec<Wanted>) -> (String, Vec<Value>, usize) 
         Engine::Sqlite => 0,
         Engine::Postgres => widths.max().unwrap_or(0),
     };
-    let given = parts.iter().filter_map(|part| part.given.as_deref());
-    let given: Vec<&str> = given.collect();
+    let mut texts = Vec::with_capacity(parts.len());
+    let mut values = Vec::new();
+    let mut given = Vec::new();
+    let mut parts = parts;
+    for (named, of_named) in parts.iter_mut().filter_map(|part| part.given.take()) {
+        given.push(named);
+        values.extend(of_named);
+    }
     let given = match given.is_empty() {
         true => String::new(),
         false => format!("WITH {} ", given.join(", ")),
     };
-    let mut texts = Vec::with_capacity(parts.len());
-    let mut values = Vec::new();
     for (part, at) in parts.into_iter().zip(0_u32..) {
         let columns = match engine {
             Engine::Sqlite => format!("json_array({at}, {}) AS line", part.columns.join(", ")),

@@ -211,9 +211,12 @@ async fn ask(tx: &Tx, names: &[Named]) -> Result<Known, StoreError> {
         "o",
         "m CROSS JOIN \"order\" AS o",
         format!("o.id = m.order_id AND {among} ORDER BY o.id{lock}"),
-        values,
+        Vec::new(),
     )
-    .given(format!("m AS MATERIALIZED ({})", parts.join(" UNION ALL ")));
+    .given(
+        format!("m AS MATERIALIZED ({})", parts.join(" UNION ALL ")),
+        values,
+    );
     let rows = bulk::read(tx.conn(), tx.engine, vec![wanted]).await?.pop();
     let mut known = Known::new();
     for row in rows.unwrap_or_default() {

@@ -375,6 +375,11 @@ impl TestApp {
                 "ledger transactions out of balance",
             ),
             (
+                "SELECT COUNT(*) FROM ledger_entry e JOIN ledger_transaction t \
+                 ON t.id = e.ledger_transaction_id WHERE t.order_id <> e.order_id",
+                "ledger entries of another order than their transaction's",
+            ),
+            (
                 "SELECT COUNT(*) FROM (SELECT 1 FROM checkout_session \
                  WHERE status IN ('creating', 'open', 'processing') \
                  GROUP BY order_id HAVING COUNT(*) > 1) twice",
@@ -382,6 +387,14 @@ impl TestApp {
             ),
         ] {
             assert!(self.expect_broken || self.count(sql).await == 0, "{what}");
+        }
+        for (table, column, target) in UNCHECKED {
+            let lost = format!(
+                "SELECT COUNT(*) FROM {table} LEFT JOIN {target} AS target ON target.id = {table}.{column} \
+                 WHERE {table}.{column} IS NOT NULL AND target.id IS NULL"
+            );
+            let what = format!("{table}.{column} names something that is not there");
+            assert!(self.expect_broken || self.count(&lost).await == 0, "{what}");
         }
         self.verify().await;
         if !self.expect_open_calls && !self.expect_broken {
@@ -407,6 +420,18 @@ impl TestApp {
         self.finished = true;
     }
 }
+
+/// References PostgreSQL does not check: table, column, and the table it refers to.
+const UNCHECKED: [(&str, &str, &str); 8] = [
+    ("order_term", "order_id", "\"order\""),
+    ("payment", "provider_account_id", "provider_account"),
+    ("provider_fact", "provider_account_id", "provider_account"),
+    ("provider_fact", "checkout_session_id", "checkout_session"),
+    ("provider_call", "provider_account_id", "provider_account"),
+    ("provider_event", "checkout_session_id", "checkout_session"),
+    ("idempotency_key", "shop_id", "shop"),
+    ("ledger_entry", "shop_id", "shop"),
+];
 
 impl TestApp {
     /// Everything `till verify` checks, but for what a test leaves open on purpose.

@@ -321,7 +321,8 @@ impl TestApp {
                 look.execute_unprepared("BEGIN")
                     .await
                     .expect("a transaction");
-                let lock = format!("SELECT id FROM \"order\" WHERE id = '{order}' FOR UPDATE");
+                let lock =
+                    format!("SELECT id FROM \"order\" WHERE id = '{order}' FOR NO KEY UPDATE");
                 look.execute_unprepared(&lock).await.expect("a lock");
             }
         }
