@@ -223,10 +223,17 @@ impl Connection {
         }
     }
 
-    /// Begins a transaction.
+    /// Begins a transaction, in a task of its own: of a beginning that is dropped half-way the driver knows nothing, and
+    /// gives the connection to the next one with the transaction open. What is one statement would be told as done then,
+    /// and never be committed.
     pub async fn begin(&self, options: TransactionOptions) -> Result<DatabaseTransaction, DbErr> {
-        let beginning = self.pool.begin_with_options(options);
-        self.reign().during(beginning).await
+        let pool = self.pool.clone();
+        let beginning = tokio::spawn(async move { pool.begin_with_options(options).await });
+        let begun = async {
+            let died = |_| DbErr::Custom("the beginning of a transaction panicked".to_owned());
+            beginning.await.map_err(died)?
+        };
+        self.reign().during(begun).await
     }
 }
 
