@@ -1,6 +1,7 @@
 //! What is looked up for an order does not grow with its shop, although PostgreSQL plans statements while there is
 //! hardly anything to look through, and keeps those plans.
 
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use till::store::Engine;
 
 use crate::harness::{TestApp, eventually};
@@ -44,7 +45,7 @@ async fn an_order_is_looked_up_without_going_through_the_others() {
     }
     // A connection tells what it has read when it is used again, a second later at the earliest.
     eventually("what was read is told", async || {
-        merchant.get("/v1/orders?limit=1").await.expect(200);
+        merchant.get("/health/ready").await.expect(200);
         read_of(&app, "order").await >= LEAST && read_of(&app, "checkout_session").await >= LEAST
     })
     .await;
@@ -55,6 +56,34 @@ async fn an_order_is_looked_up_without_going_through_the_others() {
             "{table}: {read} entries are read for an order"
         );
     }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_does_not_wait_for_who_refers_to_its_order() {
+    let app = TestApp::quiet().await;
+    if app.services.store.engine() == Engine::Sqlite {
+        return app.finish().await;
+    }
+    let merchant = app.merchant().await;
+    let payable = merchant.payable().await;
+    app.pay(&payable).await;
+    let event = app
+        .provider_event("checkout.session.completed", &payable)
+        .await;
+    // As the search index holds it, and the check of every reference to it.
+    let look = app.look().await;
+    let held = look.begin().await.expect("a transaction");
+    let lock = format!(
+        "SELECT id FROM \"order\" WHERE id = '{}' FOR KEY SHARE",
+        payable.order
+    );
+    held.execute_unprepared(&lock).await.expect("a lock");
+    app.deliver(&event).await.expect(200);
+    let verdict = app.verdict(&event).await;
+    held.rollback().await.expect("lets go");
+    look.close().await.expect("closes");
+    assert_eq!(verdict, "applied");
     app.finish().await;
 }
 

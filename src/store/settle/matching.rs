@@ -112,21 +112,27 @@ fn account_of(command: &Settle) -> String {
 /// A name at an account, and where it is known from.
 type Named = (Way, String, String);
 
-/// The names a command's session is looked for by, the surer first. A call knows what it is about, whatever the
-/// provider answered.
+/// The session a call is about: it knows, whatever the provider answered.
+fn subject_of(command: &Settle) -> Option<(Way, String)> {
+    match &command.source {
+        Source::Call { call, .. } => Some((Way::Mark, call.subject_id.clone())),
+        _ => None,
+    }
+}
+
+/// The names by which what was observed may be known.
+fn shown(command: &Settle) -> impl Iterator<Item = (Way, String)> {
+    let objects = command.observed.iter();
+    objects.flat_map(|object| names(command, object))
+}
+
+/// The names a command's session is looked for by, the surer first.
 fn sought(command: &Settle) -> Vec<Named> {
-    let names: Vec<(Way, String)> = match &command.source {
-        Source::Call { call, .. } => vec![(Way::Mark, call.subject_id.clone())],
-        _ => {
-            let objects = command.observed.iter();
-            objects.flat_map(|object| names(command, object)).collect()
-        }
-    };
-    let account = account_of(command);
-    let names = names.into_iter();
-    names
-        .map(|(way, name)| (way, account.clone(), name))
-        .collect()
+    let at_account = |(way, name)| (way, account_of(command), name);
+    match subject_of(command) {
+        Some(subject) => vec![at_account(subject)],
+        None => shown(command).map(at_account).collect(),
+    }
 }
 
 /// The names by which an object may be known, the surer first.
@@ -155,12 +161,10 @@ fn names(command: &Settle, object: &Observed) -> Vec<(Way, String)> {
 /// The names a command's objects may be known by, as one text each.
 pub(super) fn names_of(command: &Settle) -> Vec<String> {
     let text = |(way, name)| format!("{way:?} {name}");
-    let own = sought(command).into_iter();
-    let own = own.map(|(way, _, name)| text((way, name)));
-    let mut all: BTreeSet<String> = own.collect();
+    let own = subject_of(command).into_iter().chain(shown(command));
+    let mut all: BTreeSet<String> = own.map(text).collect();
     for object in &command.observed {
         all.extend(object.intent_id().map(|id| format!("Intent {id}")));
-        all.extend(names(command, object).into_iter().map(text));
     }
     all.into_iter().collect()
 }
