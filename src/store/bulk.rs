@@ -214,7 +214,7 @@ pub(super) fn arrays<E: EntityTrait>(rows: &[&[Value]], values: &mut Vec<Value>)
 /// How rows that are there are changed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Change<'a, C> {
-    /// The columns they are found by.
+    /// The columns they are found by: texts, the one that few rows share first.
     pub found_by: &'a [C],
     /// The columns that are set from the rows given.
     pub set: &'a [C],
@@ -275,14 +275,26 @@ where
     let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
     let groups = groups(engine, &rows, all.len()).into_iter();
     let statements = groups.map(|group| {
-        let (source, values) = source(engine, group, &all);
+        let (source, mut values) = source(engine, group, &all);
+        values.extend(narrowing(engine, group));
         let text = update_text::<E>(engine, &source, change) + ending;
         sql(engine, &text, values)
     });
     statements.collect()
 }
 
-/// An update from a source of rows, whose first columns are those the rows are found by.
+/// What an update's rows are among, beside being those that are given: their first column's texts. Without it,
+/// PostgreSQL may read all of a table that was small when it made its plan, to join it with the few that are given.
+fn narrowing(engine: Engine, rows: &[&[Value]]) -> Option<Value> {
+    let first = rows.iter().filter_map(|row| text_of(row.first()?));
+    match engine {
+        Engine::Sqlite => None,
+        Engine::Postgres => Some(list(engine, first)),
+    }
+}
+
+/// An update from a source of rows, whose first columns are those the rows are found by; the [`narrowing`] is its last
+/// value.
 fn update_text<E: EntityTrait>(
     engine: Engine,
     source: &str,
@@ -320,6 +332,9 @@ fn update_text<E: EntityTrait>(
     }
     if !change.also.is_empty() {
         sets.push(change.also.to_owned());
+    }
+    if let (Engine::Postgres, Some(first)) = (engine, names.first()) {
+        conditions.push(among(engine, &format!("{target_name}.{first}")));
     }
     format!(
         "UPDATE {target} SET {} FROM {source} AS {alias} WHERE {}",

@@ -98,10 +98,10 @@ pub(super) fn key_row(
 /// How a bound key's row is changed by its answer; a final one keeps its first answer.
 pub(super) const ANSWERED: Change<'_, row::Column> = Change {
     found_by: &[
+        row::Column::Key,
         row::Column::ShopId,
         row::Column::KeyKind,
         row::Column::Route,
-        row::Column::Key,
         row::Column::Status,
     ],
     set: &[row::Column::AnswerStatus, row::Column::AnswerBody],

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use sea_orm::sea_query::Value;
 use sea_orm::sqlx::Arguments as _;
 use sea_orm::sqlx::sqlite::SqliteArguments;
-use sea_orm::{ConnectionTrait, EntityTrait, Iterable, ModelTrait};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, Iterable, ModelTrait};
 
 use super::super::rows::sql;
 use super::super::{Engine, StoreError, Tx};
-use super::{Change, inserts, of_models, source, update_text};
+use super::{Change, inserts, narrowing, of_models, source, update_text};
 
 /// PostgreSQL: changes of several tables that are sent as one statement.
 #[derive(Default)]
@@ -29,7 +29,8 @@ impl Parts {
             return;
         }
         let columns: Vec<E::Column> = E::Column::iter().collect();
-        let source = self.source::<E>(rows, &columns);
+        let rows = of_models::<E>(rows, &columns);
+        let source = self.source(&slices(&rows), &columns);
         let (table, names) = (E::default().table_name(), super::columns::<E>());
         self.texts.push(format!(
             "INSERT INTO \"{table}\" ({names}) SELECT * FROM {source}"
@@ -47,19 +48,16 @@ impl Parts {
             return;
         }
         let all = [change.found_by, change.set].concat();
-        let source = self.source::<E>(rows, &all);
+        let rows = of_models::<E>(rows, &all);
+        let rows = slices(&rows);
+        let source = self.source(&rows, &all);
+        self.values.extend(narrowing(Engine::Postgres, &rows));
         self.texts
             .push(update_text::<E>(Engine::Postgres, &source, change));
     }
 
-    fn source<E>(&mut self, rows: &[E::Model], columns: &[E::Column]) -> String
-    where
-        E: EntityTrait,
-        E::Model: ModelTrait<Entity = E>,
-    {
-        let rows = of_models::<E>(rows, columns);
-        let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
-        let (source, values) = source(Engine::Postgres, &rows, columns);
+    fn source<C: ColumnTrait>(&mut self, rows: &[&[Value]], columns: &[C]) -> String {
+        let (source, values) = source(Engine::Postgres, rows, columns);
         self.values.extend(values);
         source
     }
@@ -82,6 +80,10 @@ impl Parts {
             .await?;
         Ok(())
     }
+}
+
+fn slices(rows: &[Vec<Value>]) -> Vec<&[Value]> {
+    rows.iter().map(Vec::as_slice).collect()
 }
 
 /// SQLite: rows of several tables that are inserted all or not at all, for [`Store::write_together`].
