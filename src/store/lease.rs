@@ -135,11 +135,18 @@ async fn due_rows<W: Leased>(tx: &Tx, limit: u32) -> Result<Vec<QueryResult>, St
     // Named one by one: a star would break prepared statements when a migration adds a column.
     let columns = <W::Row as EntityTrait>::Column::iter();
     let columns: Vec<String> = columns.map(|c| format!("\"{}\"", c.as_str())).collect();
+    let claimable = format!(
+        "SELECT id FROM {table} WHERE {waiting} AND {due} <= {now} \
+         AND (lease_until IS NULL OR lease_until <= {now}) ORDER BY {due} LIMIT {limit} {lock}"
+    );
+    let claimed = match tx.engine {
+        Engine::Sqlite => format!("id IN ({claimable})"),
+        // Not joined with them: to join, all of a table that is small when the plan is made may be read.
+        Engine::Postgres => format!("id = ANY(ARRAY({claimable}))"),
+    };
     let text = format!(
         "UPDATE {table} SET lease_token = ?, lease_until = {now} + {LEASE_MS}, {moved}{tries} = {tries} + 1 \
-         WHERE id IN (SELECT id FROM {table} WHERE {waiting} AND {due} <= {now} \
-         AND (lease_until IS NULL OR lease_until <= {now}) ORDER BY {due} LIMIT {limit} {lock}) \
-         RETURNING {}",
+         WHERE {claimed} RETURNING {}",
         columns.join(", ")
     );
     let values: [Value; 1] = [lease_token().into()];
