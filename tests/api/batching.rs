@@ -295,6 +295,31 @@ async fn a_caller_that_goes_away_takes_nobody_with_it() {
     app.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_given_up_as_it_begins_is_not_the_next_ones() {
+    let app = in_sets(64).await;
+    let store = &app.services.store;
+    for polls in (0..400).map(|round| round % 8) {
+        let mut given_up = std::pin::pin!(store.write(|_| async { Ok::<_, StoreError>(()) }));
+        for _ in 0..polls {
+            if given_up.as_mut().now_or_never().is_some() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    // Each connection's turn comes: what is placed on it is there for all others.
+    let orders = 4 * CONNECTIONS;
+    for _ in 0..orders {
+        let placed = store.place_order(command(&app, &fresh_key(), None, "mug"));
+        let placed = placed.await;
+        assert!(matches!(placed, Ok(Placed::New(_))), "{placed:?}");
+    }
+    let stored = app.orders_stored().await;
+    assert_eq!(usize::try_from(stored).expect("a count"), orders);
+    app.finish().await;
+}
+
 /// Orders that are paid at the provider, with the webhooks that tell of it.
 async fn paid_at_provider(app: &TestApp, orders: usize) -> (Vec<Payable>, Vec<Value>) {
     let shop = app.merchant().await;
