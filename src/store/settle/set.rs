@@ -47,9 +47,16 @@ impl Member for Settle {
             true => Step::SettleSessionCreate,
             false => Step::SettleWebhook,
         };
-        store
-            .write_at(step, |tx| async move { settle(store, &tx, set).await })
-            .await
+        loop {
+            let settling = |tx| async move { settle(store, &tx, set).await };
+            match store.write_at(step, settling).await {
+                // The first money in a currency: its books are made once, instead of carrying out each member alone.
+                Err(StoreError::MissingLedgerAccounts(shop, currency)) => {
+                    store.make_books(shop, currency).await?;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// A call that has ended: as many are under way as requests wait for one.
