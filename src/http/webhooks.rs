@@ -5,7 +5,6 @@ use std::sync::Arc;
 use rocket::State;
 use rocket::http::{HeaderMap, Status};
 use rocket::request::{FromRequest, Outcome, Request};
-use tracing::Instrument as _;
 
 use super::answer::service_problem;
 use super::body::Bytes;
@@ -108,17 +107,10 @@ async fn accept(
     body: Bytes,
 ) -> Result<Status, Problem> {
     let signature = headers.0.get_one(services.provider.signature_header());
-    let (signature, services) = (signature.map(str::to_owned), Arc::clone(services));
-    let request_id = request_id.as_str().to_owned();
-    // In a task of its own: a provider that hangs up must not stop what its event began.
-    let received = async move {
-        services
-            .receive_webhook(signature.as_deref(), body.0, &request_id)
-            .await
-    };
-    match rocket::tokio::spawn(received.in_current_span()).await {
-        Ok(Ok(_)) => Ok(Status::Ok),
-        Ok(Err(error)) => Err(service_problem(error)),
-        Err(error) => Err(Problem::internal(&error)),
+    // A provider that hangs up stops nothing: what was begun goes on without its connection.
+    let received = services.receive_webhook(signature, body.0, request_id.as_str());
+    match received.await {
+        Ok(_) => Ok(Status::Ok),
+        Err(error) => Err(service_problem(error)),
     }
 }
