@@ -22,6 +22,47 @@ pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Res
     Ok(())
 }
 
+/// A table, one of its columns, and the table that refers to.
+pub(crate) type Reference = (&'static str, &'static str, &'static str);
+
+/// PostgreSQL: lets columns hold what the table they refer to does not know. SQLite could only lose a reference with
+/// its table, and checks each of them cheaply.
+pub(crate) async fn drop_references(
+    manager: &SchemaManager<'_>,
+    references: &[Reference],
+) -> Result<(), DbErr> {
+    if manager.get_database_backend() == DatabaseBackend::Sqlite {
+        return Ok(());
+    }
+    for (table, column, _) in references {
+        let sql = format!("ALTER TABLE {table} DROP CONSTRAINT {table}_{column}_fkey");
+        manager.get_connection().execute_unprepared(&sql).await?;
+    }
+    Ok(())
+}
+
+/// Undoes [`drop_references`]; all rows there are will be looked at.
+pub(crate) async fn restore_references(
+    manager: &SchemaManager<'_>,
+    references: &[Reference],
+) -> Result<(), DbErr> {
+    if manager.get_database_backend() == DatabaseBackend::Sqlite {
+        return Ok(());
+    }
+    let connection = manager.get_connection();
+    connection
+        .execute_unprepared("SET LOCAL statement_timeout = 0")
+        .await?;
+    for (table, column, target) in references {
+        let sql = format!(
+            "ALTER TABLE {table} ADD CONSTRAINT {table}_{column}_fkey \
+             FOREIGN KEY ({column}) REFERENCES {target} (id)"
+        );
+        connection.execute_unprepared(&sql).await?;
+    }
+    Ok(())
+}
+
 /// Refuses every change of a table's rows but new ones.
 pub(crate) async fn append_only(manager: &SchemaManager<'_>, table: &str) -> Result<(), DbErr> {
     let connection = manager.get_connection();

@@ -22,6 +22,7 @@ mod m20261128_000013_decisions;
 mod m20261128_000014_lists;
 mod m20261128_000015_repeats_and_outcomes;
 mod m20261129_000016_less_to_write;
+mod m20261129_000017_cheaper_rows;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000014_lists::Migration),
             Box::new(m20261128_000015_repeats_and_outcomes::Migration),
             Box::new(m20261129_000016_less_to_write::Migration),
+            Box::new(m20261129_000017_cheaper_rows::Migration),
         ]
     }
 }

@@ -12,7 +12,6 @@
 //! and of keys. SQLite keeps all of them: they cost little there, and it could only lose them with their tables.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DatabaseBackend;
 
 use crate::dialect;
 
@@ -27,10 +26,7 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         dialect::run(manager, &["DROP INDEX event_shop_idx"]).await?;
-        change(manager, |(table, column, _)| {
-            format!("ALTER TABLE {table} DROP CONSTRAINT {table}_{column}_fkey")
-        })
-        .await
+        dialect::drop_references(manager, SHORTCUTS).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -39,25 +35,11 @@ impl MigrationTrait for Migration {
             &["CREATE INDEX event_shop_idx ON event (shop_id, id)"],
         )
         .await?;
-        if manager.get_database_backend() == DatabaseBackend::Postgres {
-            // All rows there are will be looked at.
-            let patient = "SET LOCAL statement_timeout = 0";
-            manager.get_connection().execute_unprepared(patient).await?;
-        }
-        change(manager, |(table, column, target)| {
-            format!(
-                "ALTER TABLE {table} ADD CONSTRAINT {table}_{column}_fkey \
-                 FOREIGN KEY ({column}) REFERENCES {target} (id)"
-            )
-        })
-        .await
+        dialect::restore_references(manager, SHORTCUTS).await
     }
 }
 
-type Reference = (&'static str, &'static str, &'static str);
-
-/// Table, column, and the table it refers to.
-const SHORTCUTS: &[Reference] = &[
+const SHORTCUTS: &[dialect::Reference] = &[
     ("idempotency_key", "shop_id", "shop"),
     ("line_item", "shop_id", "shop"),
     ("event", "shop_id", "shop"),
@@ -78,15 +60,3 @@ const SHORTCUTS: &[Reference] = &[
     ("ledger_entry", "shop_id", "shop"),
     ("ledger_entry", "order_id", r#""order""#),
 ];
-
-async fn change(
-    manager: &SchemaManager<'_>,
-    statement: impl Fn(&Reference) -> String,
-) -> Result<(), DbErr> {
-    if manager.get_database_backend() == DatabaseBackend::Sqlite {
-        return Ok(());
-    }
-    let statements: Vec<String> = SHORTCUTS.iter().map(statement).collect();
-    let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
-    dialect::run(manager, &statements).await
-}

@@ -428,7 +428,7 @@ impl TestApp {
 }
 
 /// References PostgreSQL does not check: table, column, and the table it refers to.
-const UNCHECKED: [(&str, &str, &str); 19] = [
+const UNCHECKED: [(&str, &str, &str); 21] = [
     ("idempotency_key", "shop_id", "shop"),
     ("line_item", "shop_id", "shop"),
     ("event", "shop_id", "shop"),
@@ -448,6 +448,12 @@ const UNCHECKED: [(&str, &str, &str); 19] = [
     ("ledger_transaction", "shop_id", "shop"),
     ("ledger_entry", "shop_id", "shop"),
     ("ledger_entry", "order_id", "\"order\""),
+    (
+        "checkout_session",
+        "provider_account_id",
+        "provider_account",
+    ),
+    ("provider_event", "provider_account_id", "provider_account"),
 ];
 
 impl TestApp {
