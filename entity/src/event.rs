@@ -22,6 +22,7 @@ pub struct Model {
     /// Position.
     pub position: Option<i64>,
     /// Data.
+    #[sea_orm(column_type = "Text")]
     pub data: String,
     /// Cause.
     pub cause: String,

@@ -27,6 +27,7 @@ pub struct Model {
     /// Answer status.
     pub answer_status: Option<i64>,
     /// Answer body.
+    #[sea_orm(column_type = "Text", nullable)]
     pub answer_body: Option<String>,
     /// Created, in epoch milliseconds.
     pub created_at: i64,

@@ -2,15 +2,17 @@
 //! connection's cache of prepared statements, however many rows there are.
 //!
 //! PostgreSQL takes one array per column and makes rows of them with `unnest`. The arrays travel as text, in the
-//! server's own notation: the driver's arrays cannot hold a NULL. SQLite takes rows as `VALUES`, as many as the next
-//! power of two, so that each table has a handful of texts; the rows that are missing are NULL and passed over.
+//! server's own notation: the driver's arrays cannot hold a NULL. What is long travels beside them, see [`packed`].
+//! SQLite takes rows as `VALUES`, as many as the next power of two, so that each table has a handful of texts; the rows
+//! that are missing are NULL and passed over.
 
+mod packed;
 mod parts;
 mod read;
 
 use std::collections::{BTreeSet, HashSet};
 
-use sea_orm::sea_query::{ColumnType, Value};
+use sea_orm::sea_query::Value;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel,
     Iterable, ModelTrait, Statement,
@@ -191,7 +193,7 @@ fn inserts<E: EntityTrait>(
             let (source, values) = source(engine, group, &columns);
             let text = match engine {
                 Engine::Sqlite => format!("{head} {source}{ending}"),
-                Engine::Postgres => format!("{head} SELECT * FROM {source}{ending}"),
+                Engine::Postgres => format!("{head} SELECT * FROM {source} AS given{ending}"),
             };
             sql(engine, &text, values)
         })
@@ -203,12 +205,17 @@ pub(super) fn columns<E: EntityTrait>() -> String {
     names.join(", ")
 }
 
-/// PostgreSQL: the arguments of an `unnest` that makes these rows of a table; their values are added to `values`.
-pub(super) fn arrays<E: EntityTrait>(rows: &[&[Value]], values: &mut Vec<Value>) -> String {
+/// PostgreSQL: these rows of a table as a source, which needs a name; its values are added to `values`. `beside` is one
+/// more column of numbers, behind theirs.
+pub(super) fn given<E: EntityTrait>(
+    rows: &[&[Value]],
+    beside: Option<Vec<Value>>,
+    values: &mut Vec<Value>,
+) -> String {
     let columns: Vec<E::Column> = E::Column::iter().collect();
-    let (types, arrays) = array_of_each(rows, &columns);
-    values.extend(arrays);
-    types
+    let (source, of_source) = packed::source(rows, &columns, beside);
+    values.extend(of_source);
+    source
 }
 
 /// How rows that are there are changed.
@@ -452,39 +459,12 @@ fn source<C: ColumnTrait>(
                 values,
             )
         }
-        Engine::Postgres => {
-            let (types, values) = array_of_each(rows, columns);
-            (format!("unnest({types})"), values)
-        }
-    }
-}
-
-/// An array of each column, with its type. The first comes by way of a sub-select: of an array in sight the planner
-/// counts the rows, and makes a plan for each execution.
-fn array_of_each<C: ColumnTrait>(rows: &[&[Value]], columns: &[C]) -> (String, Vec<Value>) {
-    let types = columns.iter().zip(0_usize..).map(|(column, at)| {
-        let given = if at == 0 { "(SELECT ?)" } else { "?" };
-        format!("{given}::{}[]", type_of(column))
-    });
-    let values = (0..columns.len()).map(|at| {
-        let cells = rows.iter().filter_map(|row| row.get(at));
-        Value::from(array(cells))
-    });
-    (types.collect::<Vec<_>>().join(", "), values.collect())
-}
-
-/// A column's type on PostgreSQL, by way of the text it is sent as. The tables have these only.
-fn type_of<C: ColumnTrait>(column: &C) -> &'static str {
-    match column.def().get_column_type() {
-        ColumnType::BigInteger | ColumnType::Integer => "text::bigint",
-        ColumnType::Boolean => "text::boolean",
-        ColumnType::Binary(_) | ColumnType::VarBinary(_) | ColumnType::Blob => "text::bytea",
-        _ => "text::text",
+        Engine::Postgres => packed::source(rows, columns, None),
     }
 }
 
 /// Values as PostgreSQL writes an array: `{1,NULL,"a \"word\""}`.
-pub(super) fn array<V: std::borrow::Borrow<Value>>(values: impl Iterator<Item = V>) -> String {
+fn array<V: std::borrow::Borrow<Value>>(values: impl Iterator<Item = V>) -> String {
     let mut text = String::from("{");
     for (value, at) in values.zip(0_usize..) {
         if at > 0 {

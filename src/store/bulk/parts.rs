@@ -33,7 +33,7 @@ impl Parts {
         let source = self.source(&slices(&rows), &columns);
         let (table, names) = (E::default().table_name(), super::columns::<E>());
         self.texts.push(format!(
-            "INSERT INTO \"{table}\" ({names}) SELECT * FROM {source}"
+            "INSERT INTO \"{table}\" ({names}) SELECT * FROM {source} AS given"
         ));
     }
 

@@ -74,11 +74,11 @@ async fn at_once(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, Store
     let mut values: Vec<Value> = Vec::new();
     let catalogues = set.iter().map(|one| Value::BigInt(one.catalogue));
     let rows = Rows::of(set);
-    let keys_source = bulk::arrays::<idempotency_key::Entity>(&rows.keys, &mut values);
-    values.push(bulk::array(catalogues).into());
-    let orders_source = bulk::arrays::<order::Entity>(&rows.orders, &mut values);
-    let lines_source = bulk::arrays::<line_item::Entity>(&rows.lines, &mut values);
-    let events_source = bulk::arrays::<event::Entity>(&rows.events, &mut values);
+    let catalogues = Some(catalogues.collect());
+    let keys_source = bulk::given::<idempotency_key::Entity>(&rows.keys, catalogues, &mut values);
+    let orders_source = bulk::given::<order::Entity>(&rows.orders, None, &mut values);
+    let lines_source = bulk::given::<line_item::Entity>(&rows.lines, None, &mut values);
+    let events_source = bulk::given::<event::Entity>(&rows.events, None, &mut values);
     let (key_columns, order_columns) = (
         bulk::columns::<idempotency_key::Entity>(),
         bulk::columns::<order::Entity>(),
@@ -90,10 +90,10 @@ async fn at_once(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, Store
     // The keys come first in the text, but are inserted after the orders they belong to.
     let text = format!(
         "WITH keys ({key_columns}, catalogue) AS MATERIALIZED \
-           (SELECT * FROM unnest({keys_source}, ?::text::bigint[])), \
+           (SELECT * FROM {keys_source} AS given), \
          shops AS MATERIALIZED (SELECT id, catalogue_version FROM shop \
            WHERE id IN (SELECT shop_id FROM keys)), \
-         wanted ({order_columns}) AS (SELECT * FROM unnest({orders_source})), \
+         wanted ({order_columns}) AS (SELECT * FROM {orders_source} AS given), \
          placed AS (INSERT INTO \"order\" ({order_columns}) SELECT wanted.* FROM wanted \
            WHERE EXISTS (SELECT 1 FROM keys JOIN shops ON shops.id = keys.shop_id \
              WHERE keys.resource_id = wanted.id \
@@ -103,9 +103,9 @@ async fn at_once(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, Store
            ON CONFLICT DO NOTHING RETURNING id), \
          kept AS (INSERT INTO idempotency_key ({key_columns}) SELECT {key_columns} FROM keys \
            WHERE resource_id IN (SELECT id FROM placed)), \
-         lines AS (INSERT INTO line_item ({line_columns}) SELECT l.* FROM unnest({lines_source}) \
+         lines AS (INSERT INTO line_item ({line_columns}) SELECT l.* FROM {lines_source} \
            AS l ({line_columns}) WHERE l.order_id IN (SELECT id FROM placed)), \
-         told AS (INSERT INTO event ({event_columns}) SELECT e.* FROM unnest({events_source}) \
+         told AS (INSERT INTO event ({event_columns}) SELECT e.* FROM {events_source} \
            AS e ({event_columns}) WHERE e.order_id IN (SELECT id FROM placed)) \
          SELECT id FROM placed"
     );
