@@ -378,6 +378,24 @@ async fn webhooks_that_wait_share_their_statements() {
     app.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_to_polls_share_their_statements() {
+    let app = in_sets(64).await;
+    let (payables, _) = paid_at_provider(&app, 8).await;
+    app.advance(10).await;
+    let before = app.services.store.statements();
+    let asked = app.services.poll_due_sessions().await.expect("a round");
+    let taken = app.services.store.statements() - before;
+    assert_eq!(asked, payables.len());
+    println!("{asked} sessions asked about: {taken} statements");
+    assert!(taken < 40, "{taken} statements for {asked} answers");
+    let shop = app.merchant().await;
+    for payable in &payables {
+        assert_eq!(shop.order(&payable.order).await["payment_status"], "paid");
+    }
+    app.finish().await;
+}
+
 /// Good webhooks beside repeated ones, lies, and others' objects, all at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_webhook_of_a_set_gets_its_own_verdict() {

@@ -9,6 +9,7 @@ use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect, TryInt
 use super::super::bulk::{self, Cells, Wanted};
 use super::super::inbox::ClaimedEvent;
 use super::super::ledger;
+use super::super::polling::ClaimedSession;
 use super::super::rows::{money, parse, parse_opt};
 use super::super::{Engine, StoreError, Tx};
 use crate::domain::access::Mode;
@@ -46,6 +47,14 @@ pub(super) struct Books {
 impl Books {
     pub fn session(&self, id: CheckoutSessionId) -> Option<&SessionTerms> {
         self.terms.sessions.iter().find(|session| session.id == id)
+    }
+
+    /// Whether whoever claimed a session to ask about it still has it.
+    pub fn is_claimed(&self, claimed: &ClaimedSession) -> bool {
+        let id = claimed.session.id.to_string();
+        let mut rows = self.sessions.iter();
+        let row = rows.find(|row| row.id == id);
+        row.is_some_and(|row| row.lease_token.as_ref() == Some(&claimed.token))
     }
 
     /// The amount of a refund that is known here.

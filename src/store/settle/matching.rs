@@ -31,7 +31,6 @@ pub(super) struct Matched {
 /// Finds and locks what one command is about.
 pub(super) async fn lock_one(tx: &Tx, command: &Settle) -> Result<Option<Matched>, StoreError> {
     let found = match &command.source {
-        Source::Poll(claimed) => by_session(tx, &claimed.session.id.to_string()).await?,
         Source::Refresh(session) => by_session(tx, &session.to_string()).await?,
         Source::PollPayment(claimed) => by_payment(tx, &claimed.payment.id.to_string()).await?,
         Source::RefreshPayment(payment) => by_payment(tx, &payment.to_string()).await?,
@@ -48,7 +47,7 @@ pub(super) async fn lock_one(tx: &Tx, command: &Settle) -> Result<Option<Matched
             order: decision.order,
             session: None,
         }),
-        Source::Webhook(_) | Source::Retry(_) | Source::Refetch(_) => {
+        Source::Webhook(_) | Source::Poll(_) | Source::Retry(_) | Source::Refetch(_) => {
             return Ok(lock_all(tx, &[command]).await?.pop().flatten());
         }
     };
@@ -105,6 +104,7 @@ pub(super) async fn lock_all(tx: &Tx, set: &[&Settle]) -> Result<Vec<Option<Matc
 fn account_of(command: &Settle) -> String {
     match &command.source {
         Source::Call { call, .. } => call.account.to_string(),
+        Source::Poll(claimed) => claimed.session.account.to_string(),
         _ => command.account.id.to_string(),
     }
 }
@@ -112,10 +112,11 @@ fn account_of(command: &Settle) -> String {
 /// A name at an account, and where it is known from.
 type Named = (Way, String, String);
 
-/// The session a call is about: it knows, whatever the provider answered.
+/// The session a call or a question is about: it knows, whatever the provider answered.
 fn subject_of(command: &Settle) -> Option<(Way, String)> {
     match &command.source {
         Source::Call { call, .. } => Some((Way::Mark, call.subject_id.clone())),
+        Source::Poll(claimed) => Some((Way::Mark, claimed.session.id.to_string())),
         _ => None,
     }
 }

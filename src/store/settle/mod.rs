@@ -182,10 +182,11 @@ impl Source {
         }
     }
 
-    /// Whether it is settled together with others: what comes with every payment is.
+    /// Whether it is settled together with others: what comes with every payment is, and what was asked because it did
+    /// not come.
     fn is_shared(&self) -> bool {
         match self {
-            Source::Webhook(_) => true,
+            Source::Webhook(_) | Source::Poll(_) => true,
             Source::Call { call, .. } => call.kind == CallKind::SessionCreate,
             _ => false,
         }

@@ -1,5 +1,5 @@
-//! Webhooks and the ends of creations that wait, settled together: what they are about is looked up, read and written
-//! set by set.
+//! Webhooks, answers to polls and the ends of creations that wait, settled together: what they are about is looked up,
+//! read and written set by set.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use super::super::batch::Member;
 use super::super::calls::{self, AttemptNote, ClaimedCall};
 use super::super::idempotency::StoredAnswer;
 use super::super::inbox::{self, InboxEvent};
+use super::super::polling::ClaimedSession;
 use super::super::{Store, StoreError, Tx};
 use super::later::Later;
 use super::load::Books;
@@ -24,7 +25,7 @@ pub(in crate::store) enum Verdict {
     Settled(Settled),
     /// Another member is about the same order; this one belongs into a set of its own.
     Again,
-    /// Somebody else has the call now.
+    /// Somebody else has the call or the session now.
     LeaseLost,
 }
 
@@ -43,10 +44,10 @@ impl Member for Settle {
 
     async fn run(store: &Store, set: &[Arc<Self>]) -> Result<Vec<Verdict>, StoreError> {
         let steps: Vec<Step> = set.iter().map(|one| one.source.step()).collect();
-        let step = match steps.contains(&Step::SettleSessionCreate) {
-            true => Step::SettleSessionCreate,
-            false => Step::SettleWebhook,
-        };
+        let most_telling = [Step::SettleSessionCreate, Step::SettleWebhook];
+        let mut most_telling = most_telling.into_iter();
+        let step = most_telling.find(|step| steps.contains(step));
+        let step = step.unwrap_or(Step::SettlePoll);
         loop {
             let settling = |tx| async move { settle(store, &tx, set).await };
             match store.write_at(step, settling).await {
@@ -59,9 +60,9 @@ impl Member for Settle {
         }
     }
 
-    /// A call that has ended: as many are under way as requests wait for one.
+    /// A call that has ended: as many are under way as requests wait for one. An answer to a poll: a round asks about few.
     fn always_waits(&self) -> bool {
-        matches!(self.source, Source::Call { .. })
+        matches!(self.source, Source::Call { .. } | Source::Poll(_))
     }
 }
 
@@ -87,6 +88,7 @@ enum Origin<'a> {
         status: CallStatus,
         note: &'a AttemptNote,
     },
+    Poll(&'a ClaimedSession),
 }
 
 impl Origin<'_> {
@@ -95,6 +97,7 @@ impl Origin<'_> {
         match self {
             Origin::Webhook { event, .. } => event.event_id.clone(),
             Origin::Call { call, .. } => call.id.to_string(),
+            Origin::Poll(claimed) => claimed.session.id.to_string(),
         }
     }
 }
@@ -118,6 +121,7 @@ async fn settle(store: &Store, tx: &Tx, set: &[Arc<Settle>]) -> Result<Vec<Verdi
         match &arrival.origin {
             Origin::Webhook { row, .. } => rows.push(row.as_ref().clone()),
             Origin::Call { call, status, .. } => ends.push((*call, *status)),
+            Origin::Poll(_) => {}
         }
     }
     let stored = inbox::insert_new(tx, &rows).await?;
@@ -137,6 +141,11 @@ async fn settle(store: &Store, tx: &Tx, set: &[Arc<Settle>]) -> Result<Vec<Verdi
                 later
                     .attempts
                     .extend(ours.then(|| calls::ended_try(tx, call, note)));
+                (ours, Verdict::LeaseLost)
+            }
+            Origin::Poll(claimed) => {
+                let mut books = arrival.work.iter().map(|work| &work.books);
+                let ours = books.any(|books| books.is_claimed(claimed));
                 (ours, Verdict::LeaseLost)
             }
         };
@@ -270,12 +279,13 @@ fn arrival<'a>(
             status: *status,
             note,
         },
-        Source::Call { .. } => {
-            let detail = "what a call was about is gone";
+        Source::Poll(claimed) if work.is_some() => Origin::Poll(claimed),
+        Source::Call { .. } | Source::Poll(_) => {
+            let detail = "what a call or a question was about is gone";
             return Err(StoreError::Corrupt(detail.to_owned()));
         }
         _ => {
-            let detail = "a set holds webhooks and ends of creations only";
+            let detail = "a set holds webhooks, polls and ends of creations only";
             return Err(StoreError::Corrupt(detail.to_owned()));
         }
     };
