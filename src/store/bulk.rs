@@ -474,17 +474,6 @@ fn array<V: std::borrow::Borrow<Value>>(values: impl Iterator<Item = V>) -> Stri
             Value::BigInt(Some(number)) => text.push_str(&number.to_string()),
             Value::Bool(Some(yes)) => text.push_str(if *yes { "t" } else { "f" }),
             Value::String(Some(words)) => quote(words, &mut text),
-            Value::Bytes(Some(bytes)) => {
-                text.push_str("\"\\\\x");
-                let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
-                text.reserve(bytes.len().saturating_mul(2));
-                text.extend(
-                    bytes
-                        .iter()
-                        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]),
-                );
-                text.push('"');
-            }
             _ => text.push_str("NULL"),
         }
     }
@@ -521,9 +510,8 @@ mod tests {
             Value::from("a \"word\", a \\ and {}"),
             Value::from("NULL"),
             Value::from(""),
-            Value::from(vec![0_u8, 255]),
         ];
-        let wanted = r#"{-1,NULL,t,"a \"word\", a \\ and {}","NULL","","\\x00ff"}"#;
+        let wanted = r#"{-1,NULL,t,"a \"word\", a \\ and {}","NULL",""}"#;
         assert_eq!(array(values.into_iter()), wanted);
         assert_eq!(array(std::iter::empty::<Value>()), "{}");
     }

@@ -30,8 +30,10 @@ pub enum StoreError {
     /// The books have no account yet for a currency; the caller makes them and repeats.
     #[error("the ledger has no accounts for a currency")]
     MissingLedgerAccounts(
-        crate::domain::ids::ShopId,
-        crate::domain::currency::Currency,
+        Vec<(
+            crate::domain::ids::ShopId,
+            crate::domain::currency::Currency,
+        )>,
     ),
     /// A row does not say what it must.
     #[error("a stored row is not valid: {0}")]

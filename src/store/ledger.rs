@@ -28,15 +28,22 @@ impl Store {
         let known = self.known_books.0.lock();
         let known = known.unwrap_or_else(std::sync::PoisonError::into_inner);
         let book = known.get(&(shop, currency)).cloned();
-        book.ok_or(StoreError::MissingLedgerAccounts(shop, currency))
+        book.ok_or_else(|| StoreError::MissingLedgerAccounts(vec![(shop, currency)]))
+    }
+
+    /// Makes the accounts that were missing.
+    pub(super) async fn make_all_books(
+        &self,
+        missing: Vec<(ShopId, Currency)>,
+    ) -> Result<(), StoreError> {
+        for (shop, currency) in missing {
+            self.make_books(shop, currency).await?;
+        }
+        Ok(())
     }
 
     /// Makes a shop's accounts in a currency, once, in a transaction of their own.
-    pub(super) async fn make_books(
-        &self,
-        shop: ShopId,
-        currency: Currency,
-    ) -> Result<(), StoreError> {
+    async fn make_books(&self, shop: ShopId, currency: Currency) -> Result<(), StoreError> {
         let now = self.clock.now().ms();
         let book = self
             .write_at(Step::MakeBooks, |tx| async move {
@@ -120,7 +127,7 @@ pub(super) fn rows(
         let book = store.book(shop, posting.currency)?;
         let account = book
             .get(&posting.account)
-            .ok_or(StoreError::MissingLedgerAccounts(shop, posting.currency))?;
+            .ok_or_else(|| StoreError::MissingLedgerAccounts(vec![(shop, posting.currency)]))?;
         let entry: LedgerEntryId = tx.clock.id();
         entries.push(ledger_entry::Model {
             id: entry.to_string(),

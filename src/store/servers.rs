@@ -153,9 +153,6 @@ pub(super) fn limited(options: PgConnectOptions) -> PgConnectOptions {
         // A bitmap never notices that the rows an index names are gone, so rows that are waited for and done with, as
         // the events without a place, would be gone through again each time until the next vacuum.
         ("enable_bitmapscan", "off"),
-        // A statement always has the same text and the same plan. To plan each one anew five times on every connection,
-        // as the server would first, costs more than to carry it out.
-        ("plan_cache_mode", "force_generic_plan"),
     ])
 }
 

@@ -10,11 +10,15 @@ use till::domain::access::{KeyKind, Mode, Trace};
 use till::domain::currency::Currency;
 use till::domain::order::{Customer, Metadata};
 use till::domain::pricing::{PricingError, WantedLine};
+use till::provider::Reference;
 use till::store::idempotency::KeyClaim;
+use till::store::polling::ClaimedSession;
+use till::store::settle::{Settle, Settled, Source};
 use till::store::{PlaceOrder, Placed, StoreError};
 use tokio::sync::Barrier;
 
 use crate::harness::actor::{fresh_key, two_mugs};
+use crate::harness::story::Held;
 use crate::harness::{Payable, Setup, TestApp};
 
 /// The most statements one order may take, with the beginning and the end of its transaction.
@@ -351,6 +355,12 @@ async fn a_webhook_alone_takes_few_statements() {
     app.finish().await;
 }
 
+/// Holds an order until the others of its round wait.
+async fn release_later(held: Held) {
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    held.release().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_that_wait_share_their_statements() {
     let app = in_sets(64).await;
@@ -359,12 +369,8 @@ async fn webhooks_that_wait_share_their_statements() {
     let before = app.services.store.statements();
     // One of them is held up until the others wait.
     let held = app.hold(&payables[0].order).await;
-    let release = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        held.release().await;
-    };
     let deliveries = join_all(events.iter().map(|event| app.deliver(event)));
-    let (answers, ()) = tokio::join!(deliveries, release);
+    let (answers, ()) = tokio::join!(deliveries, release_later(held));
     let taken = app.services.store.statements() - before;
     for answer in answers {
         answer.expect(200);
@@ -379,21 +385,67 @@ async fn webhooks_that_wait_share_their_statements() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_to_polls_share_their_statements() {
+async fn answers_to_polls_share_their_statements_and_a_late_one_harms_nobody() {
     let app = in_sets(64).await;
-    let (payables, _) = paid_at_provider(&app, 8).await;
+    paid_at_provider(&app, 10).await;
     app.advance(10).await;
-    let before = app.services.store.statements();
-    let asked = app.services.poll_due_sessions().await.expect("a round");
-    let taken = app.services.store.statements() - before;
-    assert_eq!(asked, payables.len());
-    println!("{asked} sessions asked about: {taken} statements");
-    assert!(taken < 40, "{taken} statements for {asked} answers");
-    let shop = app.merchant().await;
-    for payable in &payables {
-        assert_eq!(shop.order(&payable.order).await["payment_status"], "paid");
+    let store = &app.services.store;
+    let stalled = store.claim_sessions(20).await.expect("a claim").remove(9);
+    app.advance(25).await;
+    let mut claimed = store.claim_sessions(20).await.expect("a claim");
+    assert_eq!(claimed.len(), 10);
+    let late = claimed
+        .iter()
+        .position(|one| one.session.id == stalled.session.id);
+    let mine = claimed.remove(late.expect("claimed again"));
+    let mut answers = Vec::new();
+    for one in claimed.iter().chain([&stalled]) {
+        answers.push(answered(&app, one).await);
     }
+    let before = store.statements();
+    let held = app.hold(&claimed[0].session.order.to_string()).await;
+    let settling = join_all(answers.iter().map(|one| store.settle(one)));
+    let (settled, ()) = tokio::join!(settling, release_later(held));
+    let taken = store.statements() - before;
+    let (late, in_time) = settled.split_last().expect("ten");
+    assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+    for one in in_time {
+        assert!(matches!(one, Ok(Settled::Applied { .. })), "{one:?}");
+    }
+    println!("10 answers to polls at once: {taken} statements");
+    assert!(taken < 34, "{taken} statements for 10 answers");
+    let paid = "SELECT COUNT(*) FROM event WHERE type = 'order.paid'";
+    assert_eq!(app.count(paid).await, 9);
+    let settled = store.settle(&answered(&app, &mine).await).await;
+    assert!(
+        matches!(settled, Ok(Settled::Applied { .. })),
+        "{settled:?}"
+    );
+    assert_eq!(app.count(paid).await, 10);
     app.finish().await;
+}
+
+/// What is settled once the provider has shown a claimed session.
+async fn answered(app: &TestApp, claimed: &ClaimedSession) -> Settle {
+    let id = claimed.session.provider_session_id.clone();
+    let shown = Reference::Session(id.expect("an id at the provider"));
+    let shown = app
+        .services
+        .provider
+        .fetch(&shown)
+        .await
+        .expect("an answer");
+    Settle {
+        account: app.services.account.clone(),
+        deployment: app.services.deployment.clone(),
+        trace: Trace::system(),
+        source: Source::Poll(claimed.clone()),
+        observed: vec![shown],
+        drafts: Vec::new(),
+        follow_ups: app.services.follow_ups(),
+        auto_refund: false,
+        waiting: None,
+    }
 }
 
 /// Good webhooks beside repeated ones, lies, and others' objects, all at once.

@@ -35,6 +35,9 @@ async fn dump(connection: &DatabaseConnection) -> Vec<String> {
             "SELECT 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) \
              FROM pg_constraint WHERE connamespace = current_schema()::regnamespace ORDER BY 1",
             "SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = current_schema() ORDER BY 1",
+            "SELECT 'compression ' || attrelid::regclass || ' ' || attname || ' ' || attcompression::text \
+             FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid \
+             WHERE relnamespace = current_schema()::regnamespace AND attcompression <> '' ORDER BY 1",
             "SELECT 'trigger ' || pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
             "SELECT 'function ' || proname || ' ' || prosrc FROM pg_proc \
              WHERE pronamespace = current_schema()::regnamespace ORDER BY 1",

@@ -3,15 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::join_all;
 use serde_json::{Value, json};
-use till::domain::access::Trace;
 use till::domain::call::{CallKind, CallStatus};
 use till::domain::settlement::{FactDraft, FactKind};
-use till::provider::Reference;
 use till::store::calls::{AttemptNote, ClaimedCall};
-use till::store::polling::ClaimedSession;
-use till::store::settle::{Settle, Settled, Source};
+use till::store::settle::{Settle, Source};
 use till::store::{Engine, StoreError};
 use till::worker;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -554,69 +550,6 @@ async fn a_stalled_poll_changes_nothing_and_the_session_is_asked_about_again() {
     app.work().await;
     assert_eq!(shop.order(&payable.order).await["payment_status"], "paid");
     app.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_comes_too_late_harms_nobody_it_is_settled_with() {
-    let app = TestApp::quiet().await;
-    let shop = app.merchant().await;
-    for _ in 0..3 {
-        let payable = shop.payable().await;
-        app.pay(&payable).await;
-    }
-    app.advance(10).await;
-    let store = &app.services.store;
-    let stalled = store.claim_sessions(10).await.expect("a claim").remove(0);
-    app.advance(25).await;
-    let claimed = store.claim_sessions(10).await.expect("a claim");
-    assert_eq!(claimed.len(), 3);
-    let (mine, others): (Vec<_>, Vec<_>) = claimed
-        .into_iter()
-        .partition(|one| one.session.id == stalled.session.id);
-    let answers = std::iter::once(&stalled).chain(&others).map(async |one| {
-        let answer = answered(&app, one).await;
-        store.settle(&answer).await
-    });
-    let settled = join_all(answers).await;
-    assert!(
-        matches!(settled[0], Err(StoreError::LeaseLost)),
-        "{settled:?}"
-    );
-    for one in &settled[1..] {
-        assert!(matches!(one, Ok(Settled::Applied { .. })), "{settled:?}");
-    }
-    let paid = "SELECT COUNT(*) FROM event WHERE type = 'order.paid'";
-    assert_eq!(app.count(paid).await, 2);
-    let settled = store.settle(&answered(&app, &mine[0]).await).await;
-    assert!(
-        matches!(settled, Ok(Settled::Applied { .. })),
-        "{settled:?}"
-    );
-    assert_eq!(app.count(paid).await, 3);
-    app.finish().await;
-}
-
-/// What is settled once the provider has shown a claimed session.
-async fn answered(app: &TestApp, claimed: &ClaimedSession) -> Settle {
-    let id = claimed.session.provider_session_id.clone();
-    let shown = Reference::Session(id.expect("an id at the provider"));
-    let shown = app
-        .services
-        .provider
-        .fetch(&shown)
-        .await
-        .expect("an answer");
-    Settle {
-        account: app.services.account.clone(),
-        deployment: app.services.deployment.clone(),
-        trace: Trace::system(),
-        source: Source::Poll(claimed.clone()),
-        observed: vec![shown],
-        drafts: Vec::new(),
-        follow_ups: app.services.follow_ups(),
-        auto_refund: false,
-        waiting: None,
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 //! follows (labels, sessions, payments, reviews, ledger, events) is written with them, or nothing is. A
 //! webhook's own row is part of it, so an event is stored and applied, or not acknowledged.
 //!
-//! Webhooks that wait are settled together, each for an order of its own: what they are about is looked up, read
+//! Webhooks, answers to polls and ends of creations that wait are settled together, each for an order of its own: what they are about is looked up, read
 //! and written set by set, so a set takes about as many statements as one.
 
 mod apply;
@@ -236,8 +236,8 @@ pub enum Settled {
 }
 
 impl Store {
-    /// Records and applies what has been learned; webhooks and the ends of creations together with those that arrive
-    /// at the moment.
+    /// Records and applies what has been learned; webhooks, answers to polls and the ends of creations together with
+    /// those that arrive at the moment.
     ///
     /// # Errors
     /// The database's; [`StoreError::LeaseLost`] when somebody else does this work now; [`StoreError::Full`] when
@@ -256,8 +256,8 @@ impl Store {
                     .map(Verdict::Settled),
             };
             match verdict {
-                Err(StoreError::MissingLedgerAccounts(shop, currency)) => {
-                    self.make_books(shop, currency).await?;
+                Err(StoreError::MissingLedgerAccounts(missing)) => {
+                    self.make_all_books(missing).await?;
                 }
                 Ok(Verdict::Again) => {}
                 Ok(Verdict::LeaseLost) => return Err(StoreError::LeaseLost),
@@ -285,7 +285,7 @@ async fn books_of(
     load::books(tx.conn(), tx.engine, locked.collect()).await
 }
 
-/// Settles what was learned otherwise than by a webhook.
+/// Settles what is not settled together with others.
 async fn one(store: &Store, tx: &Tx, command: &Settle) -> Result<Settled, StoreError> {
     let Some(matched) = matching::lock_one(tx, command).await? else {
         return unmatched(tx, command).await;
@@ -355,7 +355,7 @@ fn strayed(command: &Settle, books: &Books) -> bool {
     }
 }
 
-/// Closes what the command was: the event's row, the call, the poll's lease. Returns whether it is believed now.
+/// Closes what the command was: the event's row, the call. Returns whether it is believed now.
 async fn finish_source(
     tx: &Tx,
     command: &Settle,

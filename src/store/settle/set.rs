@@ -1,7 +1,7 @@
 //! Webhooks, answers to polls and the ends of creations that wait, settled together: what they are about is looked up,
 //! read and written set by set.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use entity::provider_event;
@@ -52,8 +52,8 @@ impl Member for Settle {
             let settling = |tx| async move { settle(store, &tx, set).await };
             match store.write_at(step, settling).await {
                 // The first money in a currency: its books are made once, instead of carrying out each member alone.
-                Err(StoreError::MissingLedgerAccounts(shop, currency)) => {
-                    store.make_books(shop, currency).await?;
+                Err(StoreError::MissingLedgerAccounts(missing)) => {
+                    store.make_all_books(missing).await?;
                 }
                 outcome => return outcome,
             }
@@ -110,8 +110,8 @@ struct Work {
     doubt: Option<&'static str>,
 }
 
-/// Settles what was said of different orders. An event that was stored before changes nothing, and neither does the
-/// end of a call somebody else has now.
+/// Settles what was said of different orders. An event that was stored before changes nothing, and neither does
+/// what was learned of a call or a session somebody else has now.
 async fn settle(store: &Store, tx: &Tx, set: &[Arc<Settle>]) -> Result<Vec<Verdict>, StoreError> {
     let mut verdicts: Vec<Verdict> = set.iter().map(|_| Verdict::Again).collect();
     let mut arrivals = arrive(tx, set).await?;
@@ -127,6 +127,7 @@ async fn settle(store: &Store, tx: &Tx, set: &[Arc<Settle>]) -> Result<Vec<Verdi
     let stored = inbox::insert_new(tx, &rows).await?;
     let ended = calls::end(tx, &ends).await?;
     let mut later = Later::default();
+    let mut missing = BTreeSet::new();
     for mut arrival in arrivals {
         let (ours, otherwise) = match &arrival.origin {
             Origin::Webhook { row, .. } => (
@@ -151,14 +152,27 @@ async fn settle(store: &Store, tx: &Tx, set: &[Arc<Settle>]) -> Result<Vec<Verdi
         };
         let said = match ours {
             true => {
-                let answer = apply(store, tx, &mut later, arrival.command, arrival.work).await?;
-                Verdict::Settled(answer.map_or(arrival.settled, Settled::Answered))
+                match apply(store, tx, &mut later, arrival.command, arrival.work).await {
+                    Ok(answer) => {
+                        Verdict::Settled(answer.map_or(arrival.settled, Settled::Answered))
+                    }
+                    // All that are missing are learned before the set begins anew.
+                    Err(StoreError::MissingLedgerAccounts(some)) => {
+                        missing.extend(some);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             false => otherwise,
         };
         if let Some(verdict) = verdicts.get_mut(arrival.at) {
             *verdict = said;
         }
+    }
+    if !missing.is_empty() {
+        let missing = missing.into_iter().collect();
+        return Err(StoreError::MissingLedgerAccounts(missing));
     }
     later.flush(tx).await?;
     Ok(verdicts)
