@@ -4,8 +4,8 @@
 //! follows (labels, sessions, payments, reviews, ledger, events) is written with them, or nothing is. A
 //! webhook's own row is part of it, so an event is stored and applied, or not acknowledged.
 //!
-//! Webhooks, answers to polls and ends of creations that wait are settled together, each for an order of its own: what they are about is looked up, read
-//! and written set by set, so a set takes about as many statements as one.
+//! Webhooks, answers to polls and ends of creations that wait are settled together, each for an order of its own: what
+//! they are about is looked up, read and written set by set, so a set takes about as many statements as one.
 
 mod apply;
 mod decide;
