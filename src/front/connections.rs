@@ -3,8 +3,9 @@
 //! Each connection has a place in a table and writes there, in one number, what it does and since when; nothing is
 //! locked and no timer is set for a request. A look at the table four times a second finds those that take too
 //! long. When the table is full, a newcomer takes the place of the connection that is missed least: one that has
-//! not asked for anything yet, else one whose body or answer does not move, else the one that was idle longest.
-//! So a flood of connections that ask for nothing only replaces itself.
+//! not asked for anything yet, else one whose head, body or answer does not move, else the one that was idle
+//! longest. So a flood of connections that ask for nothing only replaces itself, however fast it comes: nobody is
+//! cut for a newcomer who could not be served all the same.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +17,7 @@ use super::Limits;
 
 /// Places beyond the bound, for newcomers while those that were cut for them are ending.
 const SPARE: usize = 64;
-/// A body, or an answer, that takes longer may be cut for a newcomer.
+/// A later request's head, a body, or an answer, that takes longer may be cut for a newcomer.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// What a connection is doing.
@@ -26,8 +27,10 @@ pub(super) enum Phase {
     Free,
     /// It was accepted and has sent nothing.
     Fresh,
-    /// A request's first byte came, the end of its head did not.
+    /// Its first request's first byte came, the end of that head did not.
     Head,
+    /// The first byte of a later request came, the end of that head did not.
+    NextHead,
     /// A request's head came, the end of its body did not.
     Body,
     /// Its request is being answered.
@@ -43,10 +46,11 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    const ALL: [Phase; 9] = [
+    const ALL: [Phase; 10] = [
         Phase::Free,
         Phase::Fresh,
         Phase::Head,
+        Phase::NextHead,
         Phase::Body,
         Phase::Answering,
         Phase::Answered,
@@ -60,9 +64,9 @@ impl Phase {
         Phase::ALL.get(at).copied().unwrap_or(Phase::Free)
     }
 
-    fn since(self, ms: u64) -> u64 {
+    fn since(self, us: u64) -> u64 {
         let phase = Phase::ALL.iter().position(|phase| *phase == self);
-        ms << 8 | u64::try_from(phase.unwrap_or(0)).unwrap_or(0)
+        us << 8 | u64::try_from(phase.unwrap_or(0)).unwrap_or(0)
     }
 }
 
@@ -70,13 +74,23 @@ impl Phase {
 pub(super) struct Connections {
     limits: Limits,
     begun: Instant,
-    /// Milliseconds since then at the last look: exact enough for limits of seconds, and free to read.
-    now_ms: AtomicU64,
+    /// Microseconds since then at the last look: exact enough for limits of seconds, and free to read.
+    now_us: AtomicU64,
     /// A phase in the lowest byte, since when above it.
     states: Box<[AtomicU64]>,
     tasks: Box<[Mutex<Option<AbortHandle>>]>,
     free: Mutex<Vec<usize>>,
-    open: AtomicUsize,
+    /// How many are open and not cut.
+    live: AtomicUsize,
+}
+
+/// Why a newcomer gets no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoPlace {
+    /// All are needed by those who have them.
+    Busy,
+    /// Those that were cut are about to give up theirs.
+    Ending,
 }
 
 /// One connection's place; it is given back when this is dropped.
@@ -92,45 +106,49 @@ impl Connections {
         Connections {
             limits,
             begun: Instant::now(),
-            now_ms: AtomicU64::new(0),
+            now_us: AtomicU64::new(0),
             states: (0..places).map(|_| AtomicU64::new(0)).collect(),
             tasks: (0..places).map(|_| Mutex::new(None)).collect(),
             free: Mutex::new((0..places).rev().collect()),
-            open: AtomicUsize::new(0),
+            live: AtomicUsize::new(0),
         }
     }
 
-    /// A place for a new connection. At the bound another connection is cut for it; none if none may be.
-    pub fn take(self: &Arc<Self>) -> Option<Link> {
-        let full = self.open.load(Ordering::Relaxed) >= self.limits.connections;
-        if full && !self.make_room() {
-            return None;
+    /// A place for a new connection. At the bound another connection is cut for it, unless the newcomer could not
+    /// be served all the same.
+    pub fn take(self: &Arc<Self>) -> Result<Link, NoPlace> {
+        let full = || self.live.load(Ordering::Relaxed) >= self.limits.connections;
+        let at = lock(&self.free).pop().ok_or(NoPlace::Ending)?;
+        if full() && !self.make_room() {
+            lock(&self.free).push(at);
+            // One may have ended by itself meanwhile.
+            return Err(if full() {
+                NoPlace::Busy
+            } else {
+                NoPlace::Ending
+            });
         }
-        let at = lock(&self.free).pop()?;
-        self.open.fetch_add(1, Ordering::Relaxed);
-        let link = Link {
-            table: Arc::clone(self),
-            at,
-        };
-        link.enter(Phase::Fresh);
-        Some(link)
+        self.live.fetch_add(1, Ordering::Relaxed);
+        // Who came first among many at once is what decides who is cut.
+        self.states[at].store(Phase::Fresh.since(self.elapsed_us()), Ordering::Relaxed);
+        let table = Arc::clone(self);
+        Ok(Link { table, at })
     }
 
     /// Whether no connection is open.
     pub fn is_empty(&self) -> bool {
-        self.open.load(Ordering::Relaxed) == 0
+        lock(&self.free).len() == self.states.len()
     }
 
     /// Cuts the connections that take too long.
     pub fn look(&self) {
-        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.now_ms.store(now, Ordering::Relaxed);
+        self.now_us.store(self.elapsed_us(), Ordering::Relaxed);
         self.cut_where(|phase, age| limit(phase, &self.limits).is_some_and(|limit| age > limit));
     }
 
     /// Cuts the connection that is missed least; false if none may be.
     pub fn make_room(&self) -> bool {
-        let now = self.now_ms.load(Ordering::Relaxed);
+        let now = self.now_us.load(Ordering::Relaxed);
         let candidates = self.states.iter().enumerate().filter_map(|(at, state)| {
             let state = state.load(Ordering::Relaxed);
             let rank = rank(Phase::of(state), age(state, now))?;
@@ -144,7 +162,7 @@ impl Connections {
 
     /// Cuts those that have not sent a whole head: nothing of theirs was begun.
     pub fn cut_unasked(&self) {
-        self.cut_where(|phase, _| matches!(phase, Phase::Fresh | Phase::Head));
+        self.cut_where(|phase, _| matches!(phase, Phase::Fresh | Phase::Head | Phase::NextHead));
     }
 
     /// Cuts all.
@@ -152,8 +170,12 @@ impl Connections {
         self.cut_where(|_, _| true);
     }
 
+    fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     fn cut_where(&self, which: impl Fn(Phase, Duration) -> bool) {
-        let now = self.now_ms.load(Ordering::Relaxed);
+        let now = self.now_us.load(Ordering::Relaxed);
         for (at, state) in self.states.iter().enumerate() {
             let state = state.load(Ordering::Relaxed);
             let phase = Phase::of(state);
@@ -170,6 +192,7 @@ impl Connections {
         if slot.compare_exchange(state, cut, relaxed, relaxed).is_err() {
             return false;
         }
+        self.live.fetch_sub(1, Ordering::Relaxed);
         if let Some(task) = lock(&self.tasks[at]).as_ref() {
             task.abort();
         }
@@ -180,7 +203,7 @@ impl Connections {
 /// How long a connection may be at something; none where others keep the time.
 fn limit(phase: Phase, limits: &Limits) -> Option<Duration> {
     match phase {
-        Phase::Fresh | Phase::Head => Some(limits.head),
+        Phase::Fresh | Phase::Head | Phase::NextHead => Some(limits.head),
         Phase::Stalled => Some(limits.stalled),
         Phase::Idle => Some(limits.idle),
         // A body has its own clock, which answers; a handler is never cut.
@@ -192,15 +215,15 @@ fn limit(phase: Phase, limits: &Limits) -> Option<Duration> {
 fn rank(phase: Phase, age: Duration) -> Option<u8> {
     match phase {
         Phase::Fresh | Phase::Head => Some(0),
-        Phase::Body | Phase::Stalled if age > SLOW => Some(1),
+        Phase::NextHead | Phase::Body | Phase::Stalled if age > SLOW => Some(1),
         Phase::Idle => Some(2),
-        Phase::Body | Phase::Stalled => None,
+        Phase::NextHead | Phase::Body | Phase::Stalled => None,
         Phase::Answering | Phase::Answered | Phase::Free | Phase::Cut => None,
     }
 }
 
-fn age(state: u64, now_ms: u64) -> Duration {
-    Duration::from_millis(now_ms.saturating_sub(state >> 8))
+fn age(state: u64, now_us: u64) -> Duration {
+    Duration::from_micros(now_us.saturating_sub(state >> 8))
 }
 
 impl Link {
@@ -211,19 +234,26 @@ impl Link {
 
     /// What the connection does from now on.
     pub fn enter(&self, phase: Phase) {
-        let now = self.table.now_ms.load(Ordering::Relaxed);
-        self.table.states[self.at].store(phase.since(now), Ordering::Relaxed);
+        self.go_on(phase, self.table.now_us.load(Ordering::Relaxed));
     }
 
     /// Bytes came: the first of a head, unless a request is under way.
     pub fn heard(&self) {
-        let slot = &self.table.states[self.at];
-        let state = slot.load(Ordering::Relaxed);
+        let state = self.table.states[self.at].load(Ordering::Relaxed);
         match Phase::of(state) {
             // The head has been due since the connection was accepted.
-            Phase::Fresh => slot.store(Phase::Head.since(state >> 8), Ordering::Relaxed),
-            Phase::Idle => self.enter(Phase::Head),
+            Phase::Fresh => self.go_on(Phase::Head, state >> 8),
+            Phase::Idle => self.enter(Phase::NextHead),
             _ => {}
+        }
+    }
+
+    /// Only this connection's own task goes on, so what comes between can only be that it was cut: that stays.
+    fn go_on(&self, phase: Phase, since_us: u64) {
+        let (relaxed, slot) = (Ordering::Relaxed, &self.table.states[self.at]);
+        let state = slot.load(relaxed);
+        if Phase::of(state) != Phase::Cut {
+            let _ = slot.compare_exchange(state, phase.since(since_us), relaxed, relaxed);
         }
     }
 
@@ -236,9 +266,11 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         *lock(&self.table.tasks[self.at]) = None;
-        self.table.states[self.at].store(0, Ordering::Relaxed);
+        let state = self.table.states[self.at].swap(0, Ordering::Relaxed);
+        if Phase::of(state) != Phase::Cut {
+            self.table.live.fetch_sub(1, Ordering::Relaxed);
+        }
         lock(&self.table.free).push(self.at);
-        self.table.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn answer(
     request: hyper::Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     let (parts, body) = request.into_parts();
-    if link.phase() != Phase::Head {
+    if !matches!(link.phase(), Phase::Head | Phase::NextHead) {
         // It came together with the one before it. Others have their turn first, or whoever sends many requests
         // at once would keep a thread to itself.
         tokio::task::yield_now().await;

@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::http::body::BodyLimits;
-use connections::{Connections, Link};
+use connections::{Connections, Link, NoPlace};
 use socket::Socket;
 
 /// The largest head, in bytes; a larger one is answered 431.
@@ -48,6 +48,10 @@ const BACKLOG: u32 = 4_096;
 const LOOK: Duration = Duration::from_millis(250);
 /// How long nothing is accepted after the system had no room for one more connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
+/// How long those that were cut have to give up their places, and how often it is looked whether they have. Others
+/// wait to be accepted meanwhile.
+const ENDING: Duration = Duration::from_millis(1);
+const ENDINGS: u32 = 50;
 /// What stays free of file descriptors for the database, the provider and the logs.
 const RESERVED_FILES: u64 = 256;
 /// What a client is told for whom there is no room.
@@ -256,12 +260,14 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 /// Serves a connection in a task of its own, in another's place if there are too many.
 async fn admit(stream: TcpStream, remote: SocketAddr, shared: &Arc<Shared>) {
     let mut place = shared.connections.take();
-    if place.is_none() {
-        // Those that were cut a moment ago give up their places when their tasks run.
-        tokio::task::yield_now().await;
+    for _ in 0..ENDINGS {
+        if !matches!(place, Err(NoPlace::Ending)) {
+            break;
+        }
+        sleep(ENDING).await;
         place = shared.connections.take();
     }
-    let Some(link) = place.map(Arc::new) else {
+    let Ok(link) = place.map(Arc::new) else {
         // Whoever does not read it learns the same from the end of the connection.
         let _ = stream.try_write(FULL);
         return;

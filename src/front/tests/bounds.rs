@@ -1,6 +1,7 @@
 //! Clients that take what others need: connections, and time.
 
 use super::*;
+use crate::front::connections::Phase;
 
 fn short(connections: usize) -> Limits {
     Limits {
@@ -123,6 +124,62 @@ async fn newcomers_take_the_places_of_those_who_ask_for_nothing() {
         open += usize::from(ended.is_err());
     }
     assert!(open <= 8, "{open}");
+}
+
+#[test]
+fn a_flood_faster_than_its_cut_connections_end_costs_nobody_else() {
+    let table = Arc::new(Connections::new(Limits::with_connections(8)));
+    let (idle, asking) = (table.take().unwrap(), table.take().unwrap());
+    for link in [&idle, &asking] {
+        link.heard();
+        link.enter(Phase::Answered);
+        link.enter(Phase::Idle);
+    }
+    asking.heard();
+    // No task runs that would give a place back.
+    let flood: Vec<_> = (0..1_000).map(|_| table.take()).collect();
+    let has =
+        |wanted: fn(&Result<Link, NoPlace>) -> bool| flood.iter().filter(|one| wanted(one)).count();
+    assert_eq!(
+        has(|one| matches!(one, Ok(link) if link.phase() == Phase::Fresh)),
+        6
+    );
+    assert_eq!(
+        has(|one| matches!(one, Ok(link) if link.phase() == Phase::Cut)),
+        64
+    );
+    assert_eq!(has(|one| matches!(one, Err(NoPlace::Ending))), 930);
+    assert_eq!(idle.phase(), Phase::Idle);
+    assert_eq!(asking.phase(), Phase::NextHead);
+    drop(flood);
+    assert!(table.take().is_ok());
+    drop((idle, asking));
+    assert!(table.is_empty());
+}
+
+#[test]
+fn who_came_first_among_many_at_once_is_cut_first() {
+    let table = Arc::new(Connections::new(Limits::with_connections(3)));
+    let (first, second) = (table.take().unwrap(), table.take().unwrap());
+    drop(first);
+    std::thread::sleep(Duration::from_micros(2));
+    // In the place of the one that left.
+    let third = table.take().unwrap();
+    let working = table.take().unwrap();
+    working.enter(Phase::Answering);
+    let fourth = table.take().unwrap();
+    assert_eq!(second.phase(), Phase::Cut);
+    // What is cut stays so, whatever its task still does.
+    second.enter(Phase::Answering);
+    assert_eq!(second.phase(), Phase::Cut);
+    assert_eq!(
+        (third.phase(), fourth.phase()),
+        (Phase::Fresh, Phase::Fresh)
+    );
+    for link in [&third, &fourth] {
+        link.enter(Phase::Answering);
+    }
+    assert!(matches!(table.take(), Err(NoPlace::Busy)));
 }
 
 #[rocket::async_test]
