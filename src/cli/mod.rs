@@ -332,6 +332,9 @@ struct SimulatorArgs {
     /// What its webhooks are signed with
     #[arg(long)]
     webhook_secret: Option<String>,
+    /// The types of events it sends, with commas between them; all when not given
+    #[arg(long, value_delimiter = ',')]
+    webhook_events: Option<Vec<String>>,
     /// Where it keeps its state over restarts
     #[arg(long)]
     state: Option<std::path::PathBuf>,

@@ -10,6 +10,7 @@ pub(super) async fn simulator(args: SimulatorArgs) -> anyhow::Result<ExitCode> {
         port: args.port,
         webhook_url: args.webhook_url.clone(),
         webhook_secret: args.webhook_secret,
+        enabled_events: args.webhook_events,
         state_file: args.state,
         seed: args.seed,
         ..SimulatorConfig::default()

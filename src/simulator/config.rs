@@ -16,6 +16,9 @@ pub struct SimulatorConfig {
     pub webhook_url: Option<String>,
     /// `whsec_…`; without it one is made up and kept in the state file.
     pub webhook_secret: Option<String>,
+    /// The types of events that are sent, as an endpoint enables them at the provider; `*` at the end of one stands
+    /// for any rest. Without it, all.
+    pub enabled_events: Option<Vec<String>>,
     /// Where the state is kept; without it, in memory alone.
     pub state_file: Option<PathBuf>,
     /// Makes identifiers and chances repeatable.
@@ -31,6 +34,7 @@ impl Default for SimulatorConfig {
             port: 0,
             webhook_url: None,
             webhook_secret: None,
+            enabled_events: None,
             state_file: None,
             seed: None,
             retry_schedule: [1, 5, 30, 300, 3600, 3 * 3600]

@@ -283,7 +283,8 @@ impl Faults {
     }
 }
 
-fn matches_name(pattern: &str, name: &str) -> bool {
+/// Whether a name is this one, or begins with what is before a `*` at its end.
+pub fn matches_name(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
         None => pattern == name,

@@ -31,6 +31,7 @@ impl Simulator {
             state_file: config.state_file.clone(),
             webhook_url: config.webhook_url.clone(),
             webhook_secret: config.webhook_secret.clone(),
+            enabled_events: config.enabled_events.clone(),
             retry_schedule: config.retry_schedule.clone(),
         });
         let path = config.state_file.clone().unwrap_or_default();

@@ -22,7 +22,7 @@ use super::objects::session::Session;
 use super::outbox::Delivery;
 
 /// What is neither an object nor a key.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Meta {
     /// How often this state was started from.
@@ -35,8 +35,24 @@ pub struct Meta {
     pub old_secret: String,
     /// Where events go.
     pub webhook_url: Option<String>,
+    /// Which types of events do; `*` at the end of one stands for any rest.
+    pub enabled_events: Vec<String>,
     /// Whether new refunds wait for `succeed` or `fail`.
     pub refunds_pending: bool,
+}
+
+impl Default for Meta {
+    fn default() -> Meta {
+        Meta {
+            starts: 0,
+            offset_ms: 0,
+            webhook_secret: String::new(),
+            old_secret: String::new(),
+            webhook_url: None,
+            enabled_events: vec!["*".to_owned()],
+            refunds_pending: false,
+        }
+    }
 }
 
 /// One change.

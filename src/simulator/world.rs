@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::clock::{Clock, rfc3339};
-use super::faults::Faults;
+use super::faults::{Faults, matches_name};
 use super::idempotency::{Keys, StoredKey};
 use super::ids::Random;
 use super::journal::{Entry, EntryKind, Journal};
@@ -53,6 +53,8 @@ pub struct WorldConfig {
     pub webhook_url: Option<String>,
     /// Overrides what the state file says.
     pub webhook_secret: Option<String>,
+    /// Overrides what the state file says.
+    pub enabled_events: Option<Vec<String>>,
     /// The waits before the second try and those after it.
     pub retry_schedule: Vec<Duration>,
 }
@@ -159,6 +161,9 @@ impl World {
         }
         if let Some(url) = self.config.webhook_url.clone() {
             self.meta.webhook_url = Some(url);
+        }
+        if let Some(enabled) = self.config.enabled_events.clone() {
+            self.meta.enabled_events = enabled;
         }
     }
 
@@ -344,6 +349,12 @@ impl World {
         }
     }
 
+    /// Whether events of this type are sent to the merchant.
+    fn sends(&self, kind: &str) -> bool {
+        let mut enabled = self.meta.enabled_events.iter();
+        self.meta.webhook_url.is_some() && enabled.any(|pattern| matches_name(pattern, kind))
+    }
+
     /// A blank journal entry of this moment.
     pub fn entry(&self, kind: EntryKind) -> Entry {
         Entry {
@@ -367,21 +378,24 @@ impl World {
         self.note(Record::Effect(Cow::Owned(kept)));
     }
 
-    /// A fact: it is journalled, listed and sent to the merchant.
+    /// A fact: it is journalled, listed and, if the merchant wants its type, sent.
     pub fn emit(&mut self, kind: &str, object_id: &str, object: Value) {
         let id = self.ids.id("evt_");
         let created = self.clock.now();
+        let sends = self.sends(kind);
         let body = json!({
             "id": id, "object": "event", "api_version": API_VERSION, "created": created,
             "data": { "object": object }, "livemode": false,
-            "pending_webhooks": u8::from(self.meta.webhook_url.is_some()),
+            "pending_webhooks": u8::from(sends),
             "request": {
                 "id": self.cause.request_id, "idempotency_key": self.cause.idempotency_key
             },
             "type": kind
         });
         self.effect(kind, object_id, Some(&id));
-        self.deliver(&id, self.clock.now_ms(), false);
+        if sends {
+            self.deliver(&id, self.clock.now_ms(), false);
+        }
         let (kind, object_id, body) = (kind.to_owned(), object_id.to_owned(), body.to_string());
         self.events.put(Event {
             id,
@@ -399,6 +413,7 @@ impl World {
         fresh.meta.webhook_secret = self.meta.webhook_secret.clone();
         fresh.meta.old_secret = self.meta.old_secret.clone();
         fresh.meta.webhook_url = self.meta.webhook_url.clone();
+        fresh.meta.enabled_events = self.meta.enabled_events.clone();
         fresh.base_url = self.base_url.clone();
         fresh.outbox = self.outbox.emptied();
         *self = fresh;

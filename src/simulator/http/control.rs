@@ -153,7 +153,10 @@ fn webhook(shared: &Sharing) -> Reply {
 
 fn webhook_json(world: &World) -> Value {
     let meta = &world.meta;
-    json!({ "url": meta.webhook_url, "secret": meta.webhook_secret, "old_secret": meta.old_secret })
+    json!({
+        "url": meta.webhook_url, "enabled_events": meta.enabled_events,
+        "secret": meta.webhook_secret, "old_secret": meta.old_secret
+    })
 }
 
 #[post("/webhook", data = "<input>")]
@@ -163,10 +166,18 @@ fn set_webhook(input: Input, shared: &Sharing) -> Reply {
         Value::String(url) if reqwest::Url::parse(url).is_ok() => Some(url.clone()),
         _ => return refusal("`url` is an absolute address or null"),
     };
+    let enabled =
+        match serde_json::from_value::<Option<Vec<String>>>(input.0["enabled_events"].clone()) {
+            Ok(enabled) => enabled,
+            Err(_) => return refusal("`enabled_events` is a list of event types, or [\"*\"]"),
+        };
     let secret = input.0["secret"].as_str().map(str::to_owned);
     let answer = shared.with(|world| {
         if input.0.get("url").is_some() {
             world.meta.webhook_url = url;
+        }
+        if let Some(enabled) = enabled {
+            world.meta.enabled_events = enabled;
         }
         if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
             world.set_secret(secret);

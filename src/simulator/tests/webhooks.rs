@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::harness::{Arrived, Bench, Receiver};
+use super::harness::{Arrived, Bench, Receiver, items};
 use crate::simulator::SimulatorConfig;
 
 const COMPLETED: &str = "checkout.session.completed";
@@ -39,6 +39,41 @@ fn verifies(arrived: &Arrived, secret: &str) -> bool {
         .map(|b| format!("{b:02x}"))
         .collect();
     wanted == field("v1")
+}
+
+#[tokio::test]
+async fn an_endpoint_gets_the_types_it_enables_and_the_rest_is_listed() {
+    let (bench, receiver) = pair(&[]).await;
+    let enabled = json!({ "enabled_events": ["payment_intent.succeeded", "checkout.session.*"] });
+    let set = bench.control("/webhook", enabled.clone()).await;
+    assert_eq!(set["enabled_events"], enabled["enabled_events"]);
+    assert_eq!(set["url"], json!(receiver.url));
+    bench.paid("").await;
+    let mut kinds = receiver
+        .wait_for(2)
+        .await
+        .iter()
+        .map(Arrived::kind)
+        .collect::<Vec<_>>();
+    kinds.sort();
+    assert_eq!(kinds, [COMPLETED, "payment_intent.succeeded"]);
+    assert_eq!(bench.events().await.len(), 4);
+    let none = bench
+        .control("/webhook", json!({ "enabled_events": [] }))
+        .await;
+    assert_eq!(none["enabled_events"], json!([]));
+    let (_, unheard, _) = bench.paid("").await;
+    let all = json!({ "enabled_events": ["*"] });
+    bench.control("/webhook", all).await;
+    bench.paid("").await;
+    let arrived = receiver.wait_for(6).await;
+    assert!(arrived.iter().all(|one| !one.body.contains(&unheard)));
+    let (_, listed) = bench.get("/v1/events?limit=100").await;
+    let about_it = items(&listed)
+        .iter()
+        .filter(|event| event.to_string().contains(&unheard));
+    assert_eq!(about_it.count(), 4);
+    bench.simulator.stop().await;
 }
 
 #[tokio::test]

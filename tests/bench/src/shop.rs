@@ -174,21 +174,30 @@ pub struct Paid {
     pub cpu_ms: f64,
 }
 
-/// Takes orders from placed to paid: by checkout, the simulator's page and its own signed webhooks. All that follows
-/// in the background is counted in.
-pub async fn pay(site: &Site, server: &Server, count: usize) -> anyhow::Result<Paid> {
-    // The first ones prepare statements on every connection, which is done once in a server's life.
+/// Pays the first orders of a server. They prepare statements on every connection, which is done once in its life.
+pub async fn pay_first(site: &Site) -> anyhow::Result<()> {
     let first: Vec<_> = (0..CUSTOMERS)
         .map(|first| tokio::spawn(keep_paying(site.clone(), "first", first, WARM_UP)))
         .collect();
     for task in first {
         task.await??;
     }
+    Ok(())
+}
+
+/// Takes orders from placed to paid: by checkout, the simulator's page and its own signed webhooks. All that follows
+/// in the background is counted in.
+pub async fn pay(
+    site: &Site,
+    server: &Server,
+    series: &'static str,
+    count: usize,
+) -> anyhow::Result<Paid> {
     until_quiet(&server.roots, REST).await?;
     let before = cpu_ms(&server.roots)?;
     let started = Instant::now();
     let tasks: Vec<_> = (0..CUSTOMERS)
-        .map(|first| tokio::spawn(keep_paying(site.clone(), "paid", first, count)))
+        .map(|first| tokio::spawn(keep_paying(site.clone(), series, first, count)))
         .collect();
     let mut orders = Vec::new();
     for task in tasks {

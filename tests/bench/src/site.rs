@@ -6,13 +6,31 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use crate::http::{Connection, Request};
 use crate::process::{Process, free_port, until_ready};
 use crate::sqlite;
 
 /// What the simulator signs webhooks with.
 pub const WEBHOOK_SECRET: &str = "whsec_bench";
+/// The types of events the README has an endpoint enabled for at the provider.
+pub const ENABLED_EVENTS: [&str; 14] = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.processing",
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.canceled",
+    "charge.expired",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.*",
+];
 /// What orders are of.
 const PRODUCTS: &str = "sku,name,currency,price\nmug,Mug,EUR,12.50\nposter,Poster,EUR,0.99\n";
 /// Nothing secret: 32 bytes in base64.
@@ -115,6 +133,7 @@ impl Site {
             provider,
             key: String::new(),
         };
+        site.enables(&ENABLED_EVENTS).await?;
         if engine == Engine::Postgres {
             tools.postgres.run("postgres", "CREATE DATABASE empty")?;
         }
@@ -196,6 +215,15 @@ impl Site {
     pub fn provider_port(&self) -> anyhow::Result<u16> {
         let port = self.provider.rsplit_once(':').map(|(_, port)| port);
         Ok(port.context("no port in its address")?.parse()?)
+    }
+
+    /// Has the provider send these types of events.
+    pub async fn enables(&self, events: &[&str]) -> anyhow::Result<()> {
+        let mut provider = Connection::open(self.provider_port()?).await?;
+        let body = json!({ "enabled_events": events }).to_string();
+        let request = Request::post("/_simulator/webhook", "", &body);
+        provider.send(&request).await?.expect(200)?;
+        Ok(())
     }
 
     /// The SQLite file.

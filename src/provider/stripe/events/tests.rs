@@ -240,3 +240,19 @@ fn a_name_that_comes_twice_is_not_believed() {
         assert!(!believed, "{name}");
     }
 }
+
+#[test]
+fn the_readme_has_endpoints_enabled_for_what_is_acted_on() {
+    let readme = include_str!("../../../../README.md");
+    let (_, list) = readme
+        .split_once("/webhooks/stripe` with the events ")
+        .expect("the list");
+    let (list, _) = list.split_once("and start:").expect("its end");
+    let named = list.split('`').skip(1).step_by(2);
+    let mut named: Vec<&str> = named.collect();
+    assert_eq!(named.pop(), Some("charge.dispute.*"));
+    assert!(named.len() >= 13, "{named:?}");
+    for kind in named {
+        assert!(Handled::of(kind).is_some(), "{kind}");
+    }
+}
