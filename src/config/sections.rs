@@ -14,7 +14,8 @@ pub struct Database {
     pub url: String,
     /// The most connections to PostgreSQL, or readers of SQLite; 8 when not given.
     pub max_connections: u32,
-    /// The most orders that share one transaction when many come at once; 64 when not given, 1 commits each alone.
+    /// The most orders, or webhooks, that share one transaction when many come at once; 64 when not given, 1 commits
+    /// each alone. Of orders on PostgreSQL it is 32 at most.
     pub batch: u32,
 }
 

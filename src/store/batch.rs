@@ -60,6 +60,30 @@ struct State<M: Member> {
     taken: std::collections::HashSet<String>,
 }
 
+/// How many of those that wait share a set, as far as the configuration lets them.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Share {
+    /// All.
+    All,
+    /// So many at most. Those of a set are answered together, and as many newcomers are let in with them, all before
+    /// anybody else has a turn: whoever is refused then waits behind both.
+    AtMost(usize),
+    /// So many at most while no more than twice as many wait: one half is written while the other has its answers and
+    /// asks again. All of a crowd, to which that would make no difference.
+    HalfAtMost(usize),
+}
+
+impl Share {
+    fn of(self, waiting: usize) -> usize {
+        match self {
+            Share::All => waiting,
+            Share::AtMost(most) => waiting.min(most),
+            Share::HalfAtMost(half) if waiting <= half.saturating_mul(2) => waiting.min(half),
+            Share::HalfAtMost(_) => waiting,
+        }
+    }
+}
+
 /// The queue of one kind of command.
 pub(super) struct Batcher<M: Member> {
     state: Mutex<State<M>>,
@@ -67,11 +91,12 @@ pub(super) struct Batcher<M: Member> {
     lanes: usize,
     /// From how many members that wait another set begins beside one that runs.
     worth_it: usize,
+    share: Share,
 }
 
 impl<M: Member> Batcher<M> {
     /// A queue whose sets run on so many connections; another one begins beside one that runs when `worth_it` wait.
-    pub fn new(lanes: usize, worth_it: usize) -> Arc<Batcher<M>> {
+    pub fn new(lanes: usize, worth_it: usize, share: Share) -> Arc<Batcher<M>> {
         Arc::new(Batcher {
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
@@ -80,6 +105,7 @@ impl<M: Member> Batcher<M> {
             }),
             lanes,
             worth_it,
+            share,
         })
     }
 
@@ -178,11 +204,12 @@ impl<M: Member> Batcher<M> {
     fn next(&self, limit: usize) -> Option<(Vec<Waiting<M>>, bool)> {
         let mut state = self.lock();
         let state = &mut *state;
+        let most = self.share.of(state.waiting.len()).min(limit);
         let mut set = Vec::new();
         let mut left = VecDeque::with_capacity(state.waiting.len());
         while let Some(one) = state.waiting.pop_front() {
             let alone = one.claims.iter().all(|claim| !state.taken.contains(claim));
-            if set.len() < limit && alone {
+            if set.len() < most && alone {
                 state.taken.extend(one.claims.iter().cloned());
                 set.push(one);
             } else {
@@ -337,7 +364,10 @@ mod tests {
     #[tokio::test]
     async fn a_set_that_waits_itself_holds_up_nobody_for_long() {
         let (store, folder) = store().await;
-        let (queue, gate) = (Batcher::new(2, 32), Arc::new(tokio::sync::Notify::new()));
+        let (queue, gate) = (
+            Batcher::new(2, 32, Share::All),
+            Arc::new(tokio::sync::Notify::new()),
+        );
         let held = Guest {
             held: Some(Arc::clone(&gate)),
             ..Guest::default()
@@ -361,9 +391,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_more_share_a_set_than_their_queue_allows() {
+        let (store, folder) = store().await;
+        for (share, sizes) in [
+            (Share::All, [1, 7, 7, 7, 7, 7, 7, 7]),
+            (Share::AtMost(3), [1, 3, 3, 3, 3, 3, 3, 1]),
+            (Share::HalfAtMost(2), [1, 7, 7, 7, 7, 7, 7, 7]),
+            (Share::HalfAtMost(4), [1, 4, 4, 4, 4, 3, 3, 3]),
+        ] {
+            let queue = Batcher::new(1, 1, share);
+            let guest = |at| {
+                let slow = at == 0;
+                queue.submit(
+                    &store,
+                    Guest {
+                        slow,
+                        ..Guest::default()
+                    },
+                )
+            };
+            // The first one keeps the lane while the others come.
+            let shared = futures::future::try_join_all((0..8).map(guest)).await;
+            assert_eq!(shared.expect("all"), sizes, "{share:?}");
+        }
+        store.close().await.expect("closes");
+        std::fs::remove_dir_all(folder).expect("the folder goes");
+    }
+
+    #[tokio::test]
     async fn a_member_that_panics_harms_no_neighbour() {
         let (store, folder) = store().await;
-        let queue = Batcher::new(1, 1);
+        let queue = Batcher::new(1, 1, Share::All);
         let guest = |panics, slow| {
             let held = None;
             queue.submit(&store, Guest { panics, slow, held })

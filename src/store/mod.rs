@@ -70,7 +70,7 @@ pub mod verify;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use batch::Batcher;
+use batch::{Batcher, Share};
 
 pub use connect::{DatabaseSettings, Engine};
 pub use error::{Constraint, Failure, StoreError};
@@ -109,6 +109,9 @@ const POSTGRES_LANES: usize = 2;
 /// From so many members that wait, a second set is worth its statements. Fewer are better off in the next one: two small
 /// sets take twice the statements of one.
 const WORTH_A_SET: usize = 32;
+
+/// How many orders share a set: each costs no less in a larger one.
+const ORDERS_OF_A_SET: usize = 32;
 
 /// How many sets of reads run at once.
 const READ_LANES: usize = 2;
@@ -149,9 +152,9 @@ impl Store {
     }
 
     fn over(connections: connect::Connections, clock: Clock, batch: u32) -> Store {
-        let lanes = match connections.engine {
-            Engine::Sqlite => 1,
-            Engine::Postgres => POSTGRES_LANES,
+        let (lanes, orders) = match connections.engine {
+            Engine::Sqlite => (1, Share::HalfAtMost(ORDERS_OF_A_SET)),
+            Engine::Postgres => (POSTGRES_LANES, Share::AtMost(ORDERS_OF_A_SET)),
         };
         let statements = Arc::new(AtomicU64::new(0));
         let (mut writer, mut reader) = (connections.writer, connections.reader);
@@ -171,11 +174,11 @@ impl Store {
             known_books: Arc::default(),
             known_keys: Arc::default(),
             known_prices: Arc::default(),
-            orders: Batcher::new(lanes, WORTH_A_SET),
-            checkouts: Batcher::new(lanes, WORTH_A_SET),
-            reads: Batcher::new(READ_LANES, 1),
+            orders: Batcher::new(lanes, WORTH_A_SET, orders),
+            checkouts: Batcher::new(lanes, WORTH_A_SET, Share::All),
+            reads: Batcher::new(READ_LANES, 1, Share::All),
             shown: Arc::default(),
-            settlements: Batcher::new(lanes, WORTH_A_SET),
+            settlements: Batcher::new(lanes, WORTH_A_SET, Share::All),
             batch_limit: usize::try_from(batch.max(1)).unwrap_or(usize::MAX),
             unlocked: connections.unlocked.map(Arc::new),
         }
