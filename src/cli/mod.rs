@@ -332,7 +332,7 @@ struct SimulatorArgs {
     /// What its webhooks are signed with
     #[arg(long)]
     webhook_secret: Option<String>,
-    /// The types of events it sends, with commas between them; all when not given
+    /// The types of events it sends, with commas between them; at first all
     #[arg(long, value_delimiter = ',')]
     webhook_events: Option<Vec<String>>,
     /// Where it keeps its state over restarts

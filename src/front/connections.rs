@@ -20,6 +20,9 @@ const SPARE: usize = 64;
 /// A later request's head, a body, or an answer, that takes longer may be cut for a newcomer.
 const SLOW: Duration = Duration::from_secs(1);
 
+/// How often somebody else is looked for when the connection that was to be cut went on.
+const TRIES: usize = 8;
+
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -146,8 +149,12 @@ impl Connections {
         self.cut_where(|phase, age| limit(phase, &self.limits).is_some_and(|limit| age > limit));
     }
 
-    /// Cuts the connection that is missed least; false if none may be.
+    /// Cuts the connection that is missed least; false if none may be, or if those that were found went on meanwhile.
     pub fn make_room(&self) -> bool {
+        (0..TRIES).any(|_| self.cut_the_least_missed())
+    }
+
+    fn cut_the_least_missed(&self) -> bool {
         let now = self.now_us.load(Ordering::Relaxed);
         let candidates = self.states.iter().enumerate().filter_map(|(at, state)| {
             let state = state.load(Ordering::Relaxed);

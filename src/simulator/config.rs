@@ -17,7 +17,7 @@ pub struct SimulatorConfig {
     /// `whsec_…`; without it one is made up and kept in the state file.
     pub webhook_secret: Option<String>,
     /// The types of events that are sent, as an endpoint enables them at the provider; `*` at the end of one stands
-    /// for any rest. Without it, all.
+    /// for any rest. Without it what the state file says, and at first all.
     pub enabled_events: Option<Vec<String>>,
     /// Where the state is kept; without it, in memory alone.
     pub state_file: Option<PathBuf>,

@@ -242,7 +242,7 @@ fn a_name_that_comes_twice_is_not_believed() {
 }
 
 #[test]
-fn the_readme_has_endpoints_enabled_for_what_is_acted_on() {
+fn what_the_readme_has_endpoints_enabled_for_is_acted_on() {
     let readme = include_str!("../../../../README.md");
     let (_, list) = readme
         .split_once("/webhooks/stripe` with the events ")
