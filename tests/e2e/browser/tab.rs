@@ -167,7 +167,8 @@ impl Tab {
 
     /// What a person can read on the page.
     pub async fn text(&self) -> String {
-        let text = self.evaluate("document.body.innerText").await;
+        // A page that is only beginning has no body.
+        let text = self.evaluate("document.body?.innerText ?? ''").await;
         // Amounts and their currencies are held together.
         text.as_str().unwrap_or_default().replace('\u{a0}', " ")
     }
