@@ -350,15 +350,16 @@ impl<'r> Run<'r> {
         shop::pay_first(site).await?;
         let count = self.effort.paid;
         let paid = shop::pay(site, server, "paid", count).await?;
-        let said = format!("{:.0} /s, {:.2} ms each", paid.rate, paid.cpu_ms);
-        let name = format!("{}: orders from placed to paid", self.name);
-        self.report.raw(name, said);
         site.enables(&["*"]).await?;
         let all = shop::pay(site, server, "all", count).await?;
-        site.enables(&site::ENABLED_EVENTS).await?;
-        let said = format!("{:.0} /s, {:.2} ms each", all.rate, all.cpu_ms);
-        let name = format!("{}: with every event the provider has", self.name);
-        self.report.raw(name, said);
+        site.enables(&site::enabled_events()?).await?;
+        for (what, paid) in [
+            ("orders from placed to paid", paid),
+            ("with every event the provider has", all),
+        ] {
+            let said = format!("{:.0} /s, {:.2} ms each", paid.rate, paid.cpu_ms);
+            self.report.raw(format!("{}: {what}", self.name), said);
+        }
         let key = match site.engine {
             Engine::Sqlite => "paid_order_cpu_ms_sqlite",
             Engine::Postgres => "paid_order_cpu_ms_pg",

@@ -14,27 +14,19 @@ use crate::sqlite;
 
 /// What the simulator signs webhooks with.
 pub const WEBHOOK_SECRET: &str = "whsec_bench";
-/// The types of events the README has an endpoint enabled for at the provider.
-pub const ENABLED_EVENTS: [&str; 14] = [
-    "checkout.session.completed",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed",
-    "checkout.session.expired",
-    "payment_intent.succeeded",
-    "payment_intent.payment_failed",
-    "payment_intent.processing",
-    "payment_intent.amount_capturable_updated",
-    "payment_intent.canceled",
-    "charge.expired",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-    "charge.dispute.*",
-];
 /// What orders are of.
 const PRODUCTS: &str = "sku,name,currency,price\nmug,Mug,EUR,12.50\nposter,Poster,EUR,0.99\n";
 /// Nothing secret: 32 bytes in base64.
 const SECRET_KEYS: &str = r#"["1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]"#;
+
+/// The types of events the README has an endpoint enabled for at the provider.
+pub fn enabled_events() -> anyhow::Result<Vec<&'static str>> {
+    let readme = include_str!("../../../README.md");
+    let after = readme.split_once("/webhooks/stripe` with the events ");
+    let list = after.and_then(|(_, after)| after.split_once("and start:"));
+    let (list, _) = list.context("the README's list of events")?;
+    Ok(list.split('`').skip(1).step_by(2).collect())
+}
 
 /// A row, by the names of its columns.
 pub type Row = Map<String, Value>;
@@ -133,7 +125,7 @@ impl Site {
             provider,
             key: String::new(),
         };
-        site.enables(&ENABLED_EVENTS).await?;
+        site.enables(&enabled_events()?).await?;
         if engine == Engine::Postgres {
             tools.postgres.run("postgres", "CREATE DATABASE empty")?;
         }
