@@ -222,9 +222,8 @@ fn limit(phase: Phase, limits: &Limits) -> Option<Duration> {
 fn rank(phase: Phase, age: Duration) -> Option<u8> {
     match phase {
         Phase::Fresh | Phase::Head => Some(0),
-        Phase::NextHead | Phase::Body | Phase::Stalled if age > SLOW => Some(1),
+        Phase::NextHead | Phase::Body | Phase::Stalled => (age > SLOW).then_some(1),
         Phase::Idle => Some(2),
-        Phase::NextHead | Phase::Body | Phase::Stalled => None,
         Phase::Answering | Phase::Answered | Phase::Free | Phase::Cut => None,
     }
 }

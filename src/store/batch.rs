@@ -345,6 +345,13 @@ mod tests {
         }
     }
 
+    /// Waits until a lane has taken what waits.
+    async fn until_taken(queue: &Batcher<Guest>) {
+        while queue.is_busy() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// A store of its own, and its folder.
     async fn store() -> (Store, std::path::PathBuf) {
         let name = format!("till-batch-{}", uuid::Uuid::new_v4().simple());
@@ -374,9 +381,7 @@ mod tests {
         };
         let held = queue.submit(&store, held);
         let others = async {
-            while queue.is_busy() {
-                tokio::task::yield_now().await;
-            }
+            until_taken(&queue).await;
             let one = || queue.submit(&store, Guest::default());
             let (a, b) = tokio::join!(one(), one());
             // Only now: had they waited for the first one, nothing would ever go on.
@@ -409,9 +414,7 @@ mod tests {
             };
             // The first one keeps the lane while the others come.
             let others = async {
-                while queue.is_busy() {
-                    tokio::task::yield_now().await;
-                }
+                until_taken(&queue).await;
                 futures::future::try_join_all((0..7).map(|_| one(false))).await
             };
             let (first, others) = tokio::join!(one(true), others);
@@ -431,12 +434,11 @@ mod tests {
             queue.submit(&store, Guest { panics, slow, held })
         };
         // The first one keeps the lane, so that the others wait and share a set.
-        let (first, a, panicked, b) = tokio::join!(
-            guest(false, true),
-            guest(false, false),
-            guest(true, false),
-            guest(false, false)
-        );
+        let others = async {
+            until_taken(&queue).await;
+            tokio::join!(guest(false, false), guest(true, false), guest(false, false))
+        };
+        let (first, (a, panicked, b)) = tokio::join!(guest(false, true), others);
         assert_eq!(first.expect("alone"), 1);
         assert_eq!(
             (a.expect("a"), b.expect("b")),

@@ -11,11 +11,15 @@ use crate::simulator::SimulatorConfig;
 const COMPLETED: &str = "checkout.session.completed";
 
 async fn pair(statuses: &[u16]) -> (Bench, Receiver) {
+    pair_with(statuses, SimulatorConfig::default()).await
+}
+
+async fn pair_with(statuses: &[u16], config: SimulatorConfig) -> (Bench, Receiver) {
     let receiver = Receiver::start(statuses).await;
     let config = SimulatorConfig {
         webhook_url: Some(receiver.url.clone()),
         retry_schedule: [200, 3_600_000].map(Duration::from_millis).to_vec(),
-        ..SimulatorConfig::default()
+        ..config
     };
     (Bench::with(config).await, receiver)
 }
@@ -43,10 +47,14 @@ fn verifies(arrived: &Arrived, secret: &str) -> bool {
 
 #[tokio::test]
 async fn an_endpoint_gets_the_types_it_enables_and_the_rest_is_listed() {
-    let (bench, receiver) = pair(&[]).await;
-    let enabled = json!({ "enabled_events": ["payment_intent.succeeded", "checkout.session.*"] });
-    let set = bench.control("/webhook", enabled.clone()).await;
-    assert_eq!(set["enabled_events"], enabled["enabled_events"]);
+    let enabled = ["payment_intent.succeeded", "checkout.session.*"];
+    let config = SimulatorConfig {
+        enabled_events: Some(enabled.map(str::to_owned).to_vec()),
+        ..SimulatorConfig::default()
+    };
+    let (bench, receiver) = pair_with(&[], config).await;
+    let set = bench.control("/webhook", json!({})).await;
+    assert_eq!(set["enabled_events"], json!(enabled));
     assert_eq!(set["url"], json!(receiver.url));
     bench.paid("").await;
     let mut kinds = receiver
