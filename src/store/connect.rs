@@ -50,6 +50,12 @@ pub struct Setting {
 /// The most prepared statements SQLite's writer keeps: a table has one for each number of rows.
 const STATEMENTS: usize = 512;
 
+/// How long a start waits for other processes that open or close the same SQLite file.
+const SQLITE_START_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a start waits before it tries the same SQLite file again.
+const SQLITE_START_PAUSE: Duration = Duration::from_millis(10);
+
 /// How long a request waits for a connection to PostgreSQL, and for a server that is away to come back: then it is
 /// told to come again.
 const POSTGRES_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -197,12 +203,12 @@ async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connect
     // One writer connection with a fair queue: SQLite has one writer anyway, and its own waiting is unfair.
     writer.max_connections(1).min_connections(1);
     reader.max_connections(settings.max_connections.max(1));
-    let writer = Database::connect(writer).await?;
+    let writer = connect_to_sqlite(writer).await?;
     for (pragma, wanted) in SQLITE_REQUIRED {
         let actual = read_setting(&writer, DbBackend::Sqlite, &format!("PRAGMA {pragma}")).await?;
         require(pragma, &actual, wanted)?;
     }
-    let reader = Database::connect(reader).await?;
+    let reader = connect_to_sqlite(reader).await?;
     Ok(Connections {
         engine: Engine::Sqlite,
         writer,
@@ -210,6 +216,24 @@ async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connect
         primary: None,
         unlocked: None,
     })
+}
+
+/// Waits some seconds for others that open or close the file. `busy_timeout` does not: SQLite says at once that it is
+/// busy when two turn a new file into one with a write-ahead log, or when the last one to close it is still clearing
+/// the log away.
+async fn connect_to_sqlite(options: ConnectOptions) -> Result<DatabaseConnection, StoreError> {
+    let began = tokio::time::Instant::now();
+    loop {
+        match Database::connect(options.clone())
+            .await
+            .map_err(StoreError::from)
+        {
+            Err(StoreError::Collision(_)) if began.elapsed() < SQLITE_START_PATIENCE => {
+                tokio::time::sleep(SQLITE_START_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 async fn open_postgres(settings: &DatabaseSettings) -> Result<Connections, StoreError> {
@@ -351,7 +375,7 @@ pub(super) async fn open_read_only(settings: &DatabaseSettings) -> Result<Connec
     quiet(&mut options);
     options.max_connections(1);
     let pool = match engine {
-        Engine::Sqlite => Database::connect(options).await?,
+        Engine::Sqlite => connect_to_sqlite(options).await?,
         Engine::Postgres => {
             let url = options.get_url().to_owned();
             connect_to_postgres(options, &url).await?
@@ -488,16 +512,25 @@ fn require(setting: &str, actual: &str, wanted: &str) -> Result<(), StoreError> 
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn sqlite_runs_with_the_settings_money_needs() {
+    fn folder() -> PathBuf {
         let name = format!("till-connect-{}", uuid::Uuid::new_v4().simple());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir(&folder).expect("a folder");
-        let settings = DatabaseSettings {
+        folder
+    }
+
+    fn settings_of(folder: &Path, max_connections: u32) -> DatabaseSettings {
+        DatabaseSettings {
             url: format!("sqlite://{}", folder.join("till.db").display()),
-            max_connections: 2,
+            max_connections,
             batch: 1,
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn sqlite_runs_with_the_settings_money_needs() {
+        let folder = folder();
+        let settings = settings_of(&folder, 2);
         let opened = open(&settings).await.expect("opens");
         for (pragma, wanted) in [
             ("journal_mode", "wal"),
@@ -522,16 +555,33 @@ mod tests {
         std::fs::remove_dir_all(folder).expect("the folder goes");
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn processes_that_come_and_go_at_one_sqlite_file_wait_for_each_other() {
+        for _ in 0..60 {
+            let folder = folder();
+            let settings = settings_of(&folder, 1);
+            let processes: Vec<_> = (0..6)
+                .map(|_| {
+                    let settings = settings.clone();
+                    tokio::spawn(async move {
+                        let opened = open(&settings).await?;
+                        opened.reader.close().await?;
+                        opened.writer.close().await?;
+                        Ok::<_, StoreError>(())
+                    })
+                })
+                .collect();
+            for process in processes {
+                process.await.expect("no panic").expect("opens and closes");
+            }
+            std::fs::remove_dir_all(folder).expect("the folder goes");
+        }
+    }
+
     #[tokio::test]
     async fn a_file_that_is_opened_while_it_is_read_as_nobodys_is_noticed() {
-        let name = format!("till-connect-{}", uuid::Uuid::new_v4().simple());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir(&folder).expect("a folder");
-        let settings = DatabaseSettings {
-            url: format!("sqlite://{}", folder.join("till.db").display()),
-            max_connections: 1,
-            batch: 1,
-        };
+        let folder = folder();
+        let settings = settings_of(&folder, 1);
         let change = async |sql: &str| {
             let server = open(&settings).await.expect("opens");
             server.writer.execute_unprepared(sql).await.expect(sql);
