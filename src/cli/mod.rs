@@ -20,6 +20,7 @@ mod walk;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
@@ -401,6 +402,9 @@ impl From<RoleArg> for Role {
 #[error("{0}")]
 struct WrongUse(String);
 
+/// How long the end waits for what cannot be given up, such as looking up a host's name: all else has ended by then.
+const LOOK_UPS: Duration = Duration::from_secs(1);
+
 /// Runs the command this process was started with.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -414,7 +418,11 @@ pub fn run() -> ExitCode {
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(dispatch(cli.command)),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(dispatch(cli.command));
+            runtime.shutdown_timeout(LOOK_UPS);
+            outcome
+        }
         Err(error) => Err(error.into()),
     };
     match outcome {

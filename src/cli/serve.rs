@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Texts};
 use crate::front::{self, Admission, Front, FrontError, Limits};
 use crate::service::Services;
-use crate::simulator::{Simulator, SimulatorConfig};
+use crate::simulator::{Simulator, SimulatorConfig, SimulatorError};
 use crate::telemetry;
 use crate::worker::Workers;
 
@@ -179,6 +179,9 @@ fn in_words(error: FrontError) -> String {
     }
 }
 
+/// The same port at every start when it is free, so that pages opened before a restart still work after it.
+const USUAL_SIMULATOR_PORT: u16 = 12_111;
+
 /// Starts the simulator and makes it the configured provider.
 async fn start_simulator(config: &mut Config) -> anyhow::Result<Simulator> {
     let state_file = simulated::file(config, "simulator.json");
@@ -194,25 +197,19 @@ async fn start_simulator(config: &mut Config) -> anyhow::Result<Simulator> {
         )
         .into());
     }
-    let simulator = Simulator::start(SimulatorConfig {
-        port: usual_simulator_port(),
-        state_file: Some(state_file),
+    let at = |port| SimulatorConfig {
+        port,
+        state_file: Some(state_file.clone()),
         webhook_secret: stripe.webhook_secrets.0.first().cloned(),
         ..SimulatorConfig::default()
-    })
-    .await?;
+    };
+    let simulator = match Simulator::start(at(USUAL_SIMULATOR_PORT)).await {
+        Err(SimulatorError::Listen(_)) => Simulator::start(at(0)).await?,
+        started => started?,
+    };
     stripe.base_url = simulator.base_url();
     stripe.webhook_secrets = Texts(vec![simulator.webhook_secret()]);
     Ok(simulator)
-}
-
-/// The same port at every start when it is free, so that pages opened before a restart still work after it.
-fn usual_simulator_port() -> u16 {
-    const USUAL: u16 = 12_111;
-    match std::net::TcpListener::bind(("127.0.0.1", USUAL)) {
-        Ok(_) => USUAL,
-        Err(_) => 0,
-    }
 }
 
 pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {

@@ -299,7 +299,8 @@ async fn the_schema_goes_up_and_down() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_simulator_says_where_it_listens_and_remembers() {
     let sandbox = Sandbox::new().await;
-    let (simulator, url) = sandbox.simulator_for(1).await;
+    let events = ["--webhook-events", "refund.*,charge.refunded"];
+    let (simulator, url) = sandbox.simulator_with(1, &events).await;
     Client::new(&url, None)
         .get("/_simulator/health")
         .await
@@ -315,4 +316,11 @@ async fn the_simulator_says_where_it_listens_and_remembers() {
     let refused = sandbox.run(&["simulator", "--port", port]).await;
     refused.exit(1).complains_of(&["can't listen", "--port"]);
     drop(taken);
+
+    let (_simulator, url) = sandbox.simulator_for(1).await;
+    let endpoint = Client::new(&url, None).get("/_simulator/webhook").await;
+    assert_eq!(
+        endpoint.expect(200)["enabled_events"],
+        serde_json::json!(["refund.*", "charge.refunded"])
+    );
 }
