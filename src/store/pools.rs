@@ -37,12 +37,32 @@ impl Store {
 }
 
 fn measured<D: Database>(name: &'static str, pool: &Pool<D>) -> ConnectionPool {
-    let idle = u64::try_from(pool.num_idle()).unwrap_or(u64::MAX);
+    let (open, idle) = (u64::from(pool.size()), idle(pool.num_idle()));
     ConnectionPool {
         name,
         max: u64::from(pool.options().get_max_connections()),
         idle,
         // The two numbers are read one after the other, so an idle one may just have been closed.
-        in_use: u64::from(pool.size()).saturating_sub(idle),
+        in_use: open.saturating_sub(idle),
+    }
+}
+
+/// How many are idle, as the driver counts them: below zero, and so a huge number, while one is taken that is just being
+/// given back.
+fn idle(counted: usize) -> u64 {
+    u64::try_from(counted.cast_signed()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_connection_is_idle_while_the_driver_counts_below_zero() {
+        assert_eq!([idle(0), idle(7)], [0, 7]);
+        assert_eq!(
+            [0_usize.wrapping_sub(1), 0_usize.wrapping_sub(3)].map(idle),
+            [0, 0]
+        );
     }
 }

@@ -17,13 +17,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
 use serde_json::json;
 
 use knocking::{false_webhooks, knock_everywhere, quoting_provider};
 
 use crate::harness::client::{Answer, checkout_body, checkout_path};
-use crate::harness::{Client, Process, Sandbox, Server, WEBHOOK_SECRET, free_port};
+use crate::harness::{Client, Process, Sandbox, Server, WEBHOOK_SECRET, connect, free_port};
 use crate::staff;
 
 /// Every log there is; a filter like this one is easily left behind by somebody in trouble.
@@ -133,9 +133,7 @@ async fn tables(sandbox: &Sandbox) -> BTreeMap<String, String> {
         Some(file) => format!("sqlite://{}?mode=ro", sandbox.folder.join(file).display()),
         None => sandbox.database_url(),
     };
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(1).sqlx_logging(false);
-    let look = Database::connect(options).await.expect("a connection");
+    let look = connect(&url).await;
     let backend = look.get_database_backend();
     let texts = async |sql: String| -> Vec<String> {
         let rows = look

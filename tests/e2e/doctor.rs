@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::free_port;
+use crate::harness::{connect, free_port};
 
 const KEY_NAME: &str = "TILL_PROVIDERS__STRIPE__API_KEY";
 const SECRETS_NAME: &str = "TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS";
@@ -172,7 +172,7 @@ fn change(file: &Path, statement: &str) {
         .build();
     runtime.expect("a runtime").block_on(async {
         let url = format!("sqlite://{}", file.display());
-        let database = sea_orm::Database::connect(url).await.expect("the database");
+        let database = connect(&url).await;
         database
             .execute_unprepared(statement)
             .await

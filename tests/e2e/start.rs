@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database};
+use sea_orm::ConnectionTrait;
 
-use crate::harness::{Process, Sandbox, Server, eventually, free_port, postgres_server};
+use crate::harness::{Process, Sandbox, Server, connect, eventually, free_port, postgres_server};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -15,9 +15,7 @@ async fn tamper(sandbox: &Sandbox, sql: &[&str]) {
         Some(file) => format!("sqlite://{}", sandbox.folder.join(file).display()),
         None => sandbox.database_url(),
     };
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(1).sqlx_logging(false);
-    let connection = Database::connect(options).await.expect("a connection");
+    let connection = connect(&url).await;
     for statement in sql {
         let changed = connection.execute_unprepared(statement).await;
         changed.expect(statement);

@@ -1,5 +1,7 @@
 //! A database for one test: a file, or a clone of a migrated PostgreSQL template.
 
+use std::time::Duration;
+
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use till::clock::Clock;
 use till::store::{DatabaseSettings, Store};
@@ -76,9 +78,15 @@ impl TestDatabase {
     }
 }
 
+/// One connection that does not age: the driver's task that looks for those that do can take the number of idle ones
+/// for a huge one, while one of them is given back, and count up to it.
 async fn connect(url: &str) -> DatabaseConnection {
     let mut options = sea_orm::ConnectOptions::new(url.to_owned());
-    options.max_connections(1).sqlx_logging(false);
+    options
+        .max_connections(1)
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+        .sqlx_logging(false);
     Database::connect(options).await.expect("a connection")
 }
 
