@@ -402,7 +402,8 @@ impl From<RoleArg> for Role {
 #[error("{0}")]
 struct WrongUse(String);
 
-/// How long the end waits for what cannot be given up, such as looking up a host's name: all else has ended by then.
+/// How long the end waits for what cannot be given up, such as looking up a host's name. What has to come to its end has
+/// done so by then, or the command has failed before it began.
 const LOOK_UPS: Duration = Duration::from_secs(1);
 
 /// Runs the command this process was started with.

@@ -50,7 +50,7 @@ pub struct Setting {
 /// The most prepared statements SQLite's writer keeps: a table has one for each number of rows.
 const STATEMENTS: usize = 512;
 
-/// How long a start waits for other processes that open or close the same SQLite file.
+/// How long a start waits for other processes that open the same SQLite file.
 const SQLITE_START_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a start waits before it tries the same SQLite file again.
@@ -208,7 +208,7 @@ async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connect
         let actual = read_setting(&writer, DbBackend::Sqlite, &format!("PRAGMA {pragma}")).await?;
         require(pragma, &actual, wanted)?;
     }
-    let reader = connect_to_sqlite(reader).await?;
+    let reader = Database::connect(reader).await?;
     Ok(Connections {
         engine: Engine::Sqlite,
         writer,
@@ -218,9 +218,8 @@ async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connect
     })
 }
 
-/// Waits some seconds for others that open or close the file. `busy_timeout` does not: SQLite says at once that it is
-/// busy when two turn a new file into one with a write-ahead log, or when the last one to close it is still clearing
-/// the log away.
+/// Waits some seconds for others that open the file. `busy_timeout` does not: SQLite says at once that it is busy when
+/// two turn a new file into one with a write-ahead log.
 async fn connect_to_sqlite(options: ConnectOptions) -> Result<DatabaseConnection, StoreError> {
     let began = tokio::time::Instant::now();
     loop {
@@ -375,7 +374,7 @@ pub(super) async fn open_read_only(settings: &DatabaseSettings) -> Result<Connec
     quiet(&mut options);
     options.max_connections(1);
     let pool = match engine {
-        Engine::Sqlite => connect_to_sqlite(options).await?,
+        Engine::Sqlite => Database::connect(options).await?,
         Engine::Postgres => {
             let url = options.get_url().to_owned();
             connect_to_postgres(options, &url).await?

@@ -171,24 +171,43 @@ fn classify(error: DbErr) -> StoreError {
     if refusal.is_unique_violation() {
         return StoreError::Conflict(constraint_of(refusal.message(), refusal.constraint()));
     }
-    let code = refusal.code().unwrap_or_default().into_owned();
-    match code.as_str() {
-        // PostgreSQL: serialization failure, deadlock, lock not available.
-        "40001" | "40P01" | "55P03" => StoreError::Collision(error),
-        // SQLite: busy, busy snapshot, locked.
-        "5" | "517" | "6" | "261" => StoreError::Collision(error),
-        // SQLite: I/O error, full, cannot open, read-only.
-        "10" | "13" | "14" | "8" => StoreError::Unavailable(error),
-        // PostgreSQL: connection trouble, out of resources, shutdown, statement cancelled, read-only standby.
-        other
-            if ["08", "53", "57", "58"]
-                .iter()
-                .any(|class| other.starts_with(class))
-                || other == "25006" =>
-        {
-            StoreError::Unavailable(error)
-        }
-        _ => StoreError::Statement(error),
+    match meaning(&refusal.code().unwrap_or_default()) {
+        Meaning::Collision => StoreError::Collision(error),
+        Meaning::Unavailable => StoreError::Unavailable(error),
+        Meaning::Statement => StoreError::Statement(error),
+    }
+}
+
+/// What a database's code says of the statement it refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// Another one was in its way.
+    Collision,
+    /// The database is not well, and may be again.
+    Unavailable,
+    /// It is wrong.
+    Statement,
+}
+
+/// PostgreSQL's codes have five signs; SQLite's are shorter numbers, whose last byte is the kind and the rest says more.
+fn meaning(code: &str) -> Meaning {
+    match code {
+        // Serialization failure, deadlock, lock not available.
+        "40001" | "40P01" | "55P03" => Meaning::Collision,
+        // A read-only standby.
+        "25006" => Meaning::Unavailable,
+        code if code.len() == 5 => match code.get(..2) {
+            // Connection trouble, out of resources, shutdown or statement cancelled, system error.
+            Some("08" | "53" | "57" | "58") => Meaning::Unavailable,
+            _ => Meaning::Statement,
+        },
+        code => match code.parse::<u32>().map(|code| code & 0xff) {
+            // Busy, locked, too many who open it at once.
+            Ok(5 | 6 | 15) => Meaning::Collision,
+            // Read-only, I/O error, full, cannot open.
+            Ok(8 | 10 | 13 | 14) => Meaning::Unavailable,
+            _ => Meaning::Statement,
+        },
     }
 }
 
@@ -200,4 +219,31 @@ fn constraint_of(message: &str, name: Option<&str>) -> Constraint {
         .iter()
         .find(|(postgres, sqlite, _)| name == Some(postgres) || columns == Some(sqlite))
         .map_or(Constraint::Other, |(_, _, constraint)| *constraint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_mean_what_their_databases_say() {
+        // SQLite: busy, while recovering, of a snapshot; locked, by a shared cache; the protocol of locks.
+        for code in [
+            "40001", "40P01", "55P03", "5", "261", "517", "6", "262", "15",
+        ] {
+            assert_eq!(meaning(code), Meaning::Collision, "{code}");
+        }
+        // SQLite: read-only, also when moved; errors of reading, of fsync, of shared memory; full; cannot open.
+        let unwell = [
+            "08006", "53300", "57P01", "58030", "25006", "8", "1032", "10", "266", "1034", "5386",
+            "13", "14", "526",
+        ];
+        for code in unwell {
+            assert_eq!(meaning(code), Meaning::Unavailable, "{code}");
+        }
+        // SQLite: an error, a constraint, a mismatch.
+        for code in ["23503", "42601", "22003", "1", "275", "787", "20", "", "?"] {
+            assert_eq!(meaning(code), Meaning::Statement, "{code}");
+        }
+    }
 }
