@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::catalogue_file::{self, Contents, Fault, Format};
 use super::output::print;
+use super::storage::with_store;
 use super::{CatalogueCommand, WrongUse};
-use crate::app::open_store;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::catalogue::Imported;
@@ -37,8 +37,10 @@ pub(super) async fn catalogue(
             return Ok(ExitCode::from(1));
         }
     };
-    let store = open_store(config, Clock::system()).await?;
-    let (shop, outcome) = import(&store, shop.as_deref(), &contents, dry_run).await?;
+    let (shop, outcome) = with_store(config, Clock::system(), async |store| {
+        import(store, shop.as_deref(), &contents, dry_run).await
+    })
+    .await?;
     let value = json!({
         "file": shown, "shop": shop, "dry_run": dry_run, "created": outcome.created,
         "changed": outcome.changed, "unchanged": outcome.unchanged,

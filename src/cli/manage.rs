@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::output::print;
+use super::storage::with_store;
 use super::{KeyCommand, ShopCommand, WrongUse};
-use crate::app::open_store;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::access::{KeyKind, Scopes};
 use crate::domain::ids::ApiKeyId;
 use crate::domain::text;
 use crate::service::{ServiceError, keys};
+use crate::store::Store;
 
 pub(super) async fn shop(config: &Config, command: ShopCommand) -> anyhow::Result<ExitCode> {
     let ShopCommand::Create {
@@ -28,8 +29,10 @@ pub(super) async fn shop(config: &Config, command: ShopCommand) -> anyhow::Resul
         }
     }
     let name = text::plain(&name, 200).map_err(|why| WrongUse(format!("the shop's name {why}")))?;
-    let store = open_store(config, Clock::system()).await?;
-    let shop = match keys::create_shop(&store, &name, mode.into(), &allowed_origins).await {
+    let made = with_store(config, Clock::system(), async |store| {
+        Ok(keys::create_shop(store, &name, mode.into(), &allowed_origins).await)
+    });
+    let shop = match made.await? {
         Err(ServiceError::Invalid(_)) => {
             let text = format!("there is a shop `{name}` already; give the new one another name");
             return Err(WrongUse(text).into());
@@ -50,7 +53,17 @@ pub(super) async fn shop(config: &Config, command: ShopCommand) -> anyhow::Resul
 
 pub(super) async fn key(config: &Config, command: KeyCommand) -> anyhow::Result<ExitCode> {
     let clock = Clock::system();
-    let store = open_store(config, clock.clone()).await?;
+    with_store(config, clock.clone(), async |store| {
+        manage_keys(store, &clock, command).await
+    })
+    .await
+}
+
+async fn manage_keys(
+    store: &Store,
+    clock: &Clock,
+    command: KeyCommand,
+) -> anyhow::Result<ExitCode> {
     match command {
         KeyCommand::Create {
             kind,
@@ -65,7 +78,7 @@ pub(super) async fn key(config: &Config, command: KeyCommand) -> anyhow::Result<
                     WrongUse(format!("unknown scope in `{text}`; the scopes are {known}"))
                 })?,
             };
-            let shop = match keys::find_shop(&store, shop.as_deref()).await {
+            let shop = match keys::find_shop(store, shop.as_deref()).await {
                 Err(ServiceError::NotFound) => {
                     let name = shop.unwrap_or_default();
                     return Err(WrongUse(format!(
@@ -76,7 +89,7 @@ pub(super) async fn key(config: &Config, command: KeyCommand) -> anyhow::Result<
                 other => other?,
             };
             let kind: KeyKind = kind.into();
-            let made = keys::create_key(&store, &clock, shop, kind, scopes).await?;
+            let made = keys::create_key(store, clock, shop, kind, scopes).await?;
             let value = json!({
                 "id": made.id, "key": made.text, "kind": made.kind, "shop": made.shop.name,
             });
@@ -87,14 +100,14 @@ pub(super) async fn key(config: &Config, command: KeyCommand) -> anyhow::Result<
                 )
             })?;
         }
-        KeyCommand::List { json } => list(&store, json).await?,
+        KeyCommand::List { json } => list(store, json).await?,
         KeyCommand::Revoke { id, json } => {
             let key: ApiKeyId = id.parse().map_err(|_| {
                 WrongUse(format!(
                     "`{id}` is not a key id; see `till key list` for key_… ids"
                 ))
             })?;
-            match keys::revoke_key(&store, key).await {
+            match keys::revoke_key(store, key).await {
                 Err(ServiceError::NotFound) => {
                     let text = format!("there is no key {key}; see `till key list`");
                     return Err(WrongUse(text).into());
@@ -109,7 +122,7 @@ pub(super) async fn key(config: &Config, command: KeyCommand) -> anyhow::Result<
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(store: &crate::store::Store, json: bool) -> anyhow::Result<()> {
+async fn list(store: &Store, json: bool) -> anyhow::Result<()> {
     let keys = store.keys().await?;
     let values: Vec<_> = keys
         .iter()

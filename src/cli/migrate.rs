@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::MigrateCommand;
 use super::output::print;
+use super::storage::closing;
 use crate::app::DatabaseLock;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -14,11 +15,14 @@ use crate::store::Store;
 pub(super) async fn migrate(config: &Config, command: MigrateCommand) -> anyhow::Result<ExitCode> {
     let _lock = DatabaseLock::take(&config.database.url)?;
     let store = Store::open(&config.database(), Clock::system()).await?;
-    let (status, as_json, check) = match command {
-        MigrateCommand::Up { json } => (store.migrate_up().await?, json, false),
-        MigrateCommand::Down { steps, json } => (store.migrate_down(steps).await?, json, false),
-        MigrateCommand::Status { json } => (store.schema_status().await?, json, true),
+    let work = async {
+        Ok(match command {
+            MigrateCommand::Up { json } => (store.migrate_up().await?, json, false),
+            MigrateCommand::Down { steps, json } => (store.migrate_down(steps).await?, json, false),
+            MigrateCommand::Status { json } => (store.schema_status().await?, json, true),
+        })
     };
+    let (status, as_json, check) = closing(&store, work).await?;
     let value = json!({
         "applied": status.applied, "pending": status.pending, "unknown": status.unknown,
     });

@@ -14,6 +14,7 @@ mod serve;
 mod simulated;
 mod simulator;
 mod staff;
+mod storage;
 mod trigger;
 mod verify;
 mod walk;

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::output::print;
+use super::storage::closing;
 use super::{ReplayArgs, WrongUse, simulated};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, Texts};
 use crate::domain::time::Timestamp;
-use crate::service::ServiceError;
 use crate::service::replay::{ReplayOutcome, Replayed};
+use crate::service::{ServiceError, Services};
 
 pub(super) async fn replay(mut config: Config, args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let since = args.which.since.as_deref().map(|text| {
@@ -26,10 +27,34 @@ pub(super) async fn replay(mut config: Config, args: ReplayArgs) -> anyhow::Resu
     app::check(&config, false)?;
     let clock = Clock::system();
     let store = app::open_store(&config, clock.clone()).await?;
-    let services = app::build_services(&config, store, clock).await?;
+    let work = async {
+        let services = app::build_services(&config, store.clone(), clock).await?;
+        replay_all(&services, args.which.event, since, args.dry_run).await
+    };
+    let replayed = closing(&store, work).await?;
+    let failed = count(&replayed, ReplayOutcome::Failed);
+    let value = json!({
+        "dry_run": args.dry_run,
+        "applied": count(&replayed, ReplayOutcome::Applied),
+        "quarantined": count(&replayed, ReplayOutcome::Quarantined),
+        "unchanged": count(&replayed, ReplayOutcome::Unchanged),
+        "failed": failed,
+        "events": replayed,
+    });
+    print(args.json, &value, || lines(&replayed, args.dry_run))?;
+    Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+/// Replays one event, or all since a time.
+async fn replay_all(
+    services: &Services,
+    event: Option<String>,
+    since: Option<Timestamp>,
+    dry_run: bool,
+) -> anyhow::Result<Vec<Replayed>> {
     let mut replayed: Vec<Replayed> = Vec::new();
-    match (args.which.event, since) {
-        (Some(id), _) => match services.replay(&id, args.dry_run).await {
+    match (event, since) {
+        (Some(id), _) => match services.replay(&id, dry_run).await {
             Err(ServiceError::NotFound) => {
                 return Err(WrongUse(format!(
                     "no event `{id}` is stored here; give our id (pev_…, as an order's timeline shows it) or the \
@@ -42,7 +67,7 @@ pub(super) async fn replay(mut config: Config, args: ReplayArgs) -> anyhow::Resu
         (None, Some(since)) => {
             let mut after = String::new();
             loop {
-                let page = services.replay_since(since, &after, args.dry_run).await?;
+                let page = services.replay_since(since, &after, dry_run).await?;
                 let Some(last) = page.last() else { break };
                 after = last.id.to_string();
                 replayed.extend(page);
@@ -50,18 +75,7 @@ pub(super) async fn replay(mut config: Config, args: ReplayArgs) -> anyhow::Resu
         }
         (None, None) => {}
     }
-    services.store.close().await?;
-    let failed = count(&replayed, ReplayOutcome::Failed);
-    let value = json!({
-        "dry_run": args.dry_run,
-        "applied": count(&replayed, ReplayOutcome::Applied),
-        "quarantined": count(&replayed, ReplayOutcome::Quarantined),
-        "unchanged": count(&replayed, ReplayOutcome::Unchanged),
-        "failed": failed,
-        "events": replayed,
-    });
-    print(args.json, &value, || lines(&replayed, args.dry_run))?;
-    Ok(ExitCode::from(u8::from(failed > 0)))
+    Ok(replayed)
 }
 
 /// A server that brings its own simulator has no provider configured; then that simulator is the provider.

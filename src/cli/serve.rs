@@ -7,12 +7,14 @@ use rocket::{Build, Rocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::simulated::{self, Note};
+use super::storage::closing;
 use crate::app::{self, DatabaseLock, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, Texts};
 use crate::front::{self, Admission, Front, FrontError, Limits};
 use crate::service::Services;
 use crate::simulator::{Simulator, SimulatorConfig, SimulatorError};
+use crate::store::Store;
 use crate::telemetry;
 use crate::worker::Workers;
 
@@ -46,11 +48,26 @@ pub(super) async fn serve(config: Config, with_simulator: bool) -> anyhow::Resul
 }
 
 /// Starts everything; returns once requests are answered.
-pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::Result<Running> {
+pub(super) async fn start(config: Config, with_simulator: bool) -> anyhow::Result<Running> {
     app::check(&config, with_simulator)?;
     let lock = DatabaseLock::take(&config.database.url)?;
     let clock = Clock::system();
     let store = app::open_store(&config, clock.clone()).await?;
+    let started = start_over(config, with_simulator, store.clone(), lock, clock).await;
+    if started.is_err() {
+        // Why it did not start is what counts.
+        drop(store.close().await);
+    }
+    started
+}
+
+async fn start_over(
+    mut config: Config,
+    with_simulator: bool,
+    store: Arc<Store>,
+    lock: DatabaseLock,
+    clock: Clock,
+) -> anyhow::Result<Running> {
     if lock.is_exclusive() {
         store.release_leases().await?;
     }
@@ -60,7 +77,6 @@ pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::R
     };
     let services = app::build_services(&config, store, clock).await?;
     telemetry::count_panics(services.metrics.clone());
-    let workers = config.worker.enabled.then(|| Workers::start(&services));
     let admission = Arc::new(app::Room(services.clone()));
     let server = app::server(&config, services.clone());
     let listening = Listening::start(&config, server, Some(admission)).await?;
@@ -70,6 +86,8 @@ pub(super) async fn start(mut config: Config, with_simulator: bool) -> anyhow::R
         simulator.set_webhook_url(&format!("{base_url}/webhooks/stripe"));
         note = Some(Note::leave(&config, &simulator.base_url())?);
     }
+    // Only now: a start that fails, for a port that is taken, has sent nothing.
+    let workers = config.worker.enabled.then(|| Workers::start(&services));
     tracing::info!(till.url = %base_url, "Till listens on {base_url}");
     Ok(Running {
         base_url,
@@ -217,27 +235,35 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<ExitCode> {
     let lock = DatabaseLock::take(&config.database.url)?;
     let clock = Clock::system();
     let store = app::open_store(&config, clock.clone()).await?;
+    closing(&store, work(config, &lock, store.clone(), clock)).await
+}
+
+async fn work(
+    config: Config,
+    lock: &DatabaseLock,
+    store: Arc<Store>,
+    clock: Clock,
+) -> anyhow::Result<ExitCode> {
     if lock.is_exclusive() {
         store.release_leases().await?;
     }
     let services = app::build_services(&config, store, clock).await?;
     telemetry::count_panics(services.metrics.clone());
+    let listening = match app::worker_server(&config, services.clone()) {
+        Some(server) => Some(Listening::start(&config, server, None).await?),
+        None => None,
+    };
     let workers = Workers::start(&services);
     tracing::info!("the worker runs");
-    let outcome = match app::worker_server(&config, services.clone()) {
-        Some(server) => answer_until_stopped(&config, server).await,
+    let outcome = match listening {
+        Some(listening) => {
+            println!("The worker listens on {}", listening.base_url);
+            listening.until_stopped().await
+        }
         None => until_told_to_stop().await.map_err(Into::into),
     };
     workers.stop().await;
-    services.store.close().await?;
     outcome.map(|()| ExitCode::SUCCESS)
-}
-
-/// Serves a worker's health and metrics until the process is told to stop.
-async fn answer_until_stopped(config: &Config, server: Rocket<Build>) -> anyhow::Result<()> {
-    let listening = Listening::start(config, server, None).await?;
-    println!("The worker listens on {}", listening.base_url);
-    listening.until_stopped().await
 }
 
 /// Returns at Ctrl-C or SIGTERM.

@@ -7,8 +7,8 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::json;
 
 use super::output::print;
+use super::storage::with_store;
 use super::{StaffCommand, WrongUse};
-use crate::app::open_store;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::ids::ShopId;
@@ -22,7 +22,17 @@ use crate::store::Store;
 
 pub(super) async fn staff(config: &Config, command: StaffCommand) -> anyhow::Result<ExitCode> {
     let clock = Clock::system();
-    let store = open_store(config, clock.clone()).await?;
+    with_store(config, clock.clone(), async |store| {
+        manage_staff(store, &clock, command).await
+    })
+    .await
+}
+
+async fn manage_staff(
+    store: &Store,
+    clock: &Clock,
+    command: StaffCommand,
+) -> anyhow::Result<ExitCode> {
     match command {
         StaffCommand::Create {
             email,
@@ -40,23 +50,23 @@ pub(super) async fn staff(config: &Config, command: StaffCommand) -> anyhow::Res
                 email,
                 name,
                 role: role.into(),
-                shop: only_shop(&store, shop.as_deref()).await?,
+                shop: only_shop(store, shop.as_deref()).await?,
                 password: new_password(generate)?,
             };
-            create(&store, &clock, person, generate, json).await?;
+            create(store, clock, person, generate, json).await?;
         }
         StaffCommand::Reset {
             email,
             generate,
             json,
-        } => reset(&store, &clock, &email, generate, json).await?,
+        } => reset(store, clock, &email, generate, json).await?,
         StaffCommand::Disable { email, json } => {
-            switch(&store, &clock, &email, Change::Disable, json).await?;
+            switch(store, clock, &email, Change::Disable, json).await?;
         }
         StaffCommand::Enable { email, json } => {
-            switch(&store, &clock, &email, Change::Enable, json).await?;
+            switch(store, clock, &email, Change::Enable, json).await?;
         }
-        StaffCommand::List { json } => list(&store, json).await?,
+        StaffCommand::List { json } => list(store, json).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

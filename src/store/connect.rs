@@ -1,20 +1,16 @@
 //! Opening a database: the settings money needs, set and then read back. A wrong one refuses to start.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
-    Statement,
-};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 
 use super::primary::Primary;
 use super::servers::{Found, LIMITS, Server, Servers, is_standby, limited};
-use super::{Store, StoreError};
+use super::{Store, StoreError, settings as database};
 
 /// How the two engines differ where SQL cannot hide it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,19 +32,9 @@ pub struct DatabaseSettings {
     pub batch: u32,
 }
 
-/// A setting of the database as it is, and as it must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
-    /// Its name in the engine.
-    pub name: &'static str,
-    /// What it is.
-    pub actual: String,
-    /// Whether money is safe with it.
-    pub good: bool,
-}
-
-/// The most prepared statements SQLite's writer keeps: a table has one for each number of rows.
-const STATEMENTS: usize = 512;
+/// The most prepared texts SQLite's writer keeps: a table, and tables that are written together, have one for each power
+/// of two of rows.
+const STATEMENTS: usize = 256;
 
 /// How long a start waits for other processes that open the same SQLite file.
 const SQLITE_START_PATIENCE: Duration = Duration::from_secs(5);
@@ -66,19 +52,6 @@ const POSTGRES_START_PATIENCE: Duration = Duration::from_secs(10);
 /// How long finding out why there is no connection may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What SQLite must run with, in the values it answers with.
-const SQLITE_REQUIRED: [(&str, &str); 3] = [
-    ("journal_mode", "wal"),
-    ("synchronous", "2"),
-    ("foreign_keys", "1"),
-];
-
-/// What PostgreSQL must run with.
-const POSTGRES_REQUIRED: [(&str, &str); 2] = [
-    ("default_transaction_isolation", "read committed"),
-    ("server_encoding", "UTF8"),
-];
-
 pub(super) struct Connections {
     pub engine: Engine,
     pub writer: DatabaseConnection,
@@ -87,6 +60,8 @@ pub(super) struct Connections {
     pub primary: Option<Primary>,
     /// The file, when it is read without taking part in its locks.
     pub unlocked: Option<Unlocked>,
+    /// How a file that is only looked at keeps what is written, see [`database::journal_mode`].
+    pub journal: Option<&'static str>,
 }
 
 /// A SQLite file nobody had open, read as if nobody ever would: that leaves no trace beside it, and sees what another
@@ -204,9 +179,10 @@ async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connect
     writer.max_connections(1).min_connections(1);
     reader.max_connections(settings.max_connections.max(1));
     let writer = connect_to_sqlite(writer).await?;
-    for (pragma, wanted) in SQLITE_REQUIRED {
-        let actual = read_setting(&writer, DbBackend::Sqlite, &format!("PRAGMA {pragma}")).await?;
-        require(pragma, &actual, wanted)?;
+    for (pragma, wanted) in database::SQLITE_REQUIRED {
+        let actual =
+            database::read(&writer, DbBackend::Sqlite, &format!("PRAGMA {pragma}")).await?;
+        database::require(pragma, &actual, wanted)?;
     }
     let reader = Database::connect(reader).await?;
     Ok(Connections {
@@ -215,6 +191,7 @@ async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connect
         reader,
         primary: None,
         unlocked: None,
+        journal: None,
     })
 }
 
@@ -254,16 +231,16 @@ async fn open_postgres(settings: &DatabaseSettings) -> Result<Connections, Store
     let guard = primary.clone();
     options.map_sqlx_postgres_pool_opts(move |options| guard.guard(options));
     let pool = connect_to_postgres(options, &url).await?;
-    for (setting, wanted) in POSTGRES_REQUIRED {
-        let actual = read_setting(&pool, DbBackend::Postgres, &format!("SHOW {setting}")).await?;
-        require(setting, &actual, wanted)?;
+    for (setting, wanted) in database::POSTGRES_REQUIRED {
+        let actual = database::read(&pool, DbBackend::Postgres, &format!("SHOW {setting}")).await?;
+        database::require(setting, &actual, wanted)?;
     }
-    let commit = read_setting(&pool, DbBackend::Postgres, "SHOW synchronous_commit").await?;
+    let commit = database::read(&pool, DbBackend::Postgres, "SHOW synchronous_commit").await?;
     if commit == "off" {
-        require("synchronous_commit", &commit, "on")?;
+        database::require("synchronous_commit", &commit, "on")?;
     }
     for (limit, _) in LIMITS {
-        if read_setting(&pool, DbBackend::Postgres, &format!("SHOW {limit}")).await? == "0" {
+        if database::read(&pool, DbBackend::Postgres, &format!("SHOW {limit}")).await? == "0" {
             tracing::warn!(
                 "the database has no {limit}, because a pooler keeps Till's away; see `till doctor`"
             );
@@ -276,6 +253,7 @@ async fn open_postgres(settings: &DatabaseSettings) -> Result<Connections, Store
         reader: pool,
         primary: Some(primary),
         unlocked: None,
+        journal: None,
     })
 }
 
@@ -336,10 +314,11 @@ async fn connect_to_postgres(
 /// Opens connections that can change nothing, and checks nothing: for looking at a database as it is.
 pub(super) async fn open_read_only(settings: &DatabaseSettings) -> Result<Connections, StoreError> {
     check_url(&settings.url)?;
-    let mut unlocked = None;
+    let (mut unlocked, mut journal) = (None, None);
     let (engine, mut options) = match sqlite_path(&settings.url) {
         Some(path) => {
             let before = FileLook::of(&path);
+            journal = Some(database::journal_mode(&path));
             // Nobody has the file open when there is no log, and opening it as usual would make one.
             let alone = !before.log;
             let url = format!("sqlite://{}?mode=ro", path.display());
@@ -386,6 +365,7 @@ pub(super) async fn open_read_only(settings: &DatabaseSettings) -> Result<Connec
         reader: pool,
         primary: None,
         unlocked,
+        journal,
     })
 }
 
@@ -397,77 +377,6 @@ impl Store {
         self.unlocked
             .as_ref()
             .is_none_or(|unlocked| unlocked.is_undisturbed())
-    }
-
-    /// The settings that money depends on, as they are.
-    ///
-    /// # Errors
-    /// A database that cannot be read.
-    pub async fn settings(&self) -> Result<Vec<Setting>, StoreError> {
-        let (backend, ask, required) = match self.engine {
-            Engine::Sqlite => (DbBackend::Sqlite, "PRAGMA", &SQLITE_REQUIRED[..]),
-            Engine::Postgres => (DbBackend::Postgres, "SHOW", &POSTGRES_REQUIRED[..]),
-        };
-        let mut settings = Vec::new();
-        for (name, wanted) in required {
-            let actual = match *name {
-                "journal_mode" => self.journal_mode().await?,
-                _ => read_setting(&self.reader, backend, &format!("{ask} {name}")).await?,
-            };
-            settings.push(Setting {
-                name,
-                good: actual == *wanted,
-                actual,
-            });
-        }
-        if self.engine == Engine::Postgres {
-            let actual = read_setting(&self.reader, backend, "SHOW synchronous_commit").await?;
-            settings.push(Setting {
-                name: "synchronous_commit",
-                good: actual != "off",
-                actual,
-            });
-            let standby = "SELECT pg_catalog.pg_is_in_recovery()::text";
-            let actual = read_setting(&self.reader, backend, standby).await?;
-            settings.push(Setting {
-                name: "in_recovery",
-                good: actual == "false",
-                actual,
-            });
-            for (limit, _) in LIMITS {
-                let show = format!("SHOW {limit}");
-                let actual = read_setting(&self.reader, backend, &show).await?;
-                settings.push(Setting {
-                    name: limit,
-                    good: actual != "0",
-                    actual,
-                });
-            }
-        }
-        Ok(settings)
-    }
-
-    /// As the file itself says it: a connection that can change nothing answers for itself alone.
-    async fn journal_mode(&self) -> Result<String, StoreError> {
-        let question = "SELECT file FROM pragma_database_list WHERE name = 'main'";
-        let path = read_setting(&self.reader, DbBackend::Sqlite, question).await?;
-        let mut head = [0; 20];
-        let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
-        // The format's version for writers and for readers: 2 is the write-ahead log.
-        let log = read.is_ok() && head.ends_with(&[2, 2]);
-        Ok(if log { "wal" } else { "delete" }.to_owned())
-    }
-
-    /// The version of the database engine, as it says it.
-    ///
-    /// # Errors
-    /// A database that cannot be read.
-    pub async fn server_version(&self) -> Result<String, StoreError> {
-        let (backend, question) = match self.engine {
-            Engine::Sqlite => (DbBackend::Sqlite, "SELECT sqlite_version()"),
-            Engine::Postgres => (DbBackend::Postgres, "SHOW server_version"),
-        };
-        read_setting(&self.reader, backend, question).await
     }
 }
 
@@ -484,33 +393,10 @@ fn quiet(options: &mut ConnectOptions) {
         .max_lifetime(None::<Duration>);
 }
 
-async fn read_setting(
-    connection: &impl ConnectionTrait,
-    backend: DbBackend,
-    sql: &str,
-) -> Result<String, StoreError> {
-    let row = connection
-        .query_one_raw(Statement::from_string(backend, sql))
-        .await?
-        .ok_or_else(|| StoreError::Corrupt(format!("no answer to {sql}")))?;
-    match row.try_get_by_index::<String>(0) {
-        Ok(text) => Ok(text),
-        Err(_) => Ok(row.try_get_by_index::<i64>(0)?.to_string()),
-    }
-}
-
-fn require(setting: &str, actual: &str, wanted: &str) -> Result<(), StoreError> {
-    if actual == wanted {
-        return Ok(());
-    }
-    Err(StoreError::Setting(format!(
-        "the database runs with {setting} = {actual}, but money needs {wanted}; \
-         remove what overrides it and start again"
-    )))
-}
-
 #[cfg(test)]
 mod tests {
+    use sea_orm::ConnectionTrait as _;
+
     use super::*;
 
     fn folder() -> PathBuf {
@@ -540,7 +426,7 @@ mod tests {
             ("busy_timeout", "5000"),
         ] {
             let sql = format!("PRAGMA {pragma}");
-            let actual = read_setting(&opened.writer, DbBackend::Sqlite, &sql).await;
+            let actual = database::read(&opened.writer, DbBackend::Sqlite, &sql).await;
             assert_eq!(actual.expect(pragma), wanted, "{pragma}");
         }
         let create = "CREATE TABLE t (a INTEGER)";
@@ -604,7 +490,7 @@ mod tests {
         let look = async || open_read_only(&settings).await.expect("opens");
         let count = async |seen: &Connections| {
             let sql = "SELECT COUNT(*) FROM t";
-            read_setting(&seen.reader, DbBackend::Sqlite, sql)
+            database::read(&seen.reader, DbBackend::Sqlite, sql)
                 .await
                 .expect("a count")
         };
@@ -632,18 +518,6 @@ mod tests {
         assert_eq!(undisturbed(&again), Some(true));
         again.reader.close().await.expect("closes");
         std::fs::remove_dir_all(folder).expect("the folder goes");
-    }
-
-    #[test]
-    fn a_wrong_setting_is_refused_with_both_values() {
-        assert!(require("synchronous", "2", "2").is_ok());
-        let refusal = require("synchronous", "1", "2")
-            .expect_err("refused")
-            .to_string();
-        assert!(
-            refusal.contains("synchronous = 1") && refusal.contains("needs 2"),
-            "{refusal}"
-        );
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub mod reviews;
 mod rows;
 pub mod search;
 mod servers;
+mod settings;
 pub mod settle;
 pub mod shops;
 mod snapshot;
@@ -76,6 +77,7 @@ pub use connect::{DatabaseSettings, Engine};
 pub use error::{Constraint, Failure, StoreError};
 pub use place_order::{PlaceOrder, Placed};
 use primary::Connection;
+pub use settings::Setting;
 pub use settle::{Settle, Settled};
 pub use tx::Tx;
 
@@ -101,6 +103,7 @@ pub struct Store {
     batch_limit: usize,
     statements: Arc<AtomicU64>,
     unlocked: Option<Arc<connect::Unlocked>>,
+    journal: Option<&'static str>,
 }
 
 /// How many sets of one kind PostgreSQL commits at once: while one waits for its disk, another is made ready.
@@ -181,6 +184,7 @@ impl Store {
             settlements: Batcher::new(lanes, WORTH_A_SET, Share::All),
             batch_limit: usize::try_from(batch.max(1)).unwrap_or(usize::MAX),
             unlocked: connections.unlocked.map(Arc::new),
+            journal: connections.journal,
         }
     }
 

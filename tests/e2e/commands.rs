@@ -141,6 +141,36 @@ async fn the_api_document_needs_nothing_and_leaves_nothing() {
     );
 }
 
+/// A log beside a SQLite file says that somebody has it open: `till verify` and whoever copies the file go by that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_has_ended_has_closed_its_database() {
+    let sandbox = Sandbox::on(None).await;
+    let sheet = sandbox.folder.join("goods.csv");
+    std::fs::write(&sheet, "sku,name,currency,price\nMUG,Mug,EUR,12.90\n").expect("a file");
+    let unknown = "key_01jzzzzzzzzzzzzzzzzzzzzzzz";
+    for (arguments, code) in [
+        (&["migrate", "up"][..], 0),
+        (&["migrate", "status"], 0),
+        (&["shop", "create", "one", "--mode", "test"], 0),
+        (&["shop", "create", "one", "--mode", "test"], 2),
+        (&["key", "create", "--kind", "secret"], 0),
+        (&["key", "list"], 0),
+        (&["key", "revoke", unknown], 2),
+        (&["staff", "list"], 0),
+        (&["staff", "enable", "nobody@shop.example"], 2),
+        (&["catalogue", "import", "goods.csv"], 0),
+        (&["catalogue", "import", "goods.csv", "--shop", "two"], 2),
+        (&["migrate", "down"], 0),
+    ] {
+        let ended = sandbox.run(arguments).await;
+        let said = ended.stdout.clone() + &ended.stderr;
+        ended.exit(code);
+        assert!(sandbox.folder.join("till.db").exists(), "{arguments:?}");
+        let log = sandbox.folder.join("till.db-wal");
+        assert!(!log.exists(), "{arguments:?}: {said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_made_beside_the_server_works_and_a_revoked_one_does_not() {
     let sandbox = Sandbox::new().await;

@@ -50,6 +50,8 @@ async fn a_taken_port_is_explained() {
     ended
         .exit(1)
         .complains_of(&["cannot listen", "ROCKET_PORT"]);
+    let log = sandbox.folder.join("till.db-wal");
+    assert!(!log.exists(), "the database is closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,4 +74,6 @@ async fn a_worker_without_a_port_listens_nowhere_and_a_taken_one_is_explained() 
     ended
         .exit(1)
         .complains_of(&["cannot listen", "TILL_WORKER__PORT"]);
+    let log = sandbox.folder.join("till.db-wal");
+    assert!(!log.exists(), "the database is closed");
 }
