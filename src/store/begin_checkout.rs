@@ -202,22 +202,12 @@ impl BeginCheckout {
 
 impl Rows {
     async fn write(self, tx: &Tx) -> Result<(), StoreError> {
-        match tx.engine {
-            Engine::Sqlite => {
-                bulk::insert::<idempotency_key::Entity>(tx, &self.keys).await?;
-                bulk::insert::<checkout_session::Entity>(tx, &self.sessions).await?;
-                bulk::insert::<provider_call::Entity>(tx, &self.calls).await?;
-                bulk::insert::<provider_attempt::Entity>(tx, &self.attempts).await
-            }
-            Engine::Postgres => {
-                let mut parts = bulk::Parts::default();
-                parts.insert::<idempotency_key::Entity>(&self.keys);
-                parts.insert::<checkout_session::Entity>(&self.sessions);
-                parts.insert::<provider_call::Entity>(&self.calls);
-                parts.insert::<provider_attempt::Entity>(&self.attempts);
-                parts.carry_out(tx).await
-            }
-        }
+        let mut parts = bulk::Parts::on(tx.engine);
+        parts.insert::<idempotency_key::Entity>(&self.keys);
+        parts.insert::<checkout_session::Entity>(&self.sessions);
+        parts.insert::<provider_call::Entity>(&self.calls);
+        parts.insert::<provider_attempt::Entity>(&self.attempts);
+        parts.carry_out(tx).await
     }
 }
 

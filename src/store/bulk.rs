@@ -30,8 +30,6 @@ const ROWS_AT_ONCE: usize = 128;
 const NARROW_ROWS_AT_ONCE: usize = 512;
 /// How many columns a narrow table has at most.
 const NARROW: usize = 4;
-/// Up to so many rows one SQLite statement takes as they come; a power of two.
-const EXACT: usize = 8;
 
 /// A row's values, in the order of its table's columns.
 pub(super) fn values<E>(row: E::Model) -> Vec<Value>
@@ -429,12 +427,10 @@ fn groups<'a>(engine: Engine, rows: &'a [&'a [Value]], columns: usize) -> Vec<&'
     rows.chunks(most).collect()
 }
 
-/// How many rows the statement for so many has on SQLite.
+/// How many rows the statement for so many has on SQLite. Statements for several tables are sent as one text, and each
+/// number of rows in each of them makes another text that stays prepared.
 fn padded(rows: usize) -> usize {
-    match rows {
-        ..=EXACT => rows,
-        _ => rows.next_power_of_two(),
-    }
+    rows.next_power_of_two()
 }
 
 /// The rows as a source of a statement, and the values it is sent with.
@@ -531,7 +527,7 @@ mod tests {
             }
             assert_eq!(groups_of(Engine::Postgres).len(), usize::from(count > 0));
         }
-        let few: Vec<usize> = (1..=EXACT).chain([16, 32, 64, 128]).collect();
+        let few = [1, 2, 4, 8, 16, 32, 64, 128];
         assert_eq!(sizes.into_iter().collect::<Vec<_>>(), few);
     }
 }

@@ -179,6 +179,11 @@ pub(super) fn arrived(
     }
 }
 
+/// Stores events that are known not to be stored.
+pub(super) async fn insert(tx: &Tx, rows: &[row::Model]) -> Result<(), StoreError> {
+    bulk::insert::<row::Entity>(tx, rows).await
+}
+
 /// Stores events that were not stored before; returns the ids of those.
 pub(super) async fn insert_new(
     tx: &Tx,

@@ -116,6 +116,9 @@ const WORTH_A_SET: usize = 32;
 /// How many orders share a set: each costs no less in a larger one.
 const ORDERS_OF_A_SET: usize = 32;
 
+/// How many webhooks share a set where one lane writes: the next ones are checked and read meanwhile.
+const WEBHOOKS_OF_A_SET: usize = 32;
+
 /// How many sets of reads run at once.
 const READ_LANES: usize = 2;
 
@@ -155,9 +158,13 @@ impl Store {
     }
 
     fn over(connections: connect::Connections, clock: Clock, batch: u32) -> Store {
-        let (lanes, orders) = match connections.engine {
-            Engine::Sqlite => (1, Share::HalfAtMost(ORDERS_OF_A_SET)),
-            Engine::Postgres => (POSTGRES_LANES, Share::AtMost(ORDERS_OF_A_SET)),
+        let (lanes, orders, settlements) = match connections.engine {
+            Engine::Sqlite => (
+                1,
+                Share::HalfAtMost(ORDERS_OF_A_SET),
+                Share::HalfAtMost(WEBHOOKS_OF_A_SET),
+            ),
+            Engine::Postgres => (POSTGRES_LANES, Share::AtMost(ORDERS_OF_A_SET), Share::All),
         };
         let statements = Arc::new(AtomicU64::new(0));
         let (mut writer, mut reader) = (connections.writer, connections.reader);
@@ -181,7 +188,7 @@ impl Store {
             checkouts: Batcher::new(lanes, WORTH_A_SET, Share::All),
             reads: Batcher::new(READ_LANES, 1, Share::All),
             shown: Arc::default(),
-            settlements: Batcher::new(lanes, WORTH_A_SET, Share::All),
+            settlements: Batcher::new(lanes, WORTH_A_SET, settlements),
             batch_limit: usize::try_from(batch.max(1)).unwrap_or(usize::MAX),
             unlocked: connections.unlocked.map(Arc::new),
             journal: connections.journal,

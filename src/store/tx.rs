@@ -6,9 +6,10 @@
 //! COMMIT with success and store nothing, SQLite would store the half that worked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use sea_orm::sea_query::Value;
 use sea_orm::sqlx::{self, AssertSqlSafe};
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
@@ -21,6 +22,7 @@ use super::connect::Engine;
 use super::error::{Failure, StoreError};
 use super::failpoint::Step;
 use super::primary::Reign;
+use super::rows::sql;
 use crate::clock::Clock;
 
 /// How often a transaction that collided is run in all.
@@ -39,6 +41,23 @@ impl Tx {
         &self.inner
     }
 
+    /// SQLite: carries out statements one behind the other, sent as one message: for each message the driver wakes another
+    /// thread and waits to be woken.
+    pub(super) async fn run_all(
+        &self,
+        texts: &[String],
+        values: Vec<Value>,
+    ) -> Result<(), StoreError> {
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let more = u64::try_from(texts.len()).unwrap_or(0).saturating_sub(1);
+        self.inner.statements.fetch_add(more, Ordering::Relaxed);
+        let together = sql(self.engine, &texts.join("; "), values);
+        self.inner.execute_raw(together).await?;
+        Ok(())
+    }
+
     /// The bare transaction, for the migrator.
     pub(super) fn transaction(&self) -> &DatabaseTransaction {
         &self.inner.transaction
@@ -51,9 +70,20 @@ pub(super) struct TxConnection {
     /// Its server is to be the primary all the while.
     reign: Reign,
     failed: AtomicBool,
+    /// Counts what is sent; the driver counts messages.
+    statements: Arc<AtomicU64>,
 }
 
 impl TxConnection {
+    /// What is behind a failed statement is not sent: SQLite may have ended the transaction with it, and would keep the
+    /// rest of it piece by piece.
+    fn alive(&self) -> Result<(), DbErr> {
+        match self.failed.load(Ordering::Relaxed) {
+            true => Err(DbErr::Custom("an earlier statement failed".to_owned())),
+            false => Ok(()),
+        }
+    }
+
     fn note<T>(&self, outcome: Result<T, DbErr>) -> Result<T, DbErr> {
         if outcome.is_err() {
             self.failed.store(true, Ordering::Relaxed);
@@ -69,21 +99,25 @@ impl ConnectionTrait for TxConnection {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.alive()?;
         let work = self.transaction.execute_raw(statement);
         self.note(self.reign.during(work).await)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.alive()?;
         let work = self.transaction.execute_unprepared(sql);
         self.note(self.reign.during(work).await)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.alive()?;
         let work = self.transaction.query_one_raw(statement);
         self.note(self.reign.during(work).await)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.alive()?;
         let work = self.transaction.query_all_raw(statement);
         self.note(self.reign.during(work).await)
     }
@@ -220,6 +254,7 @@ impl Store {
             transaction: self.begin().await.map_err(StoreError::from)?,
             reign: reign.clone(),
             failed: AtomicBool::new(false),
+            statements: self.statements.clone(),
         });
         let tx = Tx {
             inner: inner.clone(),

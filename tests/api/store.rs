@@ -76,6 +76,8 @@ async fn an_ignored_failure_never_commits_half_or_pretends_to() {
                 matches!(refused, Err(StoreError::Conflict(Constraint::ShopName))),
                 "{refused:?}"
             );
+            let behind = tx.insert_shop("behind", Mode::Test, &[]).await;
+            assert!(behind.is_err(), "nothing is sent behind a failure");
             Ok("as if nothing had happened")
         })
         .await;

@@ -5,20 +5,30 @@ use std::sync::Arc;
 use sea_orm::sea_query::Value;
 use sea_orm::sqlx::Arguments as _;
 use sea_orm::sqlx::sqlite::SqliteArguments;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, Iterable, ModelTrait};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, Iterable, ModelTrait, Statement};
 
 use super::super::rows::sql;
 use super::super::{Engine, StoreError, Tx};
-use super::{Change, inserts, narrowing, of_models, source, update_text};
+use super::{Change, inserts, narrowing, of_models, source, update_text, updates};
 
-/// PostgreSQL: changes of several tables that are sent as one statement.
-#[derive(Default)]
+/// Changes of several tables that are sent together: on PostgreSQL as one statement, on SQLite one behind the other in
+/// one message.
 pub(in crate::store) struct Parts {
+    engine: Engine,
     texts: Vec<String>,
     values: Vec<Value>,
 }
 
 impl Parts {
+    /// None yet.
+    pub fn on(engine: Engine) -> Parts {
+        Parts {
+            engine,
+            texts: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
     /// Rows to be inserted.
     pub fn insert<E>(&mut self, rows: &[E::Model])
     where
@@ -30,6 +40,9 @@ impl Parts {
         }
         let columns: Vec<E::Column> = E::Column::iter().collect();
         let rows = of_models::<E>(rows, &columns);
+        if self.engine == Engine::Sqlite {
+            return self.add(inserts::<E>(self.engine, &slices(&rows), ""));
+        }
         let source = self.source(&slices(&rows), &columns);
         let (table, names) = (E::default().table_name(), super::columns::<E>());
         self.texts.push(format!(
@@ -47,6 +60,9 @@ impl Parts {
         if rows.is_empty() {
             return;
         }
+        if self.engine == Engine::Sqlite {
+            return self.add(updates::<E>(self.engine, rows, change, ""));
+        }
         let all = [change.found_by, change.set].concat();
         let rows = of_models::<E>(rows, &all);
         let rows = slices(&rows);
@@ -54,6 +70,20 @@ impl Parts {
         self.values.extend(narrowing(Engine::Postgres, &rows));
         self.texts
             .push(update_text::<E>(Engine::Postgres, &source, change));
+    }
+
+    /// The statements as they are so far.
+    #[cfg(test)]
+    pub fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
+    fn add(&mut self, statements: impl IntoIterator<Item = Statement>) {
+        for statement in statements {
+            self.texts.push(statement.sql);
+            let values = statement.values.into_iter().flat_map(|values| values.0);
+            self.values.extend(values);
+        }
     }
 
     fn source<C: ColumnTrait>(&mut self, rows: &[&[Value]], columns: &[C]) -> String {
@@ -64,6 +94,9 @@ impl Parts {
 
     /// Carries all of them out.
     pub async fn carry_out(mut self, tx: &Tx) -> Result<(), StoreError> {
+        if self.engine == Engine::Sqlite {
+            return tx.run_all(&self.texts, self.values).await;
+        }
         let Some(last) = self.texts.pop() else {
             return Ok(());
         };

@@ -1,6 +1,6 @@
 //! Finding the session of ours that a provider's object belongs to, and locking its order.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use entity::{order, payment, refund};
 use sea_orm::EntityTrait;
@@ -48,7 +48,8 @@ pub(super) async fn lock_one(tx: &Tx, command: &Settle) -> Result<Option<Matched
             session: None,
         }),
         Source::Webhook(_) | Source::Poll(_) | Source::Retry(_) | Source::Refetch(_) => {
-            return Ok(lock_all(tx, &[command]).await?.pop().flatten());
+            let looked = lock_all(tx, &[command], &BTreeSet::new()).await?;
+            return Ok(looked.matched.into_iter().next().flatten());
         }
     };
     let Some(found) = found else { return Ok(None) };
@@ -71,14 +72,29 @@ enum Way {
 
 const WAYS: [Way; 4] = [Way::Session, Way::Mark, Way::Intent, Way::Charge];
 
-/// Finds and locks the orders that what was observed belongs to, those of a whole set in one statement; in the
-/// order of the commands.
-pub(super) async fn lock_all(tx: &Tx, set: &[&Settle]) -> Result<Vec<Option<Matched>>, StoreError> {
+/// What is found of a set.
+pub(super) struct Looked {
+    /// What each command is about, in their order.
+    pub matched: Vec<Option<Matched>>,
+    /// Those of the events asked for that are stored: their accounts and their ids there.
+    pub stored: HashSet<(String, String)>,
+}
+
+/// Finds and locks the orders that what was observed belongs to, those of a whole set in one statement; and which of
+/// some events, by account and id there, are stored.
+pub(super) async fn lock_all(
+    tx: &Tx,
+    set: &[&Settle],
+    events: &BTreeSet<[&str; 2]>,
+) -> Result<Looked, StoreError> {
     let sought: Vec<Vec<Named>> = set.iter().map(|command| sought(command)).collect();
-    if sought.iter().all(Vec::is_empty) {
-        return Ok(set.iter().map(|_| None).collect());
+    if events.is_empty() && sought.iter().all(Vec::is_empty) {
+        return Ok(Looked {
+            matched: set.iter().map(|_| None).collect(),
+            stored: HashSet::new(),
+        });
     }
-    let known = ask(tx, &sought.concat()).await?;
+    let (known, stored) = ask(tx, &sought.concat(), events).await?;
     let matched = sought.iter().map(|names| {
         let mut names = names.iter();
         names.find_map(|name| known.get(name).cloned())
@@ -97,7 +113,10 @@ pub(super) async fn lock_all(tx: &Tx, set: &[&Settle]) -> Result<Vec<Option<Matc
             })
             .transpose()
     });
-    matched.collect()
+    Ok(Looked {
+        matched: matched.collect::<Result<_, StoreError>>()?,
+        stored,
+    })
 }
 
 /// The account whose objects a command is about.
@@ -172,7 +191,11 @@ pub(super) fn names_of(command: &Settle) -> Vec<String> {
 
 type Known = HashMap<Named, (CheckoutSessionId, order::Model)>;
 
-async fn ask(tx: &Tx, names: &[Named]) -> Result<Known, StoreError> {
+async fn ask(
+    tx: &Tx,
+    names: &[Named],
+    events: &BTreeSet<[&str; 2]>,
+) -> Result<(Known, HashSet<(String, String)>), StoreError> {
     let mut parts = Vec::with_capacity(WAYS.len());
     let mut values = Vec::new();
     // Always all of them: the statement stays the same.
@@ -202,29 +225,37 @@ async fn ask(tx: &Tx, names: &[Named]) -> Result<Known, StoreError> {
         ));
         values.extend(keys);
     }
-    // Sorted, so that two sets wait for each other instead of colliding.
     let (among, lock) = match tx.engine {
         Engine::Sqlite => ("TRUE", ""),
-        // Said although it follows: without it, all orders may be read to find these.
+        // Said although it follows: without it, all orders may be read to find these. Sorted, so that two sets wait for
+        // each other instead of colliding.
         Engine::Postgres => (
             "o.id = ANY(ARRAY(SELECT order_id FROM m))",
-            " FOR NO KEY UPDATE OF o",
+            " ORDER BY o.id FOR NO KEY UPDATE OF o",
         ),
     };
     let wanted = Wanted::with::<order::Entity>(
         &["m.way", "m.account", "m.name", "m.session"],
         "o",
         "m CROSS JOIN \"order\" AS o",
-        format!("o.id = m.order_id AND {among} ORDER BY o.id{lock}"),
+        format!("o.id = m.order_id AND {among}{lock}"),
         Vec::new(),
     )
     .given(
         format!("m AS MATERIALIZED ({})", parts.join(" UNION ALL ")),
         values,
     );
-    let rows = bulk::read(tx.conn(), tx.engine, vec![wanted]).await?.pop();
+    let mut wanted = vec![wanted];
+    if !events.is_empty() {
+        let columns = ["provider_account_id", "event_id"];
+        let (source, keys) = bulk::keyed(tx.engine, "provider_event", columns, "", events);
+        let columns = columns.map(|column| format!("t.{column}"));
+        let columns = columns.each_ref().map(String::as_str);
+        wanted.push(Wanted::columns(&columns, &source, "TRUE".to_owned(), keys));
+    }
+    let mut found = bulk::read(tx.conn(), tx.engine, wanted).await?.into_iter();
     let mut known = Known::new();
-    for row in rows.unwrap_or_default() {
+    for row in found.next().unwrap_or_default() {
         let way = usize::try_from(row.number(0)?).ok();
         let Some(way) = way.and_then(|at| WAYS.get(at).copied()) else {
             continue;
@@ -233,7 +264,12 @@ async fn ask(tx: &Tx, names: &[Named]) -> Result<Known, StoreError> {
         let session = parse("checkout_session.id", row.text(3)?)?;
         known.insert(name, (session, row.behind(4).model::<order::Entity>()?));
     }
-    Ok(known)
+    let stored = found.next().unwrap_or_default();
+    let stored = stored.iter().map(|row| {
+        let [account, event] = [row.text(0)?, row.text(1)?];
+        Ok((account.to_owned(), event.to_owned()))
+    });
+    Ok((known, stored.collect::<Result<_, StoreError>>()?))
 }
 
 async fn by_session(tx: &Tx, id: &str) -> Result<Option<Match>, StoreError> {

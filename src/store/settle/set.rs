@@ -5,13 +5,14 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use entity::provider_event;
+use futures::future::try_join;
 
 use super::super::batch::Member;
 use super::super::calls::{self, AttemptNote, ClaimedCall};
 use super::super::idempotency::StoredAnswer;
 use super::super::inbox::{self, InboxEvent};
 use super::super::polling::ClaimedSession;
-use super::super::{Store, StoreError, Tx};
+use super::super::{Engine, Store, StoreError, Tx};
 use super::later::Later;
 use super::load::Books;
 use super::{
@@ -113,8 +114,7 @@ struct Work {
 /// Settles what was said of different orders. An event that was stored before changes nothing, and neither does
 /// what was learned of a call or a session somebody else has now.
 async fn settle(store: &Store, tx: &Tx, set: &[Arc<Settle>]) -> Result<Vec<Verdict>, StoreError> {
-    let mut verdicts: Vec<Verdict> = set.iter().map(|_| Verdict::Again).collect();
-    let mut arrivals = arrive(tx, set).await?;
+    let (mut arrivals, known) = arrive(tx, set).await?;
     arrivals.sort_by_cached_key(|arrival| arrival.origin.order());
     let (mut rows, mut ends) = (Vec::new(), Vec::new());
     for arrival in &arrivals {
@@ -124,21 +124,62 @@ async fn settle(store: &Store, tx: &Tx, set: &[Arc<Settle>]) -> Result<Vec<Verdi
             Origin::Poll(_) => {}
         }
     }
-    let stored = inbox::insert_new(tx, &rows).await?;
-    let ended = calls::end(tx, &ends).await?;
+    let ended;
+    let applied = match tx.engine {
+        // Nobody else writes: what is not stored yet is new. While it is being stored, what follows is worked out.
+        Engine::Sqlite => {
+            ended = calls::end(tx, &ends).await?;
+            rows.retain(|row| {
+                !known.contains(&(row.provider_account_id.clone(), row.event_id.clone()))
+            });
+            let stored = rows.iter().map(|row| row.id.clone()).collect();
+            let applied = apply_all(store, tx, set.len(), arrivals, Ours { stored, ended });
+            // The first is sent first. If either fails, the other sends nothing more: SQLite may have ended the
+            // transaction, and what came after would be kept.
+            let ((), applied) = try_join(inbox::insert(tx, &rows), applied).await?;
+            applied
+        }
+        Engine::Postgres => {
+            let stored = inbox::insert_new(tx, &rows).await?;
+            ended = calls::end(tx, &ends).await?;
+            apply_all(store, tx, set.len(), arrivals, Ours { stored, ended }).await?
+        }
+    };
+    let (verdicts, mut later) = applied;
+    later.flush(tx).await?;
+    Ok(verdicts)
+}
+
+/// What of a set is its own to say.
+struct Ours {
+    /// The ids of events that are stored with it.
+    stored: HashSet<String>,
+    /// The ids of calls that end with it.
+    ended: HashSet<String>,
+}
+
+/// Says what becomes of each of so many members, and what is still to be written.
+async fn apply_all(
+    store: &Store,
+    tx: &Tx,
+    members: usize,
+    arrivals: Vec<Arrival<'_>>,
+    ours: Ours,
+) -> Result<(Vec<Verdict>, Later), StoreError> {
+    let mut verdicts: Vec<Verdict> = (0..members).map(|_| Verdict::Again).collect();
     let mut later = Later::default();
     let mut missing = BTreeSet::new();
     for mut arrival in arrivals {
         let (ours, otherwise) = match &arrival.origin {
             Origin::Webhook { row, .. } => (
-                stored.contains(&row.id),
+                ours.stored.contains(&row.id),
                 Verdict::Settled(Settled::Duplicate),
             ),
             Origin::Call { call, note, .. } => {
                 if let Some(work) = &mut arrival.work {
                     work.books.answered(&call.id.to_string());
                 }
-                let ours = ended.contains(&call.id.to_string());
+                let ours = ours.ended.contains(&call.id.to_string());
                 later
                     .attempts
                     .extend(ours.then(|| calls::ended_try(tx, call, note)));
@@ -170,12 +211,12 @@ async fn settle(store: &Store, tx: &Tx, set: &[Arc<Settle>]) -> Result<Vec<Verdi
             *verdict = said;
         }
     }
-    if !missing.is_empty() {
-        let missing = missing.into_iter().collect();
-        return Err(StoreError::MissingLedgerAccounts(missing));
+    match missing.is_empty() {
+        true => Ok((verdicts, later)),
+        false => Err(StoreError::MissingLedgerAccounts(
+            missing.into_iter().collect(),
+        )),
     }
-    later.flush(tx).await?;
-    Ok(verdicts)
 }
 
 async fn apply(
@@ -204,7 +245,11 @@ async fn apply(
 }
 
 /// Locks the orders of a set and says what becomes of each member. Of two about one order the second is left out.
-async fn arrive<'a>(tx: &Tx, set: &'a [Arc<Settle>]) -> Result<Vec<Arrival<'a>>, StoreError> {
+/// On SQLite also says which of its events are stored already, by account and id there.
+async fn arrive<'a>(
+    tx: &Tx,
+    set: &'a [Arc<Settle>],
+) -> Result<(Vec<Arrival<'a>>, HashSet<(String, String)>), StoreError> {
     let mut arrivals = Vec::with_capacity(set.len());
     let mut looked_for: Vec<(usize, &Settle)> = Vec::with_capacity(set.len());
     for (at, command) in set.iter().enumerate() {
@@ -228,7 +273,16 @@ async fn arrive<'a>(tx: &Tx, set: &'a [Arc<Settle>]) -> Result<Vec<Arrival<'a>>,
         arrivals.push(arrival(tx, at, command, None, kept)?);
     }
     let commands: Vec<&Settle> = looked_for.iter().map(|(_, command)| *command).collect();
-    let matched = matching::lock_all(tx, &commands).await?;
+    let events = match tx.engine {
+        Engine::Sqlite => events_of(set),
+        Engine::Postgres => BTreeSet::new(),
+    };
+    let accounts: Vec<[&str; 2]> = events
+        .iter()
+        .map(|[account, id]| [account.as_str(), id])
+        .collect();
+    let matching::Looked { matched, stored } =
+        matching::lock_all(tx, &commands, &accounts.into_iter().collect()).await?;
     let mut orders = HashSet::new();
     let mut known = Vec::new();
     for ((at, command), matched) in looked_for.into_iter().zip(matched) {
@@ -271,7 +325,16 @@ async fn arrive<'a>(tx: &Tx, set: &'a [Arc<Settle>]) -> Result<Vec<Arrival<'a>>,
         };
         arrivals.push(arrival(tx, at, command, Some(work), kept)?);
     }
-    Ok(arrivals)
+    Ok((arrivals, stored))
+}
+
+/// The events among a set, by account and id there.
+fn events_of(set: &[Arc<Settle>]) -> BTreeSet<[String; 2]> {
+    let events = set.iter().filter_map(|command| match &command.source {
+        Source::Webhook(event) => Some([event.account.to_string(), event.event_id.clone()]),
+        _ => None,
+    });
+    events.collect()
 }
 
 /// A member with what becomes of it.

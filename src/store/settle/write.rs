@@ -197,9 +197,9 @@ fn update_payment(
     if wanted == *row {
         return Ok(());
     }
-    *row = wanted;
+    let was = std::mem::replace(row, wanted);
     row.updated_at = now.ms();
-    later.payments.push(row.clone());
+    later.payment(&was, row.clone());
     Ok(())
 }
 
@@ -347,7 +347,7 @@ fn write_sessions(
         }
         if *row != old {
             row.updated_at = now.ms();
-            later.sessions.push(row.clone());
+            later.session(&old, row.clone());
         }
     }
     Ok(rows)
@@ -448,10 +448,11 @@ async fn write_order(
         events,
     );
     later.events.extend(events);
-    later.orders.push(order::Model {
+    let row = order::Model {
         updated_at: now,
         ..row
-    });
+    };
+    later.order(&books.order, row);
     Ok(())
 }
 
