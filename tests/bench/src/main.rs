@@ -329,9 +329,11 @@ impl<'r> Run<'r> {
         }
         if self.effort.wants(Part::Webhooks) {
             let webhooks = shop::deliver(&site, &server, self.effort.webhooks).await?;
-            self.rate("webhooks taken", &webhooks);
+            self.rate("webhooks taken", &webhooks.in_order);
+            self.rate("webhooks taken of orders far apart", &webhooks.far_apart);
             if let Some(placed) = placed {
-                self.report.set("webhook_vs_create", webhooks.rate / placed);
+                let rate = webhooks.in_order.rate;
+                self.report.set("webhook_vs_create", rate / placed);
             }
         }
         if self.effort.wants(Part::Reads) {

@@ -1,6 +1,5 @@
 //! What shops and the provider do to a server: orders, checkouts, payments, webhooks and reads.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
@@ -241,20 +240,44 @@ async fn all_paid(site: &Site, orders: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Delivers the webhooks of sessions that were just paid, one a session, as fast as they are taken.
-pub async fn deliver(site: &Site, server: &Server, count: usize) -> anyhow::Result<Outcome> {
+/// How webhooks are taken.
+pub struct Delivered {
+    /// In the order in which their orders were placed.
+    pub in_order: Outcome,
+    /// Each of an order that was placed long before or after its neighbours'.
+    pub far_apart: Outcome,
+}
+
+/// Delivers the webhooks of sessions that were just paid, one a session, as fast as they are taken: so many in each
+/// order.
+pub async fn deliver(site: &Site, server: &Server, count: usize) -> anyhow::Result<Delivered> {
     let tasks: Vec<_> = (0..CUSTOMERS)
-        .map(|first| tokio::spawn(prepare(site.clone(), first, count)))
+        .map(|first| tokio::spawn(prepare(site.clone(), first, 2 * count)))
         .collect();
-    let (mut orders, mut bodies) = (Vec::new(), Vec::new());
+    let mut ready = Vec::new();
     for task in tasks {
-        for (order, body) in task.await?? {
-            orders.push(order);
-            bodies.push(body);
-        }
+        ready.extend(task.await??);
     }
+    // Ids of orders are sorted as they were placed.
+    ready.sort();
+    let near = ready.split_off(count);
+    let mut far: Vec<Option<(String, String)>> = ready.into_iter().map(Some).collect();
+    let steps = (0..CUSTOMERS).flat_map(|first| (first..count).step_by(CUSTOMERS));
+    let far: Vec<(String, String)> = steps.filter_map(|at| far[at].take()).collect();
     until_quiet(&server.roots, REST).await?;
-    let signed: Arc<Vec<String>> = Arc::new(bodies.iter().map(|body| sign(body)).collect());
+    let far_apart = take(site, far).await?;
+    until_quiet(&server.roots, REST).await?;
+    let in_order = take(site, near).await?;
+    Ok(Delivered {
+        in_order,
+        far_apart,
+    })
+}
+
+/// Delivers webhooks as they stand, each with the order that it pays.
+async fn take(site: &Site, webhooks: Vec<(String, String)>) -> anyhow::Result<Outcome> {
+    let (orders, bodies): (Vec<String>, Vec<String>) = webhooks.into_iter().unzip();
+    let signed: Vec<String> = bodies.iter().map(|body| sign(body)).collect();
     let load = Load {
         port: site.port,
         connections: CONNECTIONS,
