@@ -138,6 +138,44 @@ pub(super) fn require(setting: &str, actual: &str, wanted: &str) -> Result<(), S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+    use crate::store::DatabaseSettings;
+
+    #[tokio::test]
+    async fn whoever_opened_the_file_reads_the_same_settings() {
+        let name = format!("till-settings-{}", uuid::Uuid::new_v4().simple());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        let file = folder.join("till.db");
+        let settings = DatabaseSettings {
+            url: format!("sqlite://{}", file.display()),
+            max_connections: 1,
+            batch: 1,
+        };
+        assert_eq!(journal_mode(&file), "delete", "there is no file yet");
+        let wanted = SQLITE_REQUIRED.map(|(name, wanted)| (name, wanted.to_owned(), true));
+        let seen = async |store: &Store| {
+            let read = store.settings().await.expect("settings");
+            let read = read.into_iter();
+            let read: Vec<_> = read.map(|one| (one.name, one.actual, one.good)).collect();
+            assert_eq!(read, wanted);
+        };
+        let writing = Store::open(&settings, Clock::system()).await;
+        let writing = writing.expect("opens");
+        seen(&writing).await;
+        let looking = async || {
+            let opened = Store::open_read_only(&settings, Clock::system()).await;
+            opened.expect("opens")
+        };
+        let beside = looking().await;
+        seen(&beside).await;
+        beside.close().await.expect("closes");
+        writing.close().await.expect("closes");
+        let alone = looking().await;
+        seen(&alone).await;
+        alone.close().await.expect("closes");
+        std::fs::remove_dir_all(folder).expect("the folder goes");
+    }
 
     #[test]
     fn a_wrong_setting_is_refused_with_both_values() {
