@@ -72,6 +72,11 @@ impl Parts {
             .push(update_text::<E>(Engine::Postgres, &source, change));
     }
 
+    /// The database they are for.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
     /// The statements as they are so far.
     #[cfg(test)]
     pub fn texts(&self) -> &[String] {
@@ -122,37 +127,34 @@ fn slices(rows: &[Vec<Value>]) -> Vec<&[Value]> {
 /// SQLite: rows of several tables that are inserted all or not at all, for [`Store::write_together`].
 ///
 /// [`Store::write_together`]: super::super::Store::write_together
-#[derive(Default)]
-pub(in crate::store) struct Inserts {
-    texts: Vec<String>,
-    values: Vec<Value>,
-}
+pub(in crate::store) struct Inserts(Parts);
 
 impl Inserts {
+    /// None yet.
+    pub fn new() -> Inserts {
+        Inserts(Parts::on(Engine::Sqlite))
+    }
+
     /// Nothing is inserted unless a condition with `?` placeholders holds.
     pub fn only_if(&mut self, condition: &str, values: Vec<Value>) {
         // A shop without anything is refused, and with it the rest.
-        self.texts.push(format!(
+        self.0.texts.push(format!(
             "INSERT INTO shop (id) SELECT NULL WHERE NOT {condition}"
         ));
-        self.values.extend(values);
+        self.0.values.extend(values);
     }
 
     /// Rows of a table.
     pub fn add<E: EntityTrait>(&mut self, rows: &[&[Value]]) {
-        for statement in inserts::<E>(Engine::Sqlite, rows, "") {
-            self.texts.push(statement.sql);
-            self.values
-                .extend(statement.values.into_iter().flat_map(|values| values.0));
-        }
+        self.0.add(inserts::<E>(Engine::Sqlite, rows, ""));
     }
 
     /// What is sent.
     pub fn together(self) -> Together {
         Together {
-            statements: self.texts.len(),
-            text: format!("BEGIN IMMEDIATE; {}; COMMIT", self.texts.join("; ")).into(),
-            values: self.values,
+            statements: self.0.texts.len(),
+            text: format!("BEGIN IMMEDIATE; {}; COMMIT", self.0.texts.join("; ")).into(),
+            values: self.0.values,
         }
     }
 }

@@ -134,7 +134,7 @@ fn all_of(set: &[&Draft]) -> bulk::Together {
         .iter()
         .filter_map(|one| Some((one.shop.to_string(), one.catalogue?)));
     let priced: BTreeSet<(String, i64)> = priced.collect();
-    let mut inserts = bulk::Inserts::default();
+    let mut inserts = bulk::Inserts::new();
     inserts.only_if(
         "NOT EXISTS (SELECT 1 FROM json_each(?) AS priced WHERE NOT EXISTS (SELECT 1 FROM shop \
          WHERE id = priced.value ->> 0 AND catalogue_version = priced.value ->> 1))",

@@ -72,8 +72,8 @@ where
 
     /// SQLite writes every index anew that has a column which is set, to another value or not: so what no row differs in
     /// is not set. PostgreSQL compares by itself, and keeps one statement for all.
-    fn update(&self, parts: &mut bulk::Parts, engine: Engine, change: Change<'_, E::Column>) {
-        if engine == Engine::Postgres {
+    fn update(&self, parts: &mut bulk::Parts, change: Change<'_, E::Column>) {
+        if parts.engine() == Engine::Postgres {
             return parts.update::<E>(&self.rows, change);
         }
         let set = change.set.iter().copied();
@@ -186,31 +186,31 @@ impl Later {
     pub async fn flush(&mut self, tx: &Tx) -> Result<(), StoreError> {
         let now = std::mem::take(self);
         let mut parts = bulk::Parts::on(tx.engine);
-        now.first_half(&mut parts, tx.engine);
+        now.first_half(&mut parts);
         if tx.engine == Engine::Postgres {
-            now.second_half(&mut parts, tx.engine);
+            now.second_half(&mut parts);
             return parts.carry_out(tx).await;
         }
         let second = async {
             let mut parts = bulk::Parts::on(tx.engine);
-            now.second_half(&mut parts, tx.engine);
+            now.second_half(&mut parts);
             Ok(parts)
         };
         let ((), second) = try_join(parts.carry_out(tx), second).await?;
         second.carry_out(tx).await
     }
 
-    fn first_half(&self, parts: &mut bulk::Parts, engine: Engine) {
+    fn first_half(&self, parts: &mut bulk::Parts) {
         parts.insert::<payment::Entity>(&self.new_payments);
-        self.payments.update(parts, engine, PAYMENTS);
+        self.payments.update(parts, PAYMENTS);
         parts.insert::<provider_fact::Entity>(&self.facts);
-        self.sessions.update(parts, engine, SESSIONS);
+        self.sessions.update(parts, SESSIONS);
     }
 
-    fn second_half(&self, parts: &mut bulk::Parts, engine: Engine) {
+    fn second_half(&self, parts: &mut bulk::Parts) {
         parts.insert::<ledger_transaction::Entity>(&self.transactions);
         parts.insert::<ledger_entry::Entity>(&self.entries);
-        self.orders.update(parts, engine, ORDERS);
+        self.orders.update(parts, ORDERS);
         parts.insert::<event::Entity>(&self.events);
         parts.update::<provider_attempt::Entity>(&self.attempts, calls::ENDED_TRY);
         parts.update::<idempotency_key::Entity>(&self.answers, idempotency::ANSWERED);
@@ -250,15 +250,14 @@ mod tests {
 
     fn sets(engine: Engine, later: &Later) -> Vec<&'static str> {
         let mut parts = bulk::Parts::on(engine);
-        later.first_half(&mut parts, engine);
+        later.first_half(&mut parts);
         let [text] = parts.texts() else {
             panic!("one statement: {:?}", parts.texts())
         };
         let names = SESSION.iter().map(checkout_session::Column::as_str);
-        let named: Vec<&str> = names
+        names
             .filter(|name| text.contains(&format!("\"{name}\" = u.")))
-            .collect();
-        named
+            .collect()
     }
 
     #[test]
@@ -285,7 +284,7 @@ mod tests {
         let mut later = Later::default();
         later.session(&was, was.clone());
         let mut parts = bulk::Parts::on(Engine::Sqlite);
-        later.first_half(&mut parts, Engine::Sqlite);
+        later.first_half(&mut parts);
         assert!(parts.texts().is_empty(), "{:?}", parts.texts());
     }
 }

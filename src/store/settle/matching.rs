@@ -77,7 +77,7 @@ pub(super) struct Looked {
     /// What each command is about, in their order.
     pub matched: Vec<Option<Matched>>,
     /// Those of the events asked for that are stored: their accounts and their ids there.
-    pub stored: HashSet<(String, String)>,
+    pub stored: HashSet<[String; 2]>,
 }
 
 /// Finds and locks the orders that what was observed belongs to, those of a whole set in one statement; and which of
@@ -195,7 +195,7 @@ async fn ask(
     tx: &Tx,
     names: &[Named],
     events: &BTreeSet<[&str; 2]>,
-) -> Result<(Known, HashSet<(String, String)>), StoreError> {
+) -> Result<(Known, HashSet<[String; 2]>), StoreError> {
     let mut parts = Vec::with_capacity(WAYS.len());
     let mut values = Vec::new();
     // Always all of them: the statement stays the same.
@@ -265,10 +265,9 @@ async fn ask(
         known.insert(name, (session, row.behind(4).model::<order::Entity>()?));
     }
     let stored = found.next().unwrap_or_default();
-    let stored = stored.iter().map(|row| {
-        let [account, event] = [row.text(0)?, row.text(1)?];
-        Ok((account.to_owned(), event.to_owned()))
-    });
+    let stored = stored
+        .iter()
+        .map(|row| Ok([row.text(0)?.to_owned(), row.text(1)?.to_owned()]));
     Ok((known, stored.collect::<Result<_, StoreError>>()?))
 }
 

@@ -124,13 +124,12 @@ async fn settle(store: &Store, tx: &Tx, set: &[Arc<Settle>]) -> Result<Vec<Verdi
             Origin::Poll(_) => {}
         }
     }
-    let ended;
     let applied = match tx.engine {
         // Nobody else writes: what is not stored yet is new. While it is being stored, what follows is worked out.
         Engine::Sqlite => {
-            ended = calls::end(tx, &ends).await?;
+            let ended = calls::end(tx, &ends).await?;
             rows.retain(|row| {
-                !known.contains(&(row.provider_account_id.clone(), row.event_id.clone()))
+                !known.contains(&[row.provider_account_id.clone(), row.event_id.clone()])
             });
             let stored = rows.iter().map(|row| row.id.clone()).collect();
             let applied = apply_all(store, tx, set.len(), arrivals, Ours { stored, ended });
@@ -141,7 +140,7 @@ async fn settle(store: &Store, tx: &Tx, set: &[Arc<Settle>]) -> Result<Vec<Verdi
         }
         Engine::Postgres => {
             let stored = inbox::insert_new(tx, &rows).await?;
-            ended = calls::end(tx, &ends).await?;
+            let ended = calls::end(tx, &ends).await?;
             apply_all(store, tx, set.len(), arrivals, Ours { stored, ended }).await?
         }
     };
@@ -249,7 +248,7 @@ async fn apply(
 async fn arrive<'a>(
     tx: &Tx,
     set: &'a [Arc<Settle>],
-) -> Result<(Vec<Arrival<'a>>, HashSet<(String, String)>), StoreError> {
+) -> Result<(Vec<Arrival<'a>>, HashSet<[String; 2]>), StoreError> {
     let mut arrivals = Vec::with_capacity(set.len());
     let mut looked_for: Vec<(usize, &Settle)> = Vec::with_capacity(set.len());
     for (at, command) in set.iter().enumerate() {
@@ -277,12 +276,11 @@ async fn arrive<'a>(
         Engine::Sqlite => events_of(set),
         Engine::Postgres => BTreeSet::new(),
     };
-    let accounts: Vec<[&str; 2]> = events
+    let events: BTreeSet<[&str; 2]> = events
         .iter()
-        .map(|[account, id]| [account.as_str(), id])
+        .map(|name| name.each_ref().map(String::as_str))
         .collect();
-    let matching::Looked { matched, stored } =
-        matching::lock_all(tx, &commands, &accounts.into_iter().collect()).await?;
+    let matching::Looked { matched, stored } = matching::lock_all(tx, &commands, &events).await?;
     let mut orders = HashSet::new();
     let mut known = Vec::new();
     for ((at, command), matched) in looked_for.into_iter().zip(matched) {
