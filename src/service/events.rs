@@ -1,5 +1,6 @@
-//! The feed: what happened in a shop, in one order for ever. Events get their place in their shop's feed in short transactions of their own, so that a reader
-//! of positions never passes one that commits late.
+//! The feed: what happened in a shop, in one order for ever. On PostgreSQL events get their place in their shop's feed in
+//! short transactions of their own, so that a reader of positions never passes one that commits late; on SQLite, where
+//! one transaction writes at a time, they are inserted at it.
 
 use super::{Caller, ServiceError, Services};
 use crate::domain::event::Event;

@@ -122,7 +122,8 @@ pub(super) async fn insert_rows_new<E: EntityTrait>(
         .collect()
 }
 
-fn text_of(value: &Value) -> Option<&str> {
+/// A text, if a value is one.
+pub(super) fn text_of(value: &Value) -> Option<&str> {
     match value {
         Value::String(text) => text.as_deref(),
         _ => None,
@@ -418,7 +419,11 @@ pub(super) fn quoted<C: IdenStatic>(column: &C) -> String {
 }
 
 /// What goes into one statement: everything on PostgreSQL, up to a limit on SQLite.
-fn groups<'a>(engine: Engine, rows: &'a [&'a [Value]], columns: usize) -> Vec<&'a [&'a [Value]]> {
+pub(super) fn groups<'a>(
+    engine: Engine,
+    rows: &'a [&'a [Value]],
+    columns: usize,
+) -> Vec<&'a [&'a [Value]]> {
     let most = match (engine, columns) {
         (Engine::Postgres, _) => rows.len().max(1),
         (Engine::Sqlite, ..=NARROW) => NARROW_ROWS_AT_ONCE,
@@ -434,7 +439,7 @@ fn padded(rows: usize) -> usize {
 }
 
 /// The rows as a source of a statement, and the values it is sent with.
-fn source<C: ColumnTrait>(
+pub(super) fn source<C: ColumnTrait>(
     engine: Engine,
     rows: &[&[Value]],
     columns: &[C],

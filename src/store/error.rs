@@ -92,6 +92,12 @@ const CONSTRAINTS: &[(&str, &str, Constraint)] = &[
     ),
     (
         "provider_fact_key",
+        "provider_fact.order_id, provider_fact.object_id, provider_fact.kind, provider_fact.amount_minor, \
+         provider_fact.currency, provider_fact.provider_account_id",
+        Constraint::ProviderFact,
+    ),
+    (
+        "provider_fact_money_key",
         "provider_fact.provider_account_id, provider_fact.object_id, provider_fact.kind, \
          provider_fact.amount_minor, provider_fact.currency",
         Constraint::ProviderFact,

@@ -1,7 +1,8 @@
 //! Events as callers read them: one, or the shop's feed from a place on.
 //!
-//! The feed is read by position. Positions are given in short transactions that follow each other, after the change an
-//! event reports was committed; so whoever has read up to one will never find another below it.
+//! The feed is read by position. Positions are given by transactions that follow each other: on SQLite those of the
+//! changes themselves, on PostgreSQL short ones after the change an event reports was committed. So whoever has read up
+//! to one will never find another below it.
 
 use std::collections::HashMap;
 

@@ -5,12 +5,13 @@ use std::sync::Mutex;
 
 use entity::{ledger_account, ledger_entry, ledger_transaction};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, Value};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use super::bulk::{Cells, Wanted};
 use super::failpoint::Step;
 use super::rows::parse;
-use super::{Engine, Store, StoreError, Tx, bulk};
+use super::settle::Orders;
+use super::{Store, StoreError, Tx};
 use crate::domain::currency::Currency;
 use crate::domain::ids::{
     FactId, LedgerAccountId, LedgerEntryId, LedgerTransactionId, OrderId, ShopId,
@@ -81,7 +82,7 @@ impl Store {
 }
 
 /// What the ledger shows for orders, by payment and account: the order, then the parts of a balance.
-pub(super) fn posted(engine: Engine, orders: &Value) -> Wanted {
+pub(super) fn posted(orders: &Orders) -> Wanted {
     let columns = [
         "e.order_id",
         "e.payment_id",
@@ -89,12 +90,10 @@ pub(super) fn posted(engine: Engine, orders: &Value) -> Wanted {
         "a.currency",
         "CAST(SUM(e.debit_minor) - SUM(e.credit_minor) AS BIGINT)",
     ];
-    let condition = format!(
-        "{} GROUP BY e.order_id, e.payment_id, a.name, a.currency",
-        bulk::among(engine, "e.order_id")
-    );
+    let (condition, values) = orders.hold("e.order_id");
+    let condition = format!("{condition} GROUP BY e.order_id, e.payment_id, a.name, a.currency");
     let source = "ledger_entry e JOIN ledger_account a ON a.id = e.ledger_account_id";
-    Wanted::columns(&columns, source, condition, vec![orders.clone()])
+    Wanted::columns(&columns, source, condition, values)
 }
 
 /// Adds a row of [`posted`] to an order's balances.

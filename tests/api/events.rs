@@ -5,6 +5,7 @@ use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use till::domain::access::{KeyKind, Mode, Scopes};
 
+use crate::harness::database::postgres_server;
 use crate::harness::{Actor, TestApp};
 
 async fn page(actor: &Actor, query: &str) -> Value {
@@ -48,9 +49,13 @@ async fn the_feed_tells_an_orders_story_oldest_first() {
         .provider_event("checkout.session.completed", &payable)
         .await;
     app.deliver(&event).await.expect(200);
-    assert!(ids(&page(&shop, "").await).is_empty(), "not placed yet");
+    let before = page(&shop, "").await;
     app.work().await;
     let feed = page(&shop, "").await;
+    match postgres_server() {
+        Some(_) => assert!(ids(&before).is_empty(), "not placed yet"),
+        None => assert_eq!(before, feed, "placed as they were inserted"),
+    }
     let data = feed["data"].as_array().expect("a list");
     let types: Vec<&str> = data.iter().filter_map(|one| one["type"].as_str()).collect();
     assert_eq!(
@@ -134,6 +139,10 @@ async fn pages_meet_every_event_once_whatever_their_size() {
     assert_eq!(refused.json["errors"], absent.json["errors"]);
     // One that has no place yet is the end of the feed.
     let order = shop.place_order().await.str("id").to_owned();
+    let look = app.look().await;
+    let unplace = format!("UPDATE event SET position = NULL WHERE order_id = '{order}'");
+    look.execute_unprepared(&unplace).await.expect(&unplace);
+    look.close().await.expect("closes");
     let unplaced = app
         .texts(&format!("SELECT id FROM event WHERE order_id = '{order}'"))
         .await;

@@ -870,6 +870,100 @@ async fn every_named_constraint_is_recognised() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn money_of_an_object_is_one_orders_only() {
+    let filled = Filled::new().await;
+    let other = [("id", "'o2'"), ("number", "1002"), ("reference", "NULL")];
+    filled.insert("order", &other).await.expect("another order");
+    let of_other = [("id", "'f2'"), ("order_id", "'o2'")];
+    for changed in [&of_other[..], &of_other[..1]] {
+        let refused = filled.insert("provider_fact", changed).await;
+        assert!(
+            matches!(refused, Err(StoreError::Conflict(Constraint::ProviderFact))),
+            "{refused:?}"
+        );
+    }
+    // Whose an object without money is, sessions and payments say, which are unique themselves.
+    let opened = [
+        ("object_id", "'cs_test_1'"),
+        ("kind", "'opened'"),
+        ("amount_minor", "0"),
+        ("currency", "''"),
+    ];
+    let opened = [&of_other[..], &opened[..]].concat();
+    filled
+        .insert("provider_fact", &opened)
+        .await
+        .expect("a fact");
+    let again = [&opened[..], &[("id", "'f3'")]].concat();
+    let refused = filled.insert("provider_fact", &again).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict(Constraint::ProviderFact))),
+        "{refused:?}"
+    );
+    filled.done().await;
+}
+
+/// As a database of an older program is brought up to date.
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_and_places_in_the_feed_outlive_the_migration_that_moves_them() {
+    let filled = Filled::new().await;
+    let store = open(&filled.database).await.expect("opens");
+    let before = contents(&filled.connection).await;
+    assert!(before.contains("fact|"), "{before}");
+    let last = store.schema_status().await.expect("a status").applied;
+    let steps = last
+        .iter()
+        .rev()
+        .position(|name| name == "m20261130_000018_facts_by_order");
+    let steps = steps.and_then(|after| u32::try_from(after + 1).ok());
+    store
+        .migrate_down(steps.expect("that migration"))
+        .await
+        .expect("down");
+    assert_eq!(contents(&filled.connection).await, before);
+    for at in ["1", "2", "3"] {
+        let (id, sequence) = (format!("'e{at}'"), format!("{at}0"));
+        let event = [
+            ("id", id.as_str()),
+            ("sequence", sequence.as_str()),
+            ("type", "'order.refunded'"),
+            ("position", "NULL"),
+        ];
+        filled.insert("event", &event).await.expect("an event");
+    }
+    store.migrate_up().await.expect("up");
+    assert_eq!(contents(&filled.connection).await, before);
+    let connection = &filled.connection;
+    let refused = filled.run("DELETE FROM provider_fact").await;
+    assert!(refused.is_err(), "the ledger refers to it");
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        let check = Statement::from_string(DbBackend::Sqlite, "PRAGMA foreign_key_check");
+        let broken = connection.query_all_raw(check).await.expect("a check");
+        assert!(broken.is_empty());
+        let places = "SELECT group_concat(id || ' ' || position, ', ') FROM \
+                      (SELECT id, position FROM event WHERE sequence >= 10 ORDER BY position)";
+        let end = "SELECT event_position || '' FROM shop WHERE id = 's'";
+        assert_eq!(text(connection, places).await, "e1 1, e2 2, e3 3");
+        assert_eq!(
+            text(connection, end).await,
+            "4",
+            "with the one that was there"
+        );
+    }
+    store.close().await.expect("closes");
+    filled.done().await;
+}
+
+/// The facts and what refers to them.
+async fn contents(connection: &DatabaseConnection) -> String {
+    let columns = "id || '|' || order_id || '|' || object_id || '|' || kind || '|' || amount_minor || '|' || currency \
+                   || '|' || source_kind || '|' || source_id || '|' || created_at";
+    let facts = format!("SELECT {columns} FROM provider_fact");
+    let ledger = "SELECT id || '|' || fact_id FROM ledger_transaction";
+    text(connection, &facts).await + "\n" + &text(connection, ledger).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_announced_as_paid_once() {
     let filled = Filled::new().await;
     let again = filled

@@ -136,8 +136,8 @@ impl FactKind {
 
 /// A fact before it is known to be new: what it says, without where it came from.
 ///
-/// Facts are unique by account, object, kind and amount, so a webhook, a poll and a call's answer about one
-/// capture are one fact.
+/// Facts are unique by order, account, object, kind and amount (those that carry money over all orders, see migration
+/// 18), so a webhook, a poll and a call's answer about one capture are one fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactDraft {
     /// What it says.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use entity::event;
 use sea_orm::sea_query::Value;
 use sea_orm::sqlx::Arguments as _;
 use sea_orm::sqlx::sqlite::SqliteArguments;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, Iterable, ModelTrait, Statement};
 
 use super::super::rows::sql;
-use super::super::{Engine, StoreError, Tx};
+use super::super::{Engine, StoreError, Tx, events};
 use super::{Change, inserts, narrowing, of_models, source, update_text, updates};
 
 /// Changes of several tables that are sent together: on PostgreSQL as one statement, on SQLite one behind the other in
@@ -48,6 +49,17 @@ impl Parts {
         self.texts.push(format!(
             "INSERT INTO \"{table}\" ({names}) SELECT * FROM {source} AS given"
         ));
+    }
+
+    /// Events to be inserted.
+    pub fn events(&mut self, rows: &[event::Model]) {
+        if self.engine == Engine::Postgres {
+            return self.insert::<event::Entity>(rows);
+        }
+        let columns: Vec<event::Column> = event::Column::iter().collect();
+        let rows = of_models::<event::Entity>(rows, &columns);
+        let placing = events::placing(&slices(&rows), None);
+        self.add(placing.taking.into_iter().chain(placing.inserting));
     }
 
     /// Rows to be changed.
@@ -135,18 +147,14 @@ impl Inserts {
         Inserts(Parts::on(Engine::Sqlite))
     }
 
-    /// Nothing is inserted unless a condition with `?` placeholders holds.
-    pub fn only_if(&mut self, condition: &str, values: Vec<Value>) {
-        // A shop without anything is refused, and with it the rest.
-        self.0.texts.push(format!(
-            "INSERT INTO shop (id) SELECT NULL WHERE NOT {condition}"
-        ));
-        self.0.values.extend(values);
-    }
-
     /// Rows of a table.
     pub fn add<E: EntityTrait>(&mut self, rows: &[&[Value]]) {
         self.0.add(inserts::<E>(Engine::Sqlite, rows, ""));
+    }
+
+    /// Statements of other making.
+    pub fn statements(&mut self, statements: impl IntoIterator<Item = Statement>) {
+        self.0.add(statements);
     }
 
     /// What is sent.

@@ -14,7 +14,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
 use super::super::batch::Member;
 use super::super::failpoint::Step;
 use super::super::rows::{sql, to_json};
-use super::super::{Constraint, Engine, Store, StoreError, Tx, bulk};
+use super::super::{Constraint, Engine, Store, StoreError, Tx, bulk, events};
 use super::{Draft, Verdict};
 
 impl Member for Draft {
@@ -134,16 +134,16 @@ fn all_of(set: &[&Draft]) -> bulk::Together {
         .iter()
         .filter_map(|one| Some((one.shop.to_string(), one.catalogue?)));
     let priced: BTreeSet<(String, i64)> = priced.collect();
+    let changed = "EXISTS (SELECT 1 FROM json_each(?) AS priced WHERE priced.value ->> 0 = shop.id \
+                   AND priced.value ->> 1 <> shop.catalogue_version)";
+    let placing = events::placing(&rows.events, Some((changed, to_json(&priced).into())));
     let mut inserts = bulk::Inserts::new();
-    inserts.only_if(
-        "NOT EXISTS (SELECT 1 FROM json_each(?) AS priced WHERE NOT EXISTS (SELECT 1 FROM shop \
-         WHERE id = priced.value ->> 0 AND catalogue_version = priced.value ->> 1))",
-        vec![to_json(&priced).into()],
-    );
+    // The first of all: a set that is refused is refused at once.
+    inserts.statements(placing.taking);
     inserts.add::<idempotency_key::Entity>(&rows.keys);
     inserts.add::<order::Entity>(&rows.orders);
     inserts.add::<line_item::Entity>(&rows.lines);
-    inserts.add::<event::Entity>(&rows.events);
+    inserts.statements(placing.inserting);
     inserts.together()
 }
 
@@ -157,7 +157,10 @@ async fn table_by_table(tx: &Tx, set: &[&Draft]) -> Result<HashSet<String>, Stor
     set.retain(|one| placed.contains(&one.id));
     let rows = Rows::of(&set);
     bulk::insert_rows::<line_item::Entity>(tx, &rows.lines).await?;
-    bulk::insert_rows::<event::Entity>(tx, &rows.events).await?;
+    let placing = events::placing(&rows.events, None);
+    for statement in placing.taking.into_iter().chain(placing.inserting) {
+        tx.conn().execute_raw(statement).await?;
+    }
     Ok(placed)
 }
 

@@ -211,7 +211,7 @@ impl Later {
         parts.insert::<ledger_transaction::Entity>(&self.transactions);
         parts.insert::<ledger_entry::Entity>(&self.entries);
         self.orders.update(parts, ORDERS);
-        parts.insert::<event::Entity>(&self.events);
+        parts.events(&self.events);
         parts.update::<provider_attempt::Entity>(&self.attempts, calls::ENDED_TRY);
         parts.update::<idempotency_key::Entity>(&self.answers, idempotency::ANSWERED);
     }

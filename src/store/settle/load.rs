@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use entity::{checkout_session, line_item, order, payment, provider_fact, refund};
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{LockType, Value};
 use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect, TryIntoModel};
 
 use super::super::bulk::{self, Cells, Wanted};
@@ -134,7 +134,29 @@ pub(super) async fn books<C: ConnectionTrait>(
     if locked.is_empty() {
         return Ok(Vec::new());
     }
-    let mut parts = read(connection, engine, &locked).await?.into_iter();
+    let of = |id: fn(&order::Model) -> &String| {
+        let ids: BTreeSet<&str> = locked.iter().map(|one| id(&one.order).as_str()).collect();
+        bulk::list(engine, ids.into_iter())
+    };
+    let orders = Orders::Listed {
+        engine,
+        ids: of(|order| &order.id),
+        shops: of(|order| &order.shop_id),
+    };
+    let intents = locked.iter().flat_map(|one| {
+        let intents = one.intents.iter();
+        intents.map(|intent| [one.account.as_str(), intent.as_str()])
+    });
+    let wanted = wanted(engine, &orders, &intents.collect());
+    of_parts(bulk::read(connection, engine, wanted).await?, locked)
+}
+
+/// The books of orders, from what was read for [`wanted`].
+pub(super) fn of_parts(
+    parts: Vec<Vec<Cells>>,
+    locked: Vec<Locked>,
+) -> Result<Vec<Books>, StoreError> {
+    let mut parts = parts.into_iter();
     let mut next = || parts.next().unwrap_or_default();
     let mut sessions = by_order::<checkout_session::Entity>(next(), |row| &row.order_id)?;
     let mut payments = by_order::<payment::Entity>(next(), |row| &row.order_id)?;
@@ -208,74 +230,97 @@ pub(super) async fn books<C: ConnectionTrait>(
     Ok(all)
 }
 
-/// Everything that belongs to some orders, in the order [`books`] takes it.
-async fn read<C: ConnectionTrait>(
-    connection: &C,
+/// Orders whose books are read.
+pub(in crate::store) enum Orders {
+    /// These, as [`bulk::list`].
+    Listed {
+        /// Of which database.
+        engine: Engine,
+        /// Their ids.
+        ids: Value,
+        /// Those of their shops.
+        shops: Value,
+    },
+    /// SQLite: the column `order_id` of a source called `m`.
+    Found,
+}
+
+impl Orders {
+    /// A condition that a column holds one of them.
+    pub fn hold(&self, column: &str) -> (String, Vec<Value>) {
+        match self {
+            Orders::Listed { engine, ids, .. } => (bulk::among(*engine, column), vec![ids.clone()]),
+            Orders::Found => (format!("{column} IN (SELECT order_id FROM m)"), Vec::new()),
+        }
+    }
+
+    /// The same of their shops.
+    fn shops_hold(&self, column: &str) -> (String, Vec<Value>) {
+        match self {
+            Orders::Listed { engine, shops, .. } => {
+                (bulk::among(*engine, column), vec![shops.clone()])
+            }
+            Orders::Found => {
+                let (found, values) = self.hold("id");
+                let shops = format!("SELECT shop_id FROM \"order\" WHERE {found}");
+                (format!("{column} IN ({shops})"), values)
+            }
+        }
+    }
+}
+
+/// Everything that belongs to some orders, in the order [`of_parts`] takes it; and which of some intents, by account and
+/// id there, events wait for.
+pub(super) fn wanted(
     engine: Engine,
-    locked: &[Locked],
-) -> Result<Vec<Vec<Cells>>, StoreError> {
-    let list = |texts: BTreeSet<&str>| bulk::list(engine, texts.into_iter());
-    let orders = list(locked.iter().map(|one| one.order.id.as_str()).collect());
-    let shops = list(
-        locked
-            .iter()
-            .map(|one| one.order.shop_id.as_str())
-            .collect(),
-    );
-    let intents = locked.iter().flat_map(|one| {
-        let intents = one.intents.iter();
-        intents.map(|intent| [one.account.as_str(), intent.as_str()])
-    });
+    orders: &Orders,
+    intents: &BTreeSet<[&str; 2]>,
+) -> Vec<Wanted> {
     let (waiting, intents) = bulk::keyed(
         engine,
         "provider_event",
         ["provider_account_id", "intent_id"],
         " AND t.verdict IN ('pending', 'foreign')",
-        &intents.collect(),
+        intents,
     );
-    let of_orders = || (bulk::among(engine, "order_id"), vec![orders.clone()]);
     macro_rules! children {
         ($table:ident) => {{
-            let (condition, values) = of_orders();
+            let (condition, values) = orders.hold("order_id");
             Wanted::rows::<$table::Entity>(condition, values)
         }};
     }
-    let and = |more: &str| format!("{} AND {more}", bulk::among(engine, "order_id"));
-    let parts = vec![
+    let some = |columns: &[&str], table: &str, more: &str| {
+        let (condition, values) = orders.hold("order_id");
+        Wanted::columns(columns, table, format!("{condition} AND {more}"), values)
+    };
+    let (of_shops, shops) = orders.shops_hold("id");
+    vec![
         children!(checkout_session),
         children!(payment),
         children!(refund),
         children!(provider_fact),
         children!(line_item),
-        Wanted::columns(
+        some(
             &["id", "order_id", "reason", "checkout_session_id"],
             "provider_event",
             // By the order only: there may be many such events.
-            and("verdict || '' IN ('quarantined', 'dead')"),
-            vec![orders.clone()],
+            "verdict || '' IN ('quarantined', 'dead')",
         ),
-        Wanted::columns(
+        some(
             &["id", "order_id"],
             "provider_call",
-            and("review_at IS NOT NULL"),
-            vec![orders.clone()],
+            "review_at IS NOT NULL",
         ),
-        ledger::posted(engine, &orders),
+        ledger::posted(orders),
         Wanted::columns(
             &["t.provider_account_id", "t.intent_id"],
             &waiting,
             "TRUE".to_owned(),
             intents,
         ),
-        Wanted::columns(
-            &["id", "mode"],
-            "shop",
-            bulk::among(engine, "id"),
-            vec![shops],
-        ),
-        Wanted::columns(&["order_id"], "review", and("acknowledged"), vec![orders]),
-    ];
-    bulk::read(connection, engine, parts).await
+        Wanted::columns(&["id", "mode"], "shop", of_shops, shops),
+        some(&["order_id"], "review", "acknowledged"),
+    ]
 }
 
 fn by_order<E>(

@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use entity::{order, payment, refund};
 use sea_orm::EntityTrait;
 
-use super::super::bulk::{self, Wanted};
+use super::super::bulk::{self, Cells, Wanted};
 use super::super::rows::{parse, parse_opt};
 use super::super::{Engine, StoreError, Tx, checkouts};
-use super::{Settle, Source, load};
+use super::load::{self, Orders};
+use super::{Settle, Source, intents_of};
 use crate::domain::call::CallKind;
 use crate::domain::ids::{CheckoutSessionId, OrderId, ShopId};
 use crate::domain::observed::Observed;
@@ -48,8 +49,9 @@ pub(super) async fn lock_one(tx: &Tx, command: &Settle) -> Result<Option<Matched
             session: None,
         }),
         Source::Webhook(_) | Source::Poll(_) | Source::Retry(_) | Source::Refetch(_) => {
-            let looked = lock_all(tx, &[command], &BTreeSet::new()).await?;
-            return Ok(looked.matched.into_iter().next().flatten());
+            let names = sought(command);
+            let found = ask(tx, &names, None).await?;
+            return matched(&names, &found.known);
         }
     };
     let Some(found) = found else { return Ok(None) };
@@ -78,10 +80,13 @@ pub(super) struct Looked {
     pub matched: Vec<Option<Matched>>,
     /// Those of the events asked for that are stored: their accounts and their ids there.
     pub stored: HashSet<[String; 2]>,
+    /// What was read of the orders' books along with them, for [`load::of_parts`]; none where locks come first.
+    pub books: Option<Vec<Vec<Cells>>>,
 }
 
-/// Finds and locks the orders that what was observed belongs to, those of a whole set in one statement; and which of
-/// some events, by account and id there, are stored.
+/// Finds and locks the orders that what was observed belongs to, those of a whole set in one statement. SQLite, where
+/// nobody else writes, says with it what is in their books, and which of some events, by account and id there, are
+/// stored.
 pub(super) async fn lock_all(
     tx: &Tx,
     set: &[&Settle],
@@ -92,31 +97,48 @@ pub(super) async fn lock_all(
         return Ok(Looked {
             matched: set.iter().map(|_| None).collect(),
             stored: HashSet::new(),
+            books: None,
         });
     }
-    let (known, stored) = ask(tx, &sought.concat(), events).await?;
-    let matched = sought.iter().map(|names| {
-        let mut names = names.iter();
-        names.find_map(|name| known.get(name).cloned())
+    let intents = set.iter().flat_map(|&command| {
+        let account = command.account.id.to_string();
+        intents_of(command).map(move |intent| [account.clone(), intent.to_owned()])
     });
-    let matched = matched.map(|known| {
-        known
-            .map(|(session, order)| {
-                Ok(Matched {
-                    found: Match {
-                        shop: parse("order.shop_id", &order.shop_id)?,
-                        order: parse("order.id", &order.id)?,
-                        session: Some(session),
-                    },
-                    order,
-                })
-            })
-            .transpose()
-    });
+    let intents: BTreeSet<[String; 2]> = intents.collect();
+    let also = match tx.engine {
+        Engine::Sqlite => Some(Also {
+            events,
+            intents: intents.iter().map(borrowed).collect(),
+        }),
+        Engine::Postgres => None,
+    };
+    let found = ask(tx, &sought.concat(), also).await?;
+    let matched = sought.iter().map(|names| matched(names, &found.known));
     Ok(Looked {
         matched: matched.collect::<Result<_, StoreError>>()?,
-        stored,
+        stored: found.stored,
+        books: found.books,
     })
+}
+
+/// What one of these names is known by, the surest first.
+fn matched(names: &[Named], known: &Known) -> Result<Option<Matched>, StoreError> {
+    let Some((session, order)) = names.iter().find_map(|name| known.get(name).cloned()) else {
+        return Ok(None);
+    };
+    Ok(Some(Matched {
+        found: Match {
+            shop: parse("order.shop_id", &order.shop_id)?,
+            order: parse("order.id", &order.id)?,
+            session: Some(session),
+        },
+        order,
+    }))
+}
+
+/// A pair of texts that somebody else has.
+pub(super) fn borrowed(pair: &[String; 2]) -> [&str; 2] {
+    pair.each_ref().map(String::as_str)
 }
 
 /// The account whose objects a command is about.
@@ -191,11 +213,22 @@ pub(super) fn names_of(command: &Settle) -> Vec<String> {
 
 type Known = HashMap<Named, (CheckoutSessionId, order::Model)>;
 
-async fn ask(
-    tx: &Tx,
-    names: &[Named],
-    events: &BTreeSet<[&str; 2]>,
-) -> Result<(Known, HashSet<[String; 2]>), StoreError> {
+/// What SQLite says of a set's orders along with them.
+struct Also<'a> {
+    /// Which of these events are stored.
+    events: &'a BTreeSet<[&'a str; 2]>,
+    /// Their books, with which of these intents events wait for.
+    intents: BTreeSet<[&'a str; 2]>,
+}
+
+/// What was found.
+struct Found {
+    known: Known,
+    stored: HashSet<[String; 2]>,
+    books: Option<Vec<Vec<Cells>>>,
+}
+
+async fn ask(tx: &Tx, names: &[Named], also: Option<Also<'_>>) -> Result<Found, StoreError> {
     let mut parts = Vec::with_capacity(WAYS.len());
     let mut values = Vec::new();
     // Always all of them: the statement stays the same.
@@ -246,12 +279,14 @@ async fn ask(
         values,
     );
     let mut wanted = vec![wanted];
-    if !events.is_empty() {
+    let with_books = also.is_some();
+    if let Some(Also { events, intents }) = also {
         let columns = ["provider_account_id", "event_id"];
         let (source, keys) = bulk::keyed(tx.engine, "provider_event", columns, "", events);
         let columns = columns.map(|column| format!("t.{column}"));
         let columns = columns.each_ref().map(String::as_str);
         wanted.push(Wanted::columns(&columns, &source, "TRUE".to_owned(), keys));
+        wanted.extend(load::wanted(tx.engine, &Orders::Found, &intents));
     }
     let mut found = bulk::read(tx.conn(), tx.engine, wanted).await?.into_iter();
     let mut known = Known::new();
@@ -268,7 +303,11 @@ async fn ask(
     let stored = stored
         .iter()
         .map(|row| Ok([row.text(0)?.to_owned(), row.text(1)?.to_owned()]));
-    Ok((known, stored.collect::<Result<_, StoreError>>()?))
+    Ok(Found {
+        known,
+        stored: stored.collect::<Result<_, StoreError>>()?,
+        books: with_books.then(|| found.collect()),
+    })
 }
 
 async fn by_session(tx: &Tx, id: &str) -> Result<Option<Match>, StoreError> {

@@ -41,7 +41,9 @@ use crate::domain::resolution::Objection;
 use crate::domain::settlement::FactDraft;
 use later::Later;
 use load::{Books, Locked};
-pub(in crate::store) use load::{Flagging, doubt_of, fact as fact_of, flag_of, terms as terms_of};
+pub(in crate::store) use load::{
+    Flagging, Orders, doubt_of, fact as fact_of, flag_of, terms as terms_of,
+};
 pub(in crate::store) use matching::Match;
 pub use preview::{Effect, Labels, Preview};
 pub(in crate::store) use set::Verdict;
@@ -273,16 +275,21 @@ async fn books_of(
     tx: &Tx,
     matched: Vec<(&Settle, matching::Matched)>,
 ) -> Result<Vec<Books>, StoreError> {
+    load::books(tx.conn(), tx.engine, locked(matched)).await
+}
+
+fn locked(matched: Vec<(&Settle, matching::Matched)>) -> Vec<Locked> {
     let locked = matched.into_iter().map(|(command, matched)| Locked {
         order: matched.order,
         account: command.account.id.to_string(),
-        intents: command
-            .observed
-            .iter()
-            .filter_map(|object| object.intent_id().map(str::to_owned))
-            .collect(),
+        intents: intents_of(command).map(str::to_owned).collect(),
     });
-    load::books(tx.conn(), tx.engine, locked.collect()).await
+    locked.collect()
+}
+
+/// The intents of what was observed.
+fn intents_of(command: &Settle) -> impl Iterator<Item = &str> {
+    command.observed.iter().filter_map(Observed::intent_id)
 }
 
 /// Settles what is not settled together with others.

@@ -14,9 +14,9 @@ use super::super::inbox::{self, InboxEvent};
 use super::super::polling::ClaimedSession;
 use super::super::{Engine, Store, StoreError, Tx};
 use super::later::Later;
-use super::load::Books;
+use super::load::{self, Books};
 use super::{
-    Match, Settle, Settled, Source, Step, apply, books_of, doubt, inbox_delay_ms, is_ours,
+    Match, Settle, Settled, Source, Step, apply, books_of, doubt, inbox_delay_ms, is_ours, locked,
     matching, write, wrong_account,
 };
 use crate::domain::call::CallStatus;
@@ -276,11 +276,13 @@ async fn arrive<'a>(
         Engine::Sqlite => events_of(set),
         Engine::Postgres => BTreeSet::new(),
     };
-    let events: BTreeSet<[&str; 2]> = events
-        .iter()
-        .map(|name| name.each_ref().map(String::as_str))
-        .collect();
-    let matching::Looked { matched, stored } = matching::lock_all(tx, &commands, &events).await?;
+    let events: BTreeSet<[&str; 2]> = events.iter().map(matching::borrowed).collect();
+    let looked = matching::lock_all(tx, &commands, &events).await?;
+    let matching::Looked {
+        matched,
+        stored,
+        books,
+    } = looked;
     let mut orders = HashSet::new();
     let mut known = Vec::new();
     for ((at, command), matched) in looked_for.into_iter().zip(matched) {
@@ -303,7 +305,10 @@ async fn arrive<'a>(
         }
     }
     let (members, matched): (Vec<_>, Vec<_>) = known.into_iter().unzip();
-    let books = books_of(tx, matched).await?;
+    let books = match books {
+        Some(read) => load::of_parts(read, locked(matched))?,
+        None => books_of(tx, matched).await?,
+    };
     for ((at, command, found), books) in members.into_iter().zip(books) {
         let doubt = doubt(&books, &found, command);
         let kept = match doubt {
