@@ -41,6 +41,17 @@ pub(crate) async fn drop_references(
     Ok(())
 }
 
+/// PostgreSQL: what follows in this transaction may take as long as there are rows.
+pub(crate) async fn take_time(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    if manager.get_database_backend() == DatabaseBackend::Postgres {
+        let connection = manager.get_connection();
+        connection
+            .execute_unprepared("SET LOCAL statement_timeout = 0")
+            .await?;
+    }
+    Ok(())
+}
+
 /// Undoes [`drop_references`]; all rows there are will be looked at.
 pub(crate) async fn restore_references(
     manager: &SchemaManager<'_>,
@@ -49,10 +60,8 @@ pub(crate) async fn restore_references(
     if manager.get_database_backend() == DatabaseBackend::Sqlite {
         return Ok(());
     }
+    take_time(manager).await?;
     let connection = manager.get_connection();
-    connection
-        .execute_unprepared("SET LOCAL statement_timeout = 0")
-        .await?;
     for (table, column, target) in references {
         let sql = format!(
             "ALTER TABLE {table} ADD CONSTRAINT {table}_{column}_fkey \

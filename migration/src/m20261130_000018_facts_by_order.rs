@@ -4,7 +4,7 @@
 //! to another place of an index as long as the table; that was a fifth of what a webhook wrote. Now a fact is unique
 //! within its order, next to the order's other facts, and the same index finds them by their order. An object is only
 //! ever one order's: a session's and a payment's id are unique by account, and what carries money stays unique over all
-//! orders.
+//! orders. (Should one without money be two orders' all the same, the way down is refused, and nothing is changed.)
 //!
 //! SQLite cannot part with a table's constraint without the table. What refers to it counts as broken from the drop
 //! until the rows are back, which it checks when the transaction ends.
@@ -27,6 +27,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        dialect::take_time(manager).await?;
         let change = match manager.get_database_backend() {
             DatabaseBackend::Sqlite => {
                 rebuild(manager, "").await?;
@@ -39,6 +40,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        dialect::take_time(manager).await?;
         if manager.get_database_backend() == DatabaseBackend::Sqlite {
             rebuild(manager, &format!(",\n        {OVER_ALL}")).await?;
         } else {
@@ -65,6 +67,9 @@ const BY_ORDER: &[&str] = &[
 ];
 
 const PLACE: &[&str] = &[
+    // First: were it behind, as after a restoration in part, places would be given twice.
+    "UPDATE shop SET event_position = max(event_position, COALESCE((SELECT max(position) FROM event \
+     WHERE shop_id = shop.id AND position IS NOT NULL), 0))",
     "UPDATE event SET position = placed.position FROM (SELECT e.id AS id, s.event_position + row_number() \
      OVER (PARTITION BY e.shop_id ORDER BY e.id) AS position FROM event AS e JOIN shop AS s ON s.id = e.shop_id \
      WHERE e.position IS NULL) AS placed WHERE event.id = placed.id",

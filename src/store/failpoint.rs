@@ -130,7 +130,8 @@ steps! {
     PaymentPollFailed = "payment_poll_failed",
     /// Giving a webhook back that could not be applied.
     EventFailed = "event_failed",
-    /// Giving events their places in the feed.
+    /// Giving events their places in the feed that have none: all of them on PostgreSQL, on SQLite those that an
+    /// older program left.
     PlaceEvents = "place_events",
     /// Writing the search terms of changed orders.
     IndexOrders = "index_orders",

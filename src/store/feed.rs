@@ -23,7 +23,7 @@ use crate::domain::time::Timestamp;
 pub enum Place {
     /// At this position.
     At(i64),
-    /// Nowhere yet: it was written a moment ago.
+    /// Nowhere yet: it was written a moment ago (on PostgreSQL).
     NotYet,
 }
 

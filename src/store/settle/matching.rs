@@ -50,6 +50,9 @@ pub(super) async fn lock_one(tx: &Tx, command: &Settle) -> Result<Option<Matched
         }),
         Source::Webhook(_) | Source::Poll(_) | Source::Retry(_) | Source::Refetch(_) => {
             let names = sought(command);
+            if names.is_empty() {
+                return Ok(None);
+            }
             let found = ask(tx, &names, None).await?;
             return matched(&names, &found.known);
         }
@@ -80,7 +83,8 @@ pub(super) struct Looked {
     pub matched: Vec<Option<Matched>>,
     /// Those of the events asked for that are stored: their accounts and their ids there.
     pub stored: HashSet<[String; 2]>,
-    /// What was read of the orders' books along with them, for [`load::of_parts`]; none where locks come first.
+    /// What was read of the orders' books along with them, for [`load::of_parts`]; none where locks come first, and
+    /// where nothing was looked for.
     pub books: Option<Vec<Vec<Cells>>>,
 }
 

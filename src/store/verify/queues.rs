@@ -76,7 +76,7 @@ impl Store {
     pub(super) async fn check_event_facts(&self, report: &mut Report) -> Result<(), StoreError> {
         let text = "SELECT id, type FROM provider_event e WHERE id > ? AND verdict = 'applied' \
                     AND NOT EXISTS (SELECT 1 FROM provider_fact f \
-                    WHERE f.provider_account_id = e.provider_account_id \
+                    WHERE f.order_id = e.order_id AND f.provider_account_id = e.provider_account_id \
                     AND f.object_id IN (e.object_id, e.intent_id, e.charge_id)) ORDER BY id LIMIT";
         let mut after = String::new();
         while let Some(rows) = self.next_rows(text, &mut after).await? {

@@ -224,6 +224,15 @@ impl Sandbox {
         self.change(&[&sql]).await;
     }
 
+    /// Takes the last event out of the feed, as an older program leaves one on SQLite, where this one places them as it
+    /// inserts them.
+    pub async fn last_event_loses_its_place(&self) {
+        self.change(&[
+            "UPDATE event SET position = NULL WHERE position = (SELECT max(position) FROM event)",
+        ])
+        .await;
+    }
+
     /// Lets half a minute pass: leases end, and what waits for its next try has waited long enough.
     pub async fn half_a_minute_passes(&self) {
         self.change(&[

@@ -77,6 +77,9 @@ impl Phoenix {
             process.kill().await;
         }
         self.sandbox.half_a_minute_passes().await;
+        if failpoint.contains("place_events") {
+            self.sandbox.last_event_loses_its_place().await;
+        }
         let armed = format!("{failpoint}=return");
         *self.failpoint.lock().await = Some(armed.clone());
         let mut settings = self.settings.clone();
