@@ -11,6 +11,9 @@
 //!
 //! Events are placed as they are inserted on SQLite (see the program's module `events`), so those that wait for a place
 //! get it now: none may stand in the feed before an older one.
+//!
+//! On PostgreSQL the search is filled anew: it went through the feed by the texts of its positions, and so passed some
+//! when it was more than a hundred behind.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DatabaseBackend;
@@ -33,7 +36,10 @@ impl MigrationTrait for Migration {
                 rebuild(manager, "").await?;
                 PLACE
             }
-            _ => &["ALTER TABLE provider_fact DROP CONSTRAINT provider_fact_key"],
+            _ => &[
+                "ALTER TABLE provider_fact DROP CONSTRAINT provider_fact_key",
+                "DELETE FROM search_cursor",
+            ],
         };
         dialect::run(manager, change).await?;
         dialect::run(manager, BY_ORDER).await

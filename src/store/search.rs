@@ -80,7 +80,9 @@ impl Store {
             let next = Wanted::columns(
                 &["order_id", "position", "type"],
                 "event",
-                format!("shop_id = ? AND position > ? ORDER BY position LIMIT {EVENTS_AT_ONCE}"),
+                format!(
+                    "shop_id = ? AND position > ? ORDER BY event.position LIMIT {EVENTS_AT_ONCE}"
+                ),
                 vec![shop.clone().into(), cursor.into()],
             );
             let events = bulk::read(tx.conn(), tx.engine, vec![next]).await?.pop();

@@ -262,6 +262,21 @@ async fn odd_searches_are_answered_and_long_ones_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_search_far_behind_the_feed_passes_nothing() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    // More than one round takes, from positions of one digit to those of three: 9 is before 10.
+    const ORDERS: i64 = 130;
+    for _ in 0..ORDERS {
+        shop.place_order().await;
+    }
+    app.work().await;
+    let indexed = "SELECT COUNT(DISTINCT order_id) FROM order_term";
+    assert_eq!(app.count(indexed).await, ORDERS);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shop_without_terms_is_indexed_anew_from_its_feed() {
     let app = TestApp::quiet().await;
     let shop = app.merchant().await;

@@ -141,8 +141,10 @@ fn read_text(engine: Engine, parts: Vec<Wanted>) -> (String, Vec<Value>, usize) 
             Engine::Sqlite => format!("json_array({at}, {}) AS line", part.columns.join(", ")),
             Engine::Postgres => {
                 let missing = width.saturating_sub(part.columns.len());
-                let columns = part.columns.iter();
-                let columns = columns.map(|column| format!("CAST({column} AS TEXT)"));
+                // Named, or a condition that is sorted by a column would mean its text.
+                let columns = part.columns.iter().zip(0_usize..);
+                let columns =
+                    columns.map(|(column, at)| format!("CAST({column} AS TEXT) AS cell{at}"));
                 let padding = std::iter::repeat_n("NULL".to_owned(), missing);
                 let columns: Vec<String> = columns.chain(padding).collect();
                 format!("{at}, {}", columns.join(", "))
