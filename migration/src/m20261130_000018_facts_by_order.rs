@@ -72,15 +72,17 @@ const BY_ORDER: &[&str] = &[
      (provider_account_id, object_id, kind, amount_minor, currency) WHERE currency <> ''",
 ];
 
+/// SQLite: the end of a shop's feed is not before the last event in it.
+const REACH_THE_LAST: &str = "UPDATE shop SET event_position = max(event_position, COALESCE((SELECT max(position) \
+    FROM event WHERE shop_id = shop.id AND position IS NOT NULL), 0))";
+
 const PLACE: &[&str] = &[
     // First: were it behind, as after a restoration in part, places would be given twice.
-    "UPDATE shop SET event_position = max(event_position, COALESCE((SELECT max(position) FROM event \
-     WHERE shop_id = shop.id AND position IS NOT NULL), 0))",
+    REACH_THE_LAST,
     "UPDATE event SET position = placed.position FROM (SELECT e.id AS id, s.event_position + row_number() \
      OVER (PARTITION BY e.shop_id ORDER BY e.id) AS position FROM event AS e JOIN shop AS s ON s.id = e.shop_id \
      WHERE e.position IS NULL) AS placed WHERE event.id = placed.id",
-    "UPDATE shop SET event_position = max(event_position, COALESCE((SELECT max(position) FROM event \
-     WHERE shop_id = shop.id AND position IS NOT NULL), 0))",
+    REACH_THE_LAST,
 ];
 
 /// SQLite: makes the table anew, with a constraint or without.
