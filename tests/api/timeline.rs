@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::TestApp;
+use crate::harness::{TestApp, has_word};
 
 fn told(timeline: &Value) -> Vec<String> {
     let data = timeline["data"].as_array().expect("a list");
@@ -95,9 +95,8 @@ async fn a_timeline_leads_from_the_request_to_the_event() {
     assert_eq!(posted["details"]["entries"][1]["credit"], "25.00");
     let paid = find(timeline, "event", "order.paid");
     assert_eq!(paid["cause"], webhook["id"]);
-    for personal in ["ada@example.com", "Ada"] {
-        assert!(!answer.text.contains(personal), "{personal}");
-    }
+    assert!(!answer.text.contains("ada@example.com"));
+    assert!(!has_word(&answer.text, "Ada"));
 
     // From any entry on, it goes on; read again, it is the same.
     assert_eq!(shop.get(&path).await.expect(200).text, answer.text);

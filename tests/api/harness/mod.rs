@@ -31,6 +31,14 @@ pub use actor::{Actor, Answer};
 use database::TestDatabase;
 pub use story::Payable;
 
+/// Whether a text has a word as one of its own, not as a part of a longer one.
+///
+/// The ids of providers are random letters and digits, and so have any short word in them now and then.
+pub fn has_word(text: &str, word: &str) -> bool {
+    text.split(|letter: char| !letter.is_alphanumeric())
+        .any(|one| one == word)
+}
+
 /// A running Till with its provider.
 pub struct TestApp {
     /// Where Till listens.
