@@ -24,6 +24,7 @@ mod m20261128_000015_repeats_and_outcomes;
 mod m20261129_000016_less_to_write;
 mod m20261129_000017_cheaper_rows;
 mod m20261130_000018_facts_by_order;
+mod m20261130_000019_overdue_orders;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000016_less_to_write::Migration),
             Box::new(m20261129_000017_cheaper_rows::Migration),
             Box::new(m20261130_000018_facts_by_order::Migration),
+            Box::new(m20261130_000019_overdue_orders::Migration),
         ]
     }
 }

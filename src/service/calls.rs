@@ -494,7 +494,7 @@ impl Services {
         &self,
         payment: &PaymentRecord,
     ) -> Result<Result<Vec<Observed>, FetchError>, StoreError> {
-        let disputes = self.store.disputes_of(&payment.intent).await?;
+        let disputes = self.store.disputes_of(payment).await?;
         Ok(self.ask_provider(payment, disputes).await)
     }
 

@@ -481,9 +481,11 @@ impl Store {
     /// The database's.
     pub async fn wake_calls(&self, account: AccountId) -> Result<u64, StoreError> {
         self.write_at(Step::WakeCalls, |tx| async move {
+            // Found among those that wait: SQLite would go through all calls there ever were of the account.
             let text = format!(
-                "UPDATE provider_call SET next_at = {now} WHERE provider_account_id = ? \
-                 AND status = 'unknown' AND review_at IS NULL AND next_at > {now}",
+                "UPDATE provider_call SET next_at = {now} WHERE {waiting} AND next_at > {now} \
+                 AND status || '' = 'unknown' AND review_at IS NULL AND provider_account_id || '' = ?",
+                waiting = ClaimedCall::WAITING,
                 now = tx.now_sql()
             );
             let values: [Value; 1] = [account.to_string().into()];
@@ -565,29 +567,6 @@ impl Store {
             let call = claimed(row.ok_or_else(gone)?)?;
             start_attempt(&tx, &call).await?;
             Ok(Some(call))
-        })
-        .await
-    }
-
-    /// Ends every lease. Only for a process that has the database to itself: whoever held them is gone.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn release_leases(&self) -> Result<(), StoreError> {
-        self.write(|tx| async move {
-            for text in [
-                "UPDATE provider_call SET lease_until = NULL, lease_token = NULL, next_at = created_at \
-                 WHERE lease_token IS NOT NULL AND status IN ('sending', 'unknown')",
-                "UPDATE provider_event SET lease_until = NULL, lease_token = NULL \
-                 WHERE lease_token IS NOT NULL",
-                "UPDATE checkout_session SET lease_until = NULL, lease_token = NULL \
-                 WHERE lease_token IS NOT NULL",
-                "UPDATE payment SET lease_until = NULL, lease_token = NULL \
-                 WHERE lease_token IS NOT NULL",
-            ] {
-                tx.conn().execute_raw(sql(tx.engine, text, [])).await?;
-            }
-            Ok::<_, StoreError>(())
         })
         .await
     }

@@ -56,12 +56,12 @@ impl Store {
     pub async fn overdue_orders(&self, limit: u64) -> Result<Vec<(ShopId, OrderId)>, StoreError> {
         let now = Expr::cust(now_sql(self.engine, &self.clock));
         let rows: Vec<(String, String)> = row::Entity::find()
-            // As text, or neither engine would know that the index by the end of open orders serves. Of it and the one of
-            // all that wait to be paid, PostgreSQL would take the smaller and walk through it; so the other is hidden.
+            // As text, or neither engine would know that the index of those that may run out of time serves. Of it and
+            // the one of all that wait to be paid, PostgreSQL would take the smaller and walk through it; so the other
+            // is hidden.
             .filter(Expr::cust(
-                "status = 'open' AND payment_status || '' = 'unpaid'",
+                "status = 'open' AND payment_status || '' = 'unpaid' AND total_minor > 0",
             ))
-            .filter(row::Column::TotalMinor.gt(0))
             .filter(Expr::col(row::Column::ExpiresAt).lte(now.clone()))
             .filter(
                 row::Column::CloseNextAt

@@ -9,8 +9,11 @@ use sea_orm::{
     Value,
 };
 
+use super::calls::ClaimedCall;
 use super::connect::Engine;
 use super::failpoint::Step;
+use super::inbox::ClaimedEvent;
+use super::polling::{ClaimedPayment, ClaimedSession};
 use super::rows::sql;
 use super::{Store, StoreError, Tx};
 use crate::domain::time::HOUR_MS;
@@ -98,6 +101,36 @@ impl Store {
             }
         }
     }
+
+    /// Ends every lease of work that waits. Only for a process that has the database to itself: whoever held them is gone.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn release_leases(&self) -> Result<(), StoreError> {
+        self.write(|tx| async move {
+            release::<ClaimedCall>(&tx).await?;
+            release::<ClaimedEvent>(&tx).await?;
+            release::<ClaimedSession>(&tx).await?;
+            release::<ClaimedPayment>(&tx).await
+        })
+        .await
+    }
+}
+
+/// Ends the leases of what waits. It is found by what is due: a row that is done may still have its last lease, which
+/// ends by itself.
+async fn release<W: Leased>(tx: &Tx) -> Result<(), StoreError> {
+    let (table, due, waiting) = (W::Row::default().table_name(), W::DUE, W::WAITING);
+    let moved = match W::MOVES_DUE {
+        true => format!(", {due} = created_at"),
+        false => String::new(),
+    };
+    let text = format!(
+        "UPDATE {table} SET lease_until = NULL, lease_token = NULL{moved} \
+         WHERE {waiting} AND {due} IS NOT NULL AND lease_token IS NOT NULL"
+    );
+    tx.conn().execute_raw(sql(tx.engine, &text, [])).await?;
+    Ok(())
 }
 
 async fn claim_once<W: Leased>(tx: Tx, limit: u32) -> Result<Claim<W>, StoreError> {

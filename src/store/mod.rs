@@ -64,6 +64,7 @@ pub mod settle;
 pub mod shops;
 mod snapshot;
 pub mod staff;
+mod texts;
 pub mod timeline;
 mod tx;
 pub mod verify;
@@ -79,6 +80,7 @@ pub use place_order::{PlaceOrder, Placed};
 use primary::Connection;
 pub use settings::Setting;
 pub use settle::{Settle, Settled};
+use texts::Texts;
 pub use tx::Tx;
 
 use crate::clock::Clock;
@@ -102,6 +104,8 @@ pub struct Store {
     settlements: Arc<Batcher<Settle>>,
     batch_limit: usize,
     statements: Arc<AtomicU64>,
+    #[cfg(feature = "failpoints")]
+    texts: Texts,
     unlocked: Option<Arc<connect::Unlocked>>,
     journal: Option<&'static str>,
 }
@@ -167,11 +171,13 @@ impl Store {
             Engine::Postgres => (POSTGRES_LANES, Share::AtMost(ORDERS_OF_A_SET), Share::All),
         };
         let statements = Arc::new(AtomicU64::new(0));
+        let texts = Texts::default();
         let (mut writer, mut reader) = (connections.writer, connections.reader);
         for connection in [&mut writer, &mut reader] {
-            let statements = statements.clone();
-            connection.set_metric_callback(move |_| {
+            let (statements, texts) = (statements.clone(), texts.clone());
+            connection.set_metric_callback(move |sent| {
                 statements.fetch_add(1, Ordering::Relaxed);
+                texts.note(&sent.statement.sql);
             });
         }
         Store {
@@ -179,6 +185,8 @@ impl Store {
             writer: Connection::over(writer, connections.primary.clone()),
             reader: Connection::over(reader, connections.primary),
             statements,
+            #[cfg(feature = "failpoints")]
+            texts,
             clock,
             numbers: Arc::default(),
             known_books: Arc::default(),
@@ -205,6 +213,13 @@ impl Store {
     #[must_use]
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
+    }
+
+    /// The texts of the statements that were sent so far, each once: tests ask the database how it carries them out.
+    #[cfg(feature = "failpoints")]
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        self.texts.all()
     }
 
     /// The most commands that share a transaction.

@@ -3,7 +3,7 @@
 use entity::payment as row;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::paging::page_of;
+use super::paging::{and_of_shop, page_of};
 use super::rows::{money, parse, parse_opt};
 use super::{ShopStore, ShopTx, Store, StoreError};
 use crate::domain::ids::{AccountId, OrderId, PaymentId, ShopId};
@@ -89,7 +89,7 @@ impl ShopTx {
     pub async fn payments_of(&self, order: OrderId) -> Result<Vec<PaymentRecord>, StoreError> {
         let rows = row::Entity::find()
             .filter(row::Column::OrderId.eq(order.to_string()))
-            .filter(row::Column::ShopId.eq(self.shop.to_string()))
+            .filter(and_of_shop(row::Column::ShopId, self.shop))
             .order_by_asc(row::Column::Id)
             .all(self.tx.conn())
             .await?;
@@ -119,10 +119,13 @@ impl ShopStore<'_> {
         order: Option<OrderId>,
         page: &Page<PaymentId>,
     ) -> Result<(Vec<Payment>, bool), StoreError> {
-        let mut query = row::Entity::find().filter(row::Column::ShopId.eq(self.shop.to_string()));
-        if let Some(order) = order {
-            query = query.filter(row::Column::OrderId.eq(order.to_string()));
-        }
+        let query = row::Entity::find();
+        let query = match order {
+            None => query.filter(row::Column::ShopId.eq(self.shop.to_string())),
+            Some(order) => query
+                .filter(row::Column::OrderId.eq(order.to_string()))
+                .filter(and_of_shop(row::Column::ShopId, self.shop)),
+        };
         let (rows, has_more) = page_of(&self.store.reader, query, row::Column::Id, page).await?;
         let payments = rows.iter().map(public).collect::<Result<_, _>>()?;
         Ok((payments, has_more))
@@ -151,10 +154,11 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn disputes_of(&self, intent: &str) -> Result<Vec<String>, StoreError> {
+    pub async fn disputes_of(&self, payment: &PaymentRecord) -> Result<Vec<String>, StoreError> {
         use entity::provider_fact as fact;
         Ok(fact::Entity::find()
-            .filter(fact::Column::IntentId.eq(intent))
+            .filter(fact::Column::OrderId.eq(payment.order.to_string()))
+            .filter(fact::Column::IntentId.eq(&payment.intent))
             .filter(fact::Column::Kind.eq("dispute_opened"))
             .select_only()
             .column(fact::Column::ObjectId)

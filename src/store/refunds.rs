@@ -7,7 +7,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Value,
 };
 
-use super::paging::page_of;
+use super::paging::{and_of_shop, page_of};
 use super::rows::{money, parse, parse_opt, sql};
 use super::{ShopStore, ShopTx, Store, StoreError, Tx};
 use crate::domain::access::Trace;
@@ -184,7 +184,7 @@ impl ShopTx {
     ) -> Result<Vec<RefundablePayment>, StoreError> {
         let rows = payment::Entity::find()
             .filter(payment::Column::OrderId.eq(order.to_string()))
-            .filter(payment::Column::ShopId.eq(self.shop.to_string()))
+            .filter(and_of_shop(payment::Column::ShopId, self.shop))
             .filter(payment::Column::CapturedMinor.gt(0))
             .order_by_asc(payment::Column::Id)
             .all(self.tx.conn())
@@ -306,10 +306,13 @@ impl ShopStore<'_> {
         order: Option<OrderId>,
         page: &Page<RefundId>,
     ) -> Result<(Vec<Refund>, bool), StoreError> {
-        let mut query = row::Entity::find().filter(row::Column::ShopId.eq(self.shop.to_string()));
-        if let Some(order) = order {
-            query = query.filter(row::Column::OrderId.eq(order.to_string()));
-        }
+        let query = row::Entity::find();
+        let query = match order {
+            None => query.filter(row::Column::ShopId.eq(self.shop.to_string())),
+            Some(order) => query
+                .filter(row::Column::OrderId.eq(order.to_string()))
+                .filter(and_of_shop(row::Column::ShopId, self.shop)),
+        };
         let (rows, has_more) = page_of(&self.store.reader, query, row::Column::Id, page).await?;
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let mut lines: HashMap<String, Vec<refund_line::Model>> = HashMap::new();

@@ -1,8 +1,8 @@
 //! Stored events of the provider, found to be tried again by hand.
 
-use entity::provider_event as row;
+use entity::{provider_account, provider_event as row};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Value,
 };
 
@@ -54,11 +54,18 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn stored_event(&self, id: &str) -> Result<Option<StoredEvent>, StoreError> {
-        let named = Condition::any()
-            .add(row::Column::Id.eq(id))
-            .add(row::Column::EventId.eq(id));
+        let ours = row::Entity::find_by_id(id).one(&self.reader).await?;
+        if let Some(found) = ours {
+            return stored(found).map(Some);
+        }
+        // The index of the provider's ids is one of each account.
+        let accounts = provider_account::Entity::find()
+            .select_only()
+            .column(provider_account::Column::Id)
+            .into_query();
         let found = row::Entity::find()
-            .filter(named)
+            .filter(row::Column::ProviderAccountId.in_subquery(accounts))
+            .filter(row::Column::EventId.eq(id))
             .order_by_asc(row::Column::Id)
             .one(&self.reader)
             .await?;

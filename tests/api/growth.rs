@@ -13,6 +13,9 @@ const ORDERS: i64 = 100;
 /// the others once would be a hundred on average.
 const MOST: i64 = 20;
 
+/// The time an order has to be paid, and a minute.
+const DAY_S: i64 = 24 * 60 * 60 + 60;
+
 /// The least that is, or not all of it is told yet.
 const LEAST: i64 = 6;
 
@@ -55,6 +58,62 @@ async fn an_order_is_looked_up_without_going_through_the_others() {
             read <= MOST,
             "{table}: {read} entries are read for an order"
         );
+    }
+    app.finish().await;
+}
+
+/// An order stays open when it is paid, and its time passes all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn paid_orders_are_not_gone_through_for_those_whose_time_is_up() {
+    let app = TestApp::quiet().await;
+    let merchant = app.merchant().await;
+    for _ in 0..2 {
+        let payable = merchant.payable().await;
+        app.pay(&payable).await;
+        let event = app.provider_event("checkout.session.completed", &payable);
+        app.deliver(&event.await).await.expect(200);
+    }
+    let waiting = merchant.place_order().await;
+    let store = &app.services.store;
+    let look = app.look().await;
+    let gathers = "ANALYZE \"order\"";
+    look.execute_unprepared(gathers).await.expect(gathers);
+    let entries = match store.engine() {
+        Engine::Sqlite => {
+            "SELECT CAST(stat AS INTEGER) FROM sqlite_stat1 WHERE idx = 'order_expiry_idx'"
+        }
+        Engine::Postgres => {
+            "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'order_expiry_idx'"
+        }
+    };
+    assert_eq!(app.count(entries).await, 1);
+    if store.engine() == Engine::Sqlite {
+        // What it knows of so few would change its plans.
+        let forgets = "DELETE FROM sqlite_stat1";
+        look.execute_unprepared(forgets).await.expect(forgets);
+    }
+    look.close().await.expect("closes");
+    assert!(store.overdue_orders(10).await.expect("none").is_empty());
+    app.advance(DAY_S).await;
+    let overdue = store.overdue_orders(10).await.expect("one");
+    let overdue: Vec<String> = overdue.iter().map(|(_, id)| id.to_string()).collect();
+    assert_eq!(overdue, [waiting.str("id")]);
+    app.finish().await;
+}
+
+/// What a test ends with, see the harness, on what is sent at a start and when the provider is there again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_and_a_provider_that_is_back_do_not_go_through_what_is_done() {
+    let app = TestApp::quiet().await;
+    let merchant = app.merchant().await;
+    merchant.payable().await;
+    let store = &app.services.store;
+    store.release_leases().await.expect("released");
+    let account = app.services.account.id;
+    assert_eq!(store.wake_calls(account).await.expect("none"), 0);
+    let texts = store.texts();
+    for sent in ["SET lease_until = NULL", "SET next_at = "] {
+        assert!(texts.iter().any(|text| text.contains(sent)), "{texts:#?}");
     }
     app.finish().await;
 }

@@ -35,6 +35,7 @@ mod races;
 mod recovery;
 mod refunds;
 mod replay;
+mod schema;
 mod search;
 mod set_aside;
 mod smoke;

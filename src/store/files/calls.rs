@@ -86,8 +86,10 @@ impl ShopStore<'_> {
         }
         let mut rest = Condition::all();
         if is_open {
-            // In the words of the index over what is open, which is never much.
-            query = query.filter(Expr::cust("status IN ('sending', 'unknown')"));
+            // In the words of the index over what is open, which is never much; by itself, or SQLite would look for them
+            // among all there are, since those are sorted.
+            let open = "SELECT id FROM provider_call WHERE status IN ('sending', 'unknown')";
+            query = query.filter(Expr::cust(format!("id IN ({open})")));
         }
         let status = filter.status.map(|status| C::Status.eq(status.as_str()));
         let tries = filter.open_after.map(|tries| C::AttemptCount.gte(tries));

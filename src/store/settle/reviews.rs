@@ -5,7 +5,7 @@
 
 use entity::{review as row, review_decision};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use super::super::{StoreError, Tx};
 use super::apply::Changes;
@@ -139,12 +139,13 @@ async fn close(tx: &Tx, row: &row::Model, now: i64) -> Result<(), StoreError> {
     let decided = match &row.resolution {
         None => None,
         Some(_) => {
-            review_decision::Entity::find()
+            // The newest of a few. Asked for as one, in the order of their ids, all there are might be gone through.
+            let decisions = review_decision::Entity::find()
                 .filter(review_decision::Column::ReviewId.eq(&row.id))
                 .filter(review_decision::Column::Opening.eq(row.opening))
-                .order_by_desc(review_decision::Column::Id)
-                .one(tx.conn())
-                .await?
+                .all(tx.conn())
+                .await?;
+            decisions.into_iter().max_by(|a, b| a.id.cmp(&b.id))
         }
     };
     let by = decided.map_or_else(|| "system".to_owned(), |decision| decision.actor);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use till::clock::Clock;
-use till::store::{DatabaseSettings, Store};
+use till::store::{DatabaseSettings, Store, StoreError};
 
 /// Held while a test process makes the template, so that it is made once.
 const TEMPLATE_LOCK: i64 = 7_411_554_000_002;
@@ -65,6 +65,19 @@ impl TestDatabase {
     /// A connection of the test's own.
     pub async fn connect(&self) -> DatabaseConnection {
         connect(&self.url).await
+    }
+
+    /// A store over it, as a small process has it.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub async fn open(&self) -> Result<Store, StoreError> {
+        let settings = DatabaseSettings {
+            url: self.url(),
+            max_connections: 4,
+            batch: 1,
+        };
+        Store::open(&settings, Clock::system()).await
     }
 
     /// Removes it.

@@ -4,7 +4,9 @@
 
 pub mod actor;
 pub mod database;
+pub mod filled;
 pub mod person;
+pub mod plans;
 pub mod story;
 mod vandal;
 
@@ -360,6 +362,15 @@ impl TestApp {
         }
         if !self.database_lost && !self.expect_broken {
             self.work().await;
+        }
+        if !self.database_lost {
+            let look = self.look().await;
+            let long = plans::long_ways(&look, &self.services.store.texts()).await;
+            look.close().await.expect("closes");
+            assert!(
+                long.is_empty(),
+                "statements that go through all there is: {long:#?}"
+            );
         }
         for (sql, what) in [
             (

@@ -1,0 +1,91 @@
+//! How SQLite carries out what was sent to it. It makes its plans without looking at how much there is, so a small
+//! database shows whether a statement goes through all there ever was.
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+
+/// The tables that grow with a shop's history.
+const GROWING: [&str; 19] = [
+    "order",
+    "line_item",
+    "checkout_session",
+    "payment",
+    "refund",
+    "refund_line",
+    "provider_call",
+    "provider_attempt",
+    "provider_event",
+    "provider_fact",
+    "ledger_transaction",
+    "ledger_entry",
+    "event",
+    "order_term",
+    "idempotency_key",
+    "review",
+    "review_decision",
+    "order_note",
+    "audit_entry",
+];
+
+/// By what all of a shop's or an account's rows are found, or all older or newer ones.
+const OF_ONE: [&str; 4] = [
+    "(shop_id=?)",
+    "(shop_id=? AND id<?)",
+    "(shop_id=? AND id>?)",
+    "(provider_account_id=?)",
+];
+
+/// The index of questions that nobody has answered yet: there are never many.
+const OPEN_REVIEWS: &str = " INDEX review_open_idx ";
+
+/// Steps of plans that go through a table that grows, each with its statement. PostgreSQL's plans depend on how much there
+/// is: of those, `growth.rs` counts what is read.
+pub async fn long_ways(look: &DatabaseConnection, texts: &[String]) -> Vec<String> {
+    let mut long = Vec::new();
+    if look.get_database_backend() != DbBackend::Sqlite {
+        return long;
+    }
+    // Many are sent behind each other. Where one inserts rows that others refer to, the plan has how those would be looked
+    // for if there were any already.
+    let texts = texts.iter().flat_map(|text| text.split("; "));
+    let texts = texts.filter(|text| !text.starts_with("INSERT ") && !is_about_nothing(text));
+    for text in texts {
+        let explain = format!("EXPLAIN QUERY PLAN {text}");
+        let explain = Statement::from_string(DbBackend::Sqlite, explain);
+        // It may be about what was there for a moment only.
+        let steps = look.query_all_raw(explain).await.unwrap_or_default();
+        for step in steps {
+            let step: String = step.try_get_by_index(3).expect("a step");
+            let mut words = step.split_whitespace().skip(1);
+            if is_long(&step, text) && words.next().is_some_and(|name| grows(text, name)) {
+                long.push(format!("{step}: {text}"));
+            }
+        }
+    }
+    long
+}
+
+/// Whether a step takes all of a table, or all that a shop or an account has in it: to find those of one order among
+/// them, or without an end.
+fn is_long(step: &str, text: &str) -> bool {
+    let whole = step.starts_with("SCAN ") && !step.contains(" USING ");
+    let of_one = OF_ONE.iter().any(|found_by| step.ends_with(found_by));
+    let seeks = ["order_id\" = ?", "payment_id\" = ?", "id\" IN ("];
+    let seeks = seeks.iter().any(|found| text.contains(found));
+    let open = step.contains(OPEN_REVIEWS);
+    whole || (of_one && !open && (seeks || !text.contains(" LIMIT ")))
+}
+
+/// Whether a statement asks for what is among none: its condition is false before anything is read.
+fn is_about_nothing(text: &str) -> bool {
+    text.contains(" ? = ?")
+}
+
+/// Whether a statement's name for a table is that of one that grows.
+fn grows(text: &str, name: &str) -> bool {
+    let plain = format!("{} ", text.replace('"', ""));
+    let called = |table: &str| {
+        let names = [format!("{table} AS {name} "), format!("{table} {name} ")];
+        names.iter().any(|names| plain.contains(names))
+    };
+    GROWING.iter().any(|table| *table == name || called(table))
+}
