@@ -125,7 +125,13 @@ impl Customer {
         let body = r#"{"success_url":"https://shop.example/thanks","cancel_url":"https://shop.example/cart"}"#;
         let path = format!("/v1/orders/{order}/checkout_sessions");
         let request = Request::post(&path, &headers, body);
-        let session = self.till.send(&request).await?.json(201)?;
+        let answer = self.till.send(&request).await?;
+        // 202: the provider takes longer than one waits, and the worker goes on.
+        let waits = answer.status == 202;
+        let mut session = answer.json(if waits { 202 } else { 201 })?;
+        if waits {
+            session = self.until_open(&session).await?;
+        }
         let at_provider = session["provider_session_id"].as_str();
         Ok(Payable {
             order,
@@ -133,6 +139,13 @@ impl Customer {
                 .context("no session at the provider")?
                 .to_owned(),
         })
+    }
+
+    async fn until_open(&mut self, session: &Value) -> anyhow::Result<Value> {
+        let id = session["id"].as_str().context("no id")?;
+        let path = format!("/v1/checkout_sessions/{id}");
+        let now = self.until(&path, |session| session["provider_session_id"].is_string());
+        now.await?.context("a checkout was not opened")
     }
 
     async fn pay(&mut self, payable: &Payable) -> anyhow::Result<()> {
@@ -151,16 +164,28 @@ impl Customer {
 
     async fn until_paid(&mut self, order: &str) -> anyhow::Result<()> {
         let path = format!("/v1/orders/{order}");
-        let request = Request::get(&path, &self.site.authorization());
+        let now = self.until(&path, |order| order["payment_status"] == "paid");
+        now.await?
+            .with_context(|| format!("order {order} was not paid"))?;
+        Ok(())
+    }
+
+    /// What a path shows once it is as wanted; none when that takes too long.
+    async fn until(
+        &mut self,
+        path: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Option<Value>> {
+        let request = Request::get(path, &self.site.authorization());
         let started = Instant::now();
         while started.elapsed() < REST {
             let now = self.till.send(&request).await?.json(200)?;
-            if now["payment_status"] == "paid" {
-                return Ok(());
+            if wanted(&now) {
+                return Ok(Some(now));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        bail!("order {order} was not paid")
+        Ok(None)
     }
 }
 
