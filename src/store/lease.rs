@@ -117,8 +117,8 @@ impl Store {
     }
 }
 
-/// Ends the leases of what waits. It is found by what is due: a row that is done may still have its last lease, which
-/// ends by itself.
+/// Ends the leases of what waits, found by when it is due: to find those of what is done, all of it would be gone through,
+/// and they keep nobody waiting for longer than [`LEASE_MS`].
 async fn release<W: Leased>(tx: &Tx) -> Result<(), StoreError> {
     let (table, due, waiting) = (W::Row::default().table_name(), W::DUE, W::WAITING);
     let moved = match W::MOVES_DUE {

@@ -104,7 +104,6 @@ pub struct Store {
     settlements: Arc<Batcher<Settle>>,
     batch_limit: usize,
     statements: Arc<AtomicU64>,
-    #[cfg(feature = "failpoints")]
     texts: Texts,
     unlocked: Option<Arc<connect::Unlocked>>,
     journal: Option<&'static str>,
@@ -185,7 +184,6 @@ impl Store {
             writer: Connection::over(writer, connections.primary.clone()),
             reader: Connection::over(reader, connections.primary),
             statements,
-            #[cfg(feature = "failpoints")]
             texts,
             clock,
             numbers: Arc::default(),

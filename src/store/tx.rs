@@ -231,6 +231,7 @@ impl Store {
             .map_err(failed)?;
         let sent = u64::try_from(together.statements).unwrap_or(0);
         self.statements.fetch_add(sent, Ordering::Relaxed);
+        self.texts.note(&together.text);
         let done = sqlx::query_with(text, arguments)
             .execute(&mut *connection)
             .await;

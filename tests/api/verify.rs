@@ -206,8 +206,19 @@ const FAULTS: &[Fault] = &[
         &[("paid_event order", ORDER)],
     ),
     fault(
-        &["UPDATE checkout_session SET lease_token = 'x', lease_until = 1 WHERE id = '$s'"],
+        &[
+            "UPDATE checkout_session SET lease_token = 'x', lease_until = 1, next_poll_at = 9999999999999 WHERE id = '$s'",
+        ],
         &[("lease_expired checkout_session", SESSION)],
+    ),
+    // Somebody else did the work while it was held, or held what was done.
+    fault(
+        &[
+            "UPDATE checkout_session SET lease_token = 'x', lease_until = 1 WHERE id = '$s'",
+            "UPDATE payment SET lease_token = 'x', lease_until = 1 WHERE order_id = '$o'",
+            "UPDATE provider_event SET lease_token = 'x', lease_until = 1 WHERE order_id = '$o'",
+        ],
+        &[],
     ),
     fault(
         &["UPDATE provider_call SET lease_token = 'x', lease_until = 1 WHERE order_id = '$o'"],

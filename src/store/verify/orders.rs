@@ -374,20 +374,17 @@ fn live_sessions(bundle: &Bundle, report: &mut Report) {
 }
 
 fn leases(bundle: &Bundle, cutoff: i64, report: &mut Report) {
+    // What is not due any more may have its last lease: somebody else did the work meanwhile.
     let sessions = bundle.sessions.iter().map(|row| {
-        (
-            "checkout_session",
-            &row.id,
-            &row.lease_token,
-            row.lease_until,
-        )
+        let lease = (&row.lease_token, row.lease_until);
+        ("checkout_session", &row.id, row.next_poll_at, lease)
     });
-    let payments = bundle
-        .payments
-        .iter()
-        .map(|row| ("payment", &row.id, &row.lease_token, row.lease_until));
-    for (table, id, token, until) in sessions.chain(payments) {
-        if token.is_some() && until.is_none_or(|until| until < cutoff) {
+    let payments = bundle.payments.iter().map(|row| {
+        let lease = (&row.lease_token, row.lease_until);
+        ("payment", &row.id, row.next_poll_at, lease)
+    });
+    for (table, id, due, (token, until)) in sessions.chain(payments) {
+        if due.is_some() && token.is_some() && until.is_none_or(|until| until < cutoff) {
             let what = "its lease ended long ago and nobody took the work over";
             report.found(Check::LeaseExpired, table, id, what);
         }
