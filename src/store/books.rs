@@ -9,7 +9,7 @@ use sea_orm::{
     Value,
 };
 
-use super::paging::{and_of_shop, made_in, searched};
+use super::paging::{made_in, of_shop, searched};
 use super::rows::{money, parse, sql};
 use super::{ShopStore, StoreError};
 use crate::domain::books::{
@@ -118,13 +118,9 @@ impl ShopStore<'_> {
             (order, of_payment) => order.or(of_payment.map(|(_, order)| order)),
         };
         let time = made_in::<LedgerTransactionId, _>(C::Id, C::CreatedAt, filter.posted);
-        let query = ledger_transaction::Entity::find().filter(time);
-        let mut query = match order {
-            None => query.filter(C::ShopId.eq(self.shop.to_string())),
-            Some(order) => query
-                .filter(and_of_shop(C::ShopId, self.shop))
-                .filter(C::OrderId.eq(order.to_string())),
-        };
+        let mut query = ledger_transaction::Entity::find()
+            .filter(time)
+            .filter(of_shop((C::ShopId, self.shop), (C::OrderId, order)));
         if let Some((payment, order)) = of_payment {
             query = query.filter(C::Id.in_subquery(with_payment(order, payment)));
         }

@@ -10,7 +10,7 @@ use sea_orm::{
 use super::StoreError;
 use super::primary::Connection;
 use super::rows::parse;
-use crate::domain::ids::{Id, ShopId};
+use crate::domain::ids::{Id, OrderId, ShopId};
 use crate::domain::page::{Cursor, Page, Span, Stretch, cut};
 use crate::domain::time::{MINUTE_MS, Timestamp};
 
@@ -119,4 +119,15 @@ pub(super) fn made_in<I: Id, C: ColumnTrait>(id: C, created_at: C, span: Span) -
 pub(super) fn and_of_shop<C: ColumnTrait>(shop_id: C, shop: ShopId) -> Condition {
     let text = Expr::cust(format!("\"{}\" || ''", shop_id.as_str()));
     Condition::all().add(ExprTrait::eq(text, shop.to_string()))
+}
+
+/// That a row is the shop's, and of one order if that is given: then it is found by the order.
+pub(super) fn of_shop<C: ColumnTrait>(
+    (shop_id, shop): (C, ShopId),
+    (order_id, order): (C, Option<OrderId>),
+) -> Condition {
+    match order {
+        None => Condition::all().add(shop_id.eq(shop.to_string())),
+        Some(order) => and_of_shop(shop_id, shop).add(order_id.eq(order.to_string())),
+    }
 }

@@ -3,7 +3,7 @@
 use entity::payment as row;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::paging::{and_of_shop, page_of};
+use super::paging::{of_shop, page_of};
 use super::rows::{money, parse, parse_opt};
 use super::{ShopStore, ShopTx, Store, StoreError};
 use crate::domain::ids::{AccountId, OrderId, PaymentId, ShopId};
@@ -88,8 +88,10 @@ impl ShopTx {
     /// The database's.
     pub async fn payments_of(&self, order: OrderId) -> Result<Vec<PaymentRecord>, StoreError> {
         let rows = row::Entity::find()
-            .filter(row::Column::OrderId.eq(order.to_string()))
-            .filter(and_of_shop(row::Column::ShopId, self.shop))
+            .filter(of_shop(
+                (row::Column::ShopId, self.shop),
+                (row::Column::OrderId, Some(order)),
+            ))
             .order_by_asc(row::Column::Id)
             .all(self.tx.conn())
             .await?;
@@ -119,13 +121,11 @@ impl ShopStore<'_> {
         order: Option<OrderId>,
         page: &Page<PaymentId>,
     ) -> Result<(Vec<Payment>, bool), StoreError> {
-        let query = row::Entity::find();
-        let query = match order {
-            None => query.filter(row::Column::ShopId.eq(self.shop.to_string())),
-            Some(order) => query
-                .filter(row::Column::OrderId.eq(order.to_string()))
-                .filter(and_of_shop(row::Column::ShopId, self.shop)),
-        };
+        let of_shop = of_shop(
+            (row::Column::ShopId, self.shop),
+            (row::Column::OrderId, order),
+        );
+        let query = row::Entity::find().filter(of_shop);
         let (rows, has_more) = page_of(&self.store.reader, query, row::Column::Id, page).await?;
         let payments = rows.iter().map(public).collect::<Result<_, _>>()?;
         Ok((payments, has_more))

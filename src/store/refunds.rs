@@ -7,7 +7,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Value,
 };
 
-use super::paging::{and_of_shop, page_of};
+use super::paging::{of_shop, page_of};
 use super::rows::{money, parse, parse_opt, sql};
 use super::{ShopStore, ShopTx, Store, StoreError, Tx};
 use crate::domain::access::Trace;
@@ -183,8 +183,10 @@ impl ShopTx {
         order: OrderId,
     ) -> Result<Vec<RefundablePayment>, StoreError> {
         let rows = payment::Entity::find()
-            .filter(payment::Column::OrderId.eq(order.to_string()))
-            .filter(and_of_shop(payment::Column::ShopId, self.shop))
+            .filter(of_shop(
+                (payment::Column::ShopId, self.shop),
+                (payment::Column::OrderId, Some(order)),
+            ))
             .filter(payment::Column::CapturedMinor.gt(0))
             .order_by_asc(payment::Column::Id)
             .all(self.tx.conn())
@@ -306,13 +308,11 @@ impl ShopStore<'_> {
         order: Option<OrderId>,
         page: &Page<RefundId>,
     ) -> Result<(Vec<Refund>, bool), StoreError> {
-        let query = row::Entity::find();
-        let query = match order {
-            None => query.filter(row::Column::ShopId.eq(self.shop.to_string())),
-            Some(order) => query
-                .filter(row::Column::OrderId.eq(order.to_string()))
-                .filter(and_of_shop(row::Column::ShopId, self.shop)),
-        };
+        let of_shop = of_shop(
+            (row::Column::ShopId, self.shop),
+            (row::Column::OrderId, order),
+        );
+        let query = row::Entity::find().filter(of_shop);
         let (rows, has_more) = page_of(&self.store.reader, query, row::Column::Id, page).await?;
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let mut lines: HashMap<String, Vec<refund_line::Model>> = HashMap::new();
