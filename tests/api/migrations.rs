@@ -5,7 +5,7 @@ use till::clock::Clock;
 use till::store::{DatabaseSettings, Store, StoreError};
 
 use crate::harness::database::{TestDatabase, postgres_server};
-use crate::harness::filled::{Filled, count, text};
+use crate::harness::filled::{Filled, value};
 
 /// Everything the database knows of its schema, one line each.
 async fn dump(connection: &DatabaseConnection) -> Vec<String> {
@@ -111,7 +111,7 @@ async fn many_processes_that_start_at_once_migrate_once() {
         all = status.applied.len();
     }
     let look = database.connect().await;
-    let rows = count(&look, "SELECT COUNT(*) FROM seaql_migrations").await;
+    let rows: i64 = value(&look, "SELECT COUNT(*) FROM seaql_migrations").await;
     assert_eq!(usize::try_from(rows).expect("few"), all);
     look.close().await.expect("closes");
     database.destroy().await;
@@ -152,7 +152,7 @@ async fn settings_unsafe_for_money_refuse_to_open() {
     }
     let database = TestDatabase::empty().await;
     let look = database.connect().await;
-    let name = text(&look, "SELECT current_database()::text").await;
+    let name: String = value(&look, "SELECT current_database()::text").await;
     for (setting, wrong) in [
         ("default_transaction_isolation", "serializable"),
         ("default_transaction_isolation", "repeatable read"),
@@ -222,9 +222,12 @@ async fn facts_and_places_in_the_feed_outlive_the_migration_that_moves_them() {
         let places = "SELECT group_concat(id || ' ' || position, ', ') FROM \
                       (SELECT id, position FROM event WHERE sequence >= 10 ORDER BY position)";
         let end = "SELECT event_position || '' FROM shop WHERE id = 's'";
-        assert_eq!(text(connection, places).await, "e1 1, e2 2, e3 3");
         assert_eq!(
-            text(connection, end).await,
+            value::<String>(connection, places).await,
+            "e1 1, e2 2, e3 3"
+        );
+        assert_eq!(
+            value::<String>(connection, end).await,
             "4",
             "with the one that was there"
         );
@@ -239,5 +242,5 @@ async fn contents(connection: &DatabaseConnection) -> String {
                    || '|' || source_kind || '|' || source_id || '|' || created_at";
     let facts = format!("SELECT {columns} FROM provider_fact");
     let ledger = "SELECT id || '|' || fact_id FROM ledger_transaction";
-    text(connection, &facts).await + "\n" + &text(connection, ledger).await
+    value::<String>(connection, &facts).await + "\n" + &value::<String>(connection, ledger).await
 }

@@ -4,7 +4,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use till::store::{Constraint, StoreError};
 
 use crate::harness::database::postgres_server;
-use crate::harness::filled::{Filled, OTHER_HASH, count};
+use crate::harness::filled::{Filled, OTHER_HASH, value};
 
 /// A row that must be refused: the table, and what differs from the valid one. Each has an id of its own, so that
 /// nothing but the check can be to blame.
@@ -194,7 +194,7 @@ async fn the_ledger_and_the_audit_log_only_grow() {
             assert!(why.contains("is append-only"), "{sql}: {why}");
         }
         let sql = format!("SELECT COUNT(*) FROM {table}");
-        assert_eq!(count(&filled.connection, &sql).await, 1);
+        assert_eq!(value::<i64>(&filled.connection, &sql).await, 1);
     }
     if postgres_server().is_some() {
         let around = filled.run("TRUNCATE \"order\" CASCADE").await;

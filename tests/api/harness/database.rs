@@ -157,15 +157,8 @@ async fn make_template(server: &str) -> String {
             .execute_unprepared(&create)
             .await
             .expect("a new template");
-        let (base, _) = server.rsplit_once('/').expect("a URL with a database name");
-        let settings = DatabaseSettings {
-            url: format!("{base}/{fresh}"),
-            max_connections: 2,
-            batch: 1,
-        };
-        let store = Store::open(&settings, Clock::system())
-            .await
-            .expect("opens");
+        let store = postgres(server.to_owned(), fresh.clone()).open().await;
+        let store = store.expect("opens");
         store.migrate_up().await.expect("migrates");
         store.close().await.expect("closes");
         let rename = format!("ALTER DATABASE {fresh} RENAME TO {template}");

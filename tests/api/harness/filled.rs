@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TryGetable};
 use till::store::StoreError;
 
 use super::database::TestDatabase;
@@ -393,24 +393,13 @@ impl Filled {
     }
 }
 
-/// A number the database says.
-pub async fn count(connection: &DatabaseConnection, sql: &str) -> i64 {
+/// The one value that a query has for an answer.
+pub async fn value<T: TryGetable>(connection: &DatabaseConnection, sql: &str) -> T {
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let row = connection
         .query_one_raw(statement)
         .await
         .expect(sql)
         .expect("a row");
-    row.try_get_by_index(0).expect("a number")
-}
-
-/// A text the database says.
-pub async fn text(connection: &DatabaseConnection, sql: &str) -> String {
-    let statement = Statement::from_string(connection.get_database_backend(), sql);
-    let row = connection
-        .query_one_raw(statement)
-        .await
-        .expect(sql)
-        .expect("a row");
-    row.try_get_by_index(0).expect("a text")
+    row.try_get_by_index(0).expect(sql)
 }
