@@ -2,7 +2,8 @@
 //!
 //! A payment is valid when its intent asks for exactly what its session was made to charge. Valid captured
 //! payments belong to the order while their sum stays within its total; the rest is in suspense until people or
-//! a policy decide. A cancelled or expired order has a total of nothing, unless staff accepted a payment.
+//! a policy decide. A cancelled or expired order has a total of nothing. Once staff accepted a payment of it, it is open
+//! again, and what its total still lacks may be paid like before: were it taken for nobody's, each try would be given back.
 //!
 //! Where not all of them fit, those a decision names come first, by the age of their sessions. Of the others as
 //! much as can be belongs, and of two choices of one sum the one with the older session. Last come those that a
@@ -23,6 +24,16 @@ use super::fold::PaymentState;
 use super::{PaymentTerms, Terms};
 use crate::domain::ids::RefundId;
 use crate::domain::money::Money;
+
+/// Whether a decision of ours to close an order was taken back, by accepting money that came after it.
+pub(super) fn reopens(terms: &Terms, facts: &[Fact], payments: &[PaymentState]) -> bool {
+    let accepted = accepted(facts);
+    let mut captured = terms.payments.iter().zip(payments);
+    captured.any(|(payment, state)| {
+        let accepted = accepted.contains(payment.intent.as_str());
+        accepted && same_currency(terms, payment) && state.captured_minor > 0
+    })
+}
 
 /// Marks the payments whose captured money is the order's.
 pub(super) fn mark(terms: &Terms, facts: &[Fact], closed: bool, payments: &mut [PaymentState]) {

@@ -163,12 +163,13 @@ impl PaymentState {
 #[must_use]
 pub fn fold(terms: &Terms, facts: &[Fact]) -> OrderState {
     let has = |kind| facts.iter().any(|fact| fact.said.kind == kind);
-    let closed = has(FactKind::OrderCancelled) || has(FactKind::OrderExpired);
     let mut payments: Vec<PaymentState> = terms
         .payments
         .iter()
         .map(|payment| payment_state(terms, payment, facts))
         .collect();
+    let ended = has(FactKind::OrderCancelled) || has(FactKind::OrderExpired);
+    let closed = ended && !belonging::reopens(terms, facts, &payments);
     belonging::mark(terms, facts, closed, &mut payments);
 
     let paid = belonging::sum_of(terms.total, &payments, |payment| payment.captured_minor);
@@ -193,7 +194,7 @@ pub fn fold(terms: &Terms, facts: &[Fact]) -> OrderState {
         .map(|refund| refund_state(refund, facts))
         .collect();
     OrderState {
-        status: labels::order_status(terms, facts, &payments, paid.minor(), refunded.minor()),
+        status: labels::order_status(terms, facts, closed, &payments, (paid, refunded)),
         payment_status: labels::payment_status(
             terms.total.minor(),
             paid.minor(),

@@ -4,6 +4,7 @@ use super::Terms;
 use super::facts::{Fact, FactKind};
 use super::fold::PaymentState;
 use crate::domain::checkout::Capture;
+use crate::domain::money::Money;
 use crate::domain::order::{FulfilmentStatus, OrderStatus, PaymentStatus};
 
 /// The payment status, the first that matches. C: captured and the order's; R: of it refunded; L: of it lost
@@ -64,18 +65,16 @@ pub(super) fn payment_status(
 pub(super) fn order_status(
     terms: &Terms,
     facts: &[Fact],
+    closed: bool,
     payments: &[PaymentState],
-    captured: i64,
-    refunded: i64,
+    (captured, refunded): (Money, Money),
 ) -> OrderStatus {
-    let has = |kind| facts.iter().any(|fact| fact.said.kind == kind);
-    let reopened = payments
-        .iter()
-        .any(|payment| payment.accepted && payment.belongs);
-    if has(FactKind::OrderCancelled) && !reopened {
+    let (captured, refunded) = (captured.minor(), refunded.minor());
+    let cancels = |fact: &Fact| fact.said.kind == FactKind::OrderCancelled;
+    if closed && facts.iter().any(cancels) {
         return OrderStatus::Cancelled;
     }
-    if has(FactKind::OrderExpired) && !reopened {
+    if closed {
         return OrderStatus::Expired;
     }
     match terms.fulfilment {

@@ -590,6 +590,34 @@ fn a_closed_order_takes_no_money_by_itself() {
     }
 }
 
+#[test]
+fn an_order_that_was_opened_again_takes_what_it_still_lacks() {
+    // Its first payment came late and short, the second pays the rest, the third is too much.
+    let sessions = [100, 60, 60].map(|amount| (amount, Capture::Automatic));
+    let mut terms = order_of(100, &sessions);
+    terms.payments[0].requested = eur(40);
+    for decision in [FactKind::OrderCancelled, FactKind::OrderExpired] {
+        let closed = Object::Order.said(&terms, decision);
+        let accepted = Object::Intent(0).said(&terms, FactKind::PaymentAccepted);
+        let mut facts = vec![captured(&terms, 0, 40), closed, accepted];
+        let state = after(&terms, facts.clone());
+        assert_eq!(state.payment_status, PaymentStatus::PartiallyPaid);
+        facts.push(captured(&terms, 1, 60));
+        let state = after(&terms, facts.clone());
+        assert_eq!(state.payment_status, PaymentStatus::Paid, "{decision}");
+        assert_eq!((state.status, state.paid), (OrderStatus::Open, eur(100)));
+        assert!(
+            state.counts_as_paid && state.reviews.is_empty(),
+            "{decision}"
+        );
+        facts.push(captured(&terms, 2, 60));
+        let state = after(&terms, facts);
+        assert_eq!(state.paid, eur(100), "{decision}");
+        let reasons = state.reviews.iter().map(|key| key.reason);
+        assert_eq!(reasons.collect::<Vec<_>>(), [Reason::DuplicatePayment]);
+    }
+}
+
 /// A refund with a row, and everything that can be said of it, in every order.
 #[test]
 fn a_refund_is_what_the_provider_says_of_it_in_whatever_order() {

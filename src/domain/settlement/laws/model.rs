@@ -127,13 +127,16 @@ impl<'a> About<'a> {
 
 pub fn expected(terms: &Terms, facts: &[Fact]) -> Expected {
     let has = |kind| facts.iter().any(|fact| fact.said.kind == kind);
-    let closed = has(FactKind::OrderCancelled) || has(FactKind::OrderExpired);
     let abouts: Vec<About> = terms
         .payments
         .iter()
         .map(|p| About::new(p, facts))
         .collect();
     let accepted = accepted(terms, facts);
+    let reopened = abouts
+        .iter()
+        .any(|about| about.captured() > 0 && accepted.contains(&about.payment.intent));
+    let closed = !reopened && (has(FactKind::OrderCancelled) || has(FactKind::OrderExpired));
     let belonging = belonging(terms, facts, closed, &accepted, &abouts);
     let ours: Vec<&About> = abouts
         .iter()
@@ -156,17 +159,14 @@ pub fn expected(terms: &Terms, facts: &[Fact]) -> Expected {
         authorized: valid_at(FactKind::Authorized),
         pending: valid_at(FactKind::Processing),
     });
-    let reopened = ours
-        .iter()
-        .any(|about| accepted.contains(&about.payment.intent));
     let by_hand = ours.iter().any(|about| {
         let session = about.payment.session;
         let mut sessions = terms.sessions.iter().filter(|s| Some(s.id) == session);
         sessions.any(|session| session.capture == Capture::Manual)
     });
-    let status = if has(FactKind::OrderCancelled) && !reopened {
+    let status = if closed && has(FactKind::OrderCancelled) {
         OrderStatus::Cancelled
-    } else if has(FactKind::OrderExpired) && !reopened {
+    } else if closed {
         OrderStatus::Expired
     } else if terms.fulfilment == FulfilmentStatus::Fulfilled && (captured >= total || by_hand) {
         OrderStatus::Completed
