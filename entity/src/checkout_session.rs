@@ -34,6 +34,8 @@ pub struct Model {
     pub url: Option<String>,
     /// Expires, in epoch milliseconds.
     pub expires_at: i64,
+    /// When somebody wanted it ended while it was being created, in epoch milliseconds.
+    pub end_requested_at: Option<i64>,
     /// Poll count.
     pub poll_count: i64,
     /// Next poll, in epoch milliseconds.

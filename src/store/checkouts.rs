@@ -1,6 +1,7 @@
 //! Checkout sessions.
 
 use entity::checkout_session as row;
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::rows::{money, parse};
@@ -122,6 +123,23 @@ impl ShopTx {
             .await?;
         row.map(SessionRecord::try_from).transpose()
     }
+
+    /// Notes that a session that is being created is to be ended once it is known at the provider.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn request_end(&self, session: CheckoutSessionId) -> Result<(), StoreError> {
+        let now = self.tx.clock.now().ms();
+        row::Entity::update_many()
+            .col_expr(row::Column::EndRequestedAt, Expr::value(now))
+            .filter(row::Column::Id.eq(session.to_string()))
+            .filter(row::Column::ShopId.eq(self.shop.to_string()))
+            .filter(row::Column::Status.eq(SessionStatus::Creating.as_str()))
+            .filter(row::Column::EndRequestedAt.is_null())
+            .exec(self.tx.conn())
+            .await?;
+        Ok(())
+    }
 }
 
 /// A new session's row.
@@ -140,6 +158,7 @@ pub(super) fn row_of(shop: ShopId, new: NewSessionRow, now: Timestamp) -> row::M
         provider_session_id: None,
         url: None,
         expires_at: new.expires_at.ms(),
+        end_requested_at: None,
         poll_count: 0,
         next_poll_at: None,
         lease_until: None,

@@ -48,8 +48,8 @@ pub(super) async fn all(
     Ok(())
 }
 
-/// Sessions that must not be paid any more: all of an order that has its money or wants none, and those that
-/// were made otherwise than we asked.
+/// Sessions that must not be paid any more: all of an order that has its money or wants none, those that were made
+/// otherwise than we asked, and those that somebody wanted ended before they were known.
 async fn expire_sessions(
     tx: &Tx,
     command: &Settle,
@@ -68,7 +68,8 @@ async fn expire_sessions(
         let Some(provider_id) = &row.provider_session_id else {
             continue;
         };
-        if !(open && unwanted || rejected) {
+        let wanted_ended = row.end_requested_at.is_some();
+        if !(open && (unwanted || wanted_ended) || rejected) {
             continue;
         }
         if calls::exists(tx, CallKind::SessionExpire, &row.id).await? {

@@ -237,6 +237,7 @@ mod tests {
             success_url: text("https://shop.example/thanks"),
             cancel_url: text("https://shop.example/basket"),
             expires_at: 2,
+            end_requested_at: None,
             poll_count: 0,
             next_poll_at: Some(1),
             lease_until: None,
