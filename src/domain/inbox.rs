@@ -52,6 +52,8 @@ pub struct InboxFilter {
 
 /// Why an event about something of ours was not applied when its order is not known.
 pub const ORDER_UNKNOWN: &str = "order_unknown";
+/// Why an event was not applied whose object says what no such object says.
+pub const UNREADABLE: &str = "unreadable";
 
 /// An event of the provider.
 #[derive(Debug, Clone)]

@@ -349,8 +349,18 @@ pub struct Notice {
     pub charge_id: Option<String>,
     /// What it says, or none for an event type Till does not act on.
     pub observed: Option<Observed>,
-    /// Why its object cannot be read although it is one of ours: the event is kept all the same.
-    pub unreadable: Option<String>,
+    /// Why its object cannot be read, when it is or may be one of ours: the event is kept all the same.
+    pub unreadable: Option<Unreadable>,
+}
+
+/// An object that says what no such object says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What is wrong with it.
+    pub why: String,
+    /// Whether it says itself that it is ours. A dispute does not, nor does a refund made at the provider: it is ours when
+    /// its payment is.
+    pub ours: bool,
 }
 
 /// Bytes that are not an event of the provider.

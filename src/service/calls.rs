@@ -459,6 +459,10 @@ impl Services {
         let Some(provider_id) = &session.provider_session_id else {
             return Ok(false);
         };
+        // Another account's key does not see it.
+        if session.account != self.account.id {
+            return Ok(false);
+        }
         let reference = Reference::Session(provider_id.clone());
         let Ok(observed) = self.fetch_counted(&reference).await else {
             return Ok(false);
@@ -476,6 +480,11 @@ impl Services {
     pub async fn refresh_payment(&self, id: PaymentId) -> Result<(), ServiceError> {
         let payment = self.store.any_payment(id).await?;
         let payment = payment.ok_or(ServiceError::NotFound)?;
+        if payment.account != self.account.id {
+            let detail =
+                "The payment is of another provider account than this server has the key of.";
+            return Err(ServiceError::refused(super::Refusal::ModeMismatch, detail));
+        }
         let observed = self.ask_about(&payment).await?;
         let observed = observed.map_err(|_| {
             ServiceError::refused(
@@ -560,7 +569,8 @@ fn looked(outcome: &str) -> AttemptNote {
 }
 
 /// What an outcome proves about this call. An answer that is not what was asked for proves nothing, and neither
-/// does a refusal of the key itself when an earlier try may have been carried out. A call that is written once
+/// does a refusal of the key itself when an earlier try may have been carried out; that there is no such object is one,
+/// too: we know there is, and with another account's key it is not seen. A call that is written once
 /// outlives such a refusal at every try: the key may have been changed a moment ago.
 fn believed(call: &ClaimedCall, subject: &Subject, outcome: &Outcome) -> CallResult {
     match (&outcome.result, subject) {
@@ -591,7 +601,7 @@ fn believed(call: &ClaimedCall, subject: &Subject, outcome: &Outcome) -> CallRes
                 false => CallResult::Unknown(Ambiguity::BadAnswer),
             }
         }
-        (CallResult::Declined(_), _) if matches!(outcome.http_status, Some(401 | 403)) => {
+        (CallResult::Declined(_), _) if matches!(outcome.http_status, Some(401 | 403 | 404)) => {
             match call.attempt > 1 || is_written_once(call.kind) {
                 true => CallResult::Unknown(Ambiguity::BadAnswer),
                 false => outcome.result.clone(),

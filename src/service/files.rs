@@ -223,7 +223,11 @@ impl Services {
             return Ok(Retried::Paused);
         }
         self.kept_on(|services| async move {
-            let Some(call) = services.store.claim_call(shop, id).await? else {
+            let Some(call) = services
+                .store
+                .claim_call(shop, services.account.id, id)
+                .await?
+            else {
                 return Ok(Retried::NotDue);
             };
             Ok(match services.perform(call).await? {

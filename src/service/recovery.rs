@@ -8,6 +8,7 @@ use futures::stream::{self, StreamExt};
 use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
+use crate::domain::inbox::UNREADABLE;
 use crate::domain::observed::Observed;
 use crate::domain::time::MINUTE_MS;
 use crate::provider::{FetchError, Notice, Reference};
@@ -34,7 +35,7 @@ impl Services {
         }
         // One probe is enough to learn that the provider still does not answer.
         let most = if self.gate.wants_probe(now) { 1 } else { BATCH };
-        let calls = self.store.claim_calls(most).await?;
+        let calls = self.store.claim_calls(self.account.id, most).await?;
         let count = calls.len();
         stream::iter(calls)
             .for_each_concurrent(AT_ONCE, |call| async move {
@@ -64,7 +65,7 @@ impl Services {
         if !self.gate.has_room(self.clock.now().ms()) {
             return Ok(0);
         }
-        let sessions = self.store.claim_sessions(BATCH).await?;
+        let sessions = self.store.claim_sessions(self.account.id, BATCH).await?;
         let count = sessions.len();
         stream::iter(sessions)
             .for_each_concurrent(AT_ONCE, |claimed| async move {
@@ -122,7 +123,7 @@ impl Services {
         if !self.gate.has_room(self.clock.now().ms()) {
             return Ok(0);
         }
-        let payments = self.store.claim_payments(BATCH).await?;
+        let payments = self.store.claim_payments(self.account.id, BATCH).await?;
         let count = payments.len();
         stream::iter(payments)
             .for_each_concurrent(AT_ONCE, |claimed| async move {
@@ -174,7 +175,7 @@ impl Services {
     /// # Errors
     /// The store's, when nothing could be claimed.
     pub async fn retry_due_events(&self) -> Result<usize, ServiceError> {
-        let events = self.store.claim_events(BATCH).await?;
+        let events = self.store.claim_events(self.account.id, BATCH).await?;
         let count = events.len();
         stream::iter(events)
             .for_each_concurrent(AT_ONCE, |event| async move {
@@ -205,8 +206,13 @@ impl Services {
             .provider
             .parse_event(&event.raw)
             .map_err(ServiceError::MalformedEvent)?;
+        let external = notice.external_account.as_deref();
+        let said = notice.observed.as_slice();
+        if let Some(reason) = self.account.misaddressed(notice.live, external, said) {
+            return Ok(self.store.event_misaddressed(event, reason).await?);
+        }
         let Some(observed) = notice.observed else {
-            return Ok(self.store.event_failed(event, "unreadable").await?);
+            return Ok(self.store.event_failed(event, UNREADABLE).await?);
         };
         let mut command = self.settle_command(Source::Retry(event.clone()), Trace::system());
         match self.with_its_payment(observed).await {

@@ -9,12 +9,10 @@ use serde::Serialize;
 use super::error::chain;
 use super::recovery::Behind;
 use super::{ServiceError, Services};
-use crate::domain::access::{Mode, Trace};
+use crate::domain::access::Trace;
 use crate::domain::ids::{OrderId, ProviderEventId};
-use crate::domain::observed::Observed;
 use crate::domain::settlement::{FactDraft, Reason};
 use crate::domain::time::Timestamp;
-use crate::provider::Notice;
 use crate::store::inbox::ClaimedEvent;
 use crate::store::replay::StoredEvent;
 use crate::store::settle::{Labels, Preview, Settle, Settled, Source};
@@ -242,7 +240,9 @@ impl Services {
             Ok(notice) => notice,
             Err(error) => return Said::Failed(chain(&error)),
         };
-        if let Some(why) = self.misaddressed(&notice) {
+        let external = notice.external_account.as_deref();
+        let said = notice.observed.as_slice();
+        if let Some(why) = self.account.misaddressed(notice.live, external, said) {
             return Said::Nothing(format!("{why}: it is not about this account's money"));
         }
         let doubted = stored
@@ -263,8 +263,8 @@ impl Services {
                 Err(error) => Said::Failed(chain(&error)),
             };
         }
-        if let Some(why) = &notice.unreadable {
-            return Said::Failed(format!("it is ours and cannot be read: {why}"));
+        if let Some(unreadable) = &notice.unreadable {
+            return Said::Failed(format!("it cannot be read: {}", unreadable.why));
         }
         let Some(observed) = notice.observed else {
             return Said::Nothing("Till does not act on events of this type".to_owned());
@@ -276,21 +276,6 @@ impl Services {
             Err(error) => return Said::Failed(chain(&error)),
         }
         Said::Command(Box::new(command))
-    }
-
-    /// Why an event is not about our account's money, when it is not.
-    fn misaddressed(&self, notice: &Notice) -> Option<&'static str> {
-        let live = self.account.mode == Mode::Live;
-        let object = notice.observed.as_ref();
-        if notice.live != live
-            || object
-                .and_then(Observed::live)
-                .is_some_and(|said| said != live)
-        {
-            return Some("wrong_mode");
-        }
-        let named = notice.external_account.as_ref()?;
-        (self.account.external_account_id.as_ref() != Some(named)).then_some("wrong_account")
     }
 }
 

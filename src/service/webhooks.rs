@@ -59,19 +59,19 @@ impl Services {
             charge_id: notice.charge_id.clone(),
             request_id: Some(request_id.to_owned()),
         };
-        if let Some(why) = &notice.unreadable {
-            tracing::error!(
-                provider_event.id = %event.id,
-                reason = %why,
-                "event `{}` is ours and cannot be read; it is kept",
-                event.id
-            );
-            let new = self.store.keep_event(&event, "unreadable").await?;
-            return Ok(if new {
-                Settled::Pending
-            } else {
-                Settled::Duplicate
-            });
+        if let Some(unreadable) = &notice.unreadable {
+            let ours = unreadable.ours;
+            let kept = self.store.keep_unreadable(&event, &self.account, ours);
+            let kept = kept.await?;
+            if kept == Settled::Pending {
+                tracing::error!(
+                    provider_event.id = %event.id,
+                    reason = %unreadable.why,
+                    "event `{}` is ours and cannot be read; it is kept",
+                    event.id
+                );
+            }
+            return Ok(kept);
         }
         self.apply(event, notice, request_id).await
     }

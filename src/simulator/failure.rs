@@ -113,6 +113,12 @@ impl Failure {
             let message = "The API key was refused.";
             return Failure::new(status, "invalid_request_error", message);
         }
+        if status == 404 {
+            // As with the key of an account that has no such object.
+            let message = "No such object.";
+            let failure = Failure::new(404, "invalid_request_error", message);
+            return failure.code("resource_missing");
+        }
         let message = "Sorry! There was an error while talking to one of our backends. Please try \
              again later or contact support.";
         Failure::new(status, "api_error", message)

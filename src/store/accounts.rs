@@ -8,6 +8,7 @@ use super::rows::{parse, parse_opt};
 use super::{Store, StoreError};
 use crate::domain::access::Mode;
 use crate::domain::ids::{AccountId, ShopId};
+use crate::domain::observed::Observed;
 
 /// A provider account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,26 @@ pub struct AccountRecord {
     pub owner: Option<ShopId>,
     /// The provider's own id of the account, when known.
     pub external_account_id: Option<String>,
+}
+
+impl AccountRecord {
+    /// Why an event is not about this account's money, when it is not. The envelope and what is in it: a test object in a
+    /// live event would be believed otherwise.
+    #[must_use]
+    pub fn misaddressed(
+        &self,
+        live: bool,
+        external_account: Option<&str>,
+        observed: &[Observed],
+    ) -> Option<&'static str> {
+        let ours = self.mode == Mode::Live;
+        let elsewhere = |object: &Observed| object.live().is_some_and(|said| said != ours);
+        if live != ours || observed.iter().any(elsewhere) {
+            return Some("wrong_mode");
+        }
+        let named = external_account?;
+        (self.external_account_id.as_deref() != Some(named)).then_some("wrong_account")
+    }
 }
 
 impl TryFrom<provider_account::Model> for AccountRecord {

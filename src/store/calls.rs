@@ -467,12 +467,16 @@ impl Store {
         Ok(noted.is_some())
     }
 
-    /// Claims up to `limit` calls that are due, each for the time of a lease.
+    /// Claims up to `limit` calls of an account that are due, each for the time of a lease.
     ///
     /// # Errors
     /// The database's.
-    pub async fn claim_calls(&self, limit: u32) -> Result<Vec<ClaimedCall>, StoreError> {
-        self.claim(limit).await
+    pub async fn claim_calls(
+        &self,
+        account: AccountId,
+        limit: u32,
+    ) -> Result<Vec<ClaimedCall>, StoreError> {
+        self.claim(account, limit).await
     }
 
     /// Makes the calls due whose outcome is unknown and that may still be sent again: the provider answers.
@@ -495,14 +499,15 @@ impl Store {
         .await
     }
 
-    /// Claims one of a shop's open calls for somebody who wants it tried now; nothing when its outcome is known, or while
-    /// somebody is at it.
+    /// Claims one of a shop's open calls at an account for somebody who wants it tried now; nothing when its outcome is
+    /// known, or while somebody is at it.
     ///
     /// # Errors
     /// The database's.
     pub async fn claim_call(
         &self,
         shop: ShopId,
+        account: AccountId,
         id: CallId,
     ) -> Result<Option<ClaimedCall>, StoreError> {
         let token = &lease_token();
@@ -511,11 +516,18 @@ impl Store {
             let text = format!(
                 "UPDATE provider_call SET lease_token = ?, lease_until = {now} + {LEASE_MS}, \
                  next_at = {now} + {LEASE_MS}, attempt_count = attempt_count + 1 \
-                 WHERE id = ? AND shop_id = ? AND status IN ('sending', 'unknown') AND body IS NOT NULL \
+                 WHERE id = ? AND shop_id = ? AND provider_account_id = ? \
+                 AND status IN ('sending', 'unknown') AND body IS NOT NULL \
                  AND (lease_until IS NULL OR lease_until <= {now})"
             );
             let (shop, id) = (shop.to_string(), id.to_string());
-            let values: [Value; 3] = [token.clone().into(), id.clone().into(), shop.into()];
+            let account = account.to_string();
+            let values: [Value; 4] = [
+                token.clone().into(),
+                id.clone().into(),
+                shop.into(),
+                account.into(),
+            ];
             let done = tx.conn().execute_raw(sql(tx.engine, &text, values)).await?;
             if done.rows_affected() != 1 {
                 return Ok(None);

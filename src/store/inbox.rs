@@ -2,18 +2,20 @@
 
 use std::collections::HashSet;
 
-use entity::provider_event as row;
+use entity::{payment, provider_event as row};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use super::accounts::AccountRecord;
 use super::failpoint::Step;
 use super::lease::{Leased, token};
 use super::rows::{parse, parse_opt};
-use super::settle::Match;
+use super::settle::{Match, Settled};
 use super::{Store, StoreError, Tx, bulk};
 use crate::domain::call::{PENDING_LIMIT_MS, inbox_delay_ms};
 use crate::domain::ids::{AccountId, CheckoutSessionId, ProviderEventId};
-use crate::domain::inbox::ORDER_UNKNOWN;
+use crate::domain::inbox::{ORDER_UNKNOWN, UNREADABLE};
+use crate::domain::observed::Observed;
 use crate::domain::settlement::Reason;
 use crate::domain::time::Timestamp;
 
@@ -48,6 +50,17 @@ pub struct InboxEvent {
     pub charge_id: Option<String>,
     /// The request it came in.
     pub request_id: Option<String>,
+}
+
+impl InboxEvent {
+    /// Why it is not about this account's money, when it is not; `observed` is what it says.
+    pub(super) fn misaddressed(
+        &self,
+        account: &AccountRecord,
+        observed: &[Observed],
+    ) -> Option<&'static str> {
+        account.misaddressed(self.live, self.external_account.as_deref(), observed)
+    }
 }
 
 /// A stored event that somebody tries again.
@@ -280,12 +293,63 @@ impl Store {
         .await
     }
 
-    /// Claims up to `limit` events that are due.
+    /// Stores an event whose object cannot be read; `ours` when it says itself that it is about our money, otherwise that
+    /// is so when its payment is known here. Says what became of it, as settling would.
     ///
     /// # Errors
     /// The database's.
-    pub async fn claim_events(&self, limit: u32) -> Result<Vec<ClaimedEvent>, StoreError> {
-        self.claim(limit).await
+    pub async fn keep_unreadable(
+        &self,
+        event: &InboxEvent,
+        account: &AccountRecord,
+        ours: bool,
+    ) -> Result<Settled, StoreError> {
+        self.write_at(Step::KeepEvent, |tx| async move {
+            let (verdict, settled) = if let Some(reason) = event.misaddressed(account, &[]) {
+                (Verdict::quarantined(reason), Settled::Quarantined)
+            } else if ours || is_of_our_payment(&tx, event).await? {
+                let pending = Verdict {
+                    reason: Some(UNREADABLE.to_owned()),
+                    ..Verdict::pending(&tx, inbox_delay_ms(1))
+                };
+                (pending, Settled::Pending)
+            } else {
+                (Verdict::foreign(), Settled::Foreign)
+            };
+            let stored = insert_new(&tx, &[arrived(&tx, event, None, verdict)]).await?;
+            Ok(match stored.is_empty() {
+                false => settled,
+                true => Settled::Duplicate,
+            })
+        })
+        .await
+    }
+
+    /// Sets a claimed event aside that is not about our account's money.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when somebody else has it now.
+    pub async fn event_misaddressed(
+        &self,
+        event: &ClaimedEvent,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        self.write_at(Step::EventFailed, |tx| async move {
+            decide(&tx, event, None, &Verdict::quarantined(reason)).await
+        })
+        .await
+    }
+
+    /// Claims up to `limit` events of an account that are due.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn claim_events(
+        &self,
+        account: AccountId,
+        limit: u32,
+    ) -> Result<Vec<ClaimedEvent>, StoreError> {
+        self.claim(account, limit).await
     }
 
     /// Gives a claimed event back after it could not be applied; dead after a day.
@@ -304,6 +368,26 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether an event names a payment that is known here.
+async fn is_of_our_payment(tx: &Tx, event: &InboxEvent) -> Result<bool, StoreError> {
+    let named = [
+        (payment::Column::ProviderPaymentId, &event.intent_id),
+        (payment::Column::ProviderChargeId, &event.charge_id),
+    ];
+    for (column, id) in named {
+        let Some(id) = id else { continue };
+        let found = payment::Entity::find()
+            .filter(payment::Column::ProviderAccountId.eq(event.account.to_string()))
+            .filter(column.eq(id))
+            .one(tx.conn())
+            .await?;
+        if found.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Keeps the reason an event was not believed for, and says when its object is asked for again; after a day it

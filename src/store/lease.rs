@@ -1,6 +1,10 @@
 //! Work that is due, claimed by lease: for a while it is its claimant's alone, and only the claimant's token may
 //! write the end of it. A claimant that dies or stalls loses it to the next one.
 //!
+//! Whoever claims names the provider account it has the key of. One database may hold the work of several, of test
+//! and live shops for one, and another account's key finds nothing of what was done: a refund that was carried out
+//! would be taken for refused.
+//!
 //! One row that cannot be read must not stop the others: it is set aside for hours and named in the log, and what
 //! was claimed beside it is served. Its lease is left to end by itself, so that `till verify` names the row too.
 
@@ -16,6 +20,7 @@ use super::inbox::ClaimedEvent;
 use super::polling::{ClaimedPayment, ClaimedSession};
 use super::rows::sql;
 use super::{Store, StoreError, Tx};
+use crate::domain::ids::AccountId;
 use crate::domain::time::HOUR_MS;
 
 /// How long what is claimed is its claimant's, in milliseconds: longer than a provider call can take.
@@ -24,7 +29,8 @@ pub(super) const LEASE_MS: i64 = 20_000;
 /// How long a row that cannot be read is left alone, in milliseconds.
 pub(super) const SET_ASIDE_MS: i64 = 6 * HOUR_MS;
 
-/// A kind of work that is claimed by lease; its table has the columns `id`, `lease_token` and `lease_until`.
+/// A kind of work that is claimed by lease; its table has the columns `id`, `provider_account_id`, `lease_token` and
+/// `lease_until`.
 pub(super) trait Leased: Sized {
     /// The table it waits in.
     type Row: EntityTrait;
@@ -74,13 +80,17 @@ fn skip_locked(engine: Engine) -> &'static str {
 }
 
 impl Store {
-    /// Claims up to `limit` of what is due, longest due first.
+    /// Claims up to `limit` of what is due at an account, longest due first.
     ///
     /// # Errors
     /// The database's.
-    pub(super) async fn claim<W: Leased>(&self, limit: u32) -> Result<Vec<W>, StoreError> {
+    pub(super) async fn claim<W: Leased>(
+        &self,
+        account: AccountId,
+        limit: u32,
+    ) -> Result<Vec<W>, StoreError> {
         loop {
-            let claim: Claim<W> = self.write(|tx| claim_once(tx, limit)).await?;
+            let claim: Claim<W> = self.write(|tx| claim_once(tx, account, limit)).await?;
             let table = W::Row::default().table_name();
             for (id, error) in &claim.set_aside {
                 tracing::error!(
@@ -133,8 +143,12 @@ async fn release<W: Leased>(tx: &Tx) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn claim_once<W: Leased>(tx: Tx, limit: u32) -> Result<Claim<W>, StoreError> {
-    let rows = due_rows::<W>(&tx, limit).await?;
+async fn claim_once<W: Leased>(
+    tx: Tx,
+    account: AccountId,
+    limit: u32,
+) -> Result<Claim<W>, StoreError> {
+    let rows = due_rows::<W>(&tx, account, limit).await?;
     let mut claim = Claim {
         work: Vec::with_capacity(rows.len()),
         set_aside: Vec::new(),
@@ -157,7 +171,11 @@ async fn claim_once<W: Leased>(tx: Tx, limit: u32) -> Result<Claim<W>, StoreErro
 }
 
 /// Takes the lease of what is due, and returns its rows as they are now.
-async fn due_rows<W: Leased>(tx: &Tx, limit: u32) -> Result<Vec<QueryResult>, StoreError> {
+async fn due_rows<W: Leased>(
+    tx: &Tx,
+    account: AccountId,
+    limit: u32,
+) -> Result<Vec<QueryResult>, StoreError> {
     let table = W::Row::default().table_name();
     let (due, tries, waiting) = (W::DUE, W::TRIES, W::WAITING);
     let (now, lock) = (tx.now_sql(), skip_locked(tx.engine));
@@ -168,8 +186,9 @@ async fn due_rows<W: Leased>(tx: &Tx, limit: u32) -> Result<Vec<QueryResult>, St
     // Named one by one: a star would break prepared statements when a migration adds a column.
     let columns = <W::Row as EntityTrait>::Column::iter();
     let columns: Vec<String> = columns.map(|c| format!("\"{}\"", c.as_str())).collect();
+    // The account as an expression: SQLite would take an index that begins with it, and go through all there ever was.
     let claimable = format!(
-        "SELECT id FROM {table} WHERE {waiting} AND {due} <= {now} \
+        "SELECT id FROM {table} WHERE {waiting} AND {due} <= {now} AND provider_account_id || '' = ? \
          AND (lease_until IS NULL OR lease_until <= {now}) ORDER BY {due} LIMIT {limit} {lock}"
     );
     let claimed = match tx.engine {
@@ -182,7 +201,7 @@ async fn due_rows<W: Leased>(tx: &Tx, limit: u32) -> Result<Vec<QueryResult>, St
          WHERE {claimed} RETURNING {}",
         columns.join(", ")
     );
-    let values: [Value; 1] = [lease_token().into()];
+    let values: [Value; 2] = [lease_token().into(), account.to_string().into()];
     Ok(tx
         .conn()
         .query_all_raw(sql(tx.engine, &text, values))

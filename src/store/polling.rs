@@ -9,6 +9,7 @@ use super::lease::{Leased, token};
 use super::payments::PaymentRecord;
 use super::rows::sql;
 use super::{Store, StoreError};
+use crate::domain::ids::{AccountId, PaymentId};
 
 /// A session somebody asks the provider about.
 #[derive(Debug, Clone)]
@@ -59,12 +60,16 @@ impl Leased for ClaimedPayment {
 }
 
 impl Store {
-    /// Claims up to `limit` sessions that are due to be asked about.
+    /// Claims up to `limit` sessions of an account that are due to be asked about.
     ///
     /// # Errors
     /// The database's.
-    pub async fn claim_sessions(&self, limit: u32) -> Result<Vec<ClaimedSession>, StoreError> {
-        self.claim(limit).await
+    pub async fn claim_sessions(
+        &self,
+        account: AccountId,
+        limit: u32,
+    ) -> Result<Vec<ClaimedSession>, StoreError> {
+        self.claim(account, limit).await
     }
 
     /// Gives a claimed session back after the provider gave no answer, to be asked again after `retry_in_ms`.
@@ -94,12 +99,16 @@ impl Store {
         .await
     }
 
-    /// Claims up to `limit` payments that are due to be asked about.
+    /// Claims up to `limit` payments of an account that are due to be asked about.
     ///
     /// # Errors
     /// The database's.
-    pub async fn claim_payments(&self, limit: u32) -> Result<Vec<ClaimedPayment>, StoreError> {
-        self.claim(limit).await
+    pub async fn claim_payments(
+        &self,
+        account: AccountId,
+        limit: u32,
+    ) -> Result<Vec<ClaimedPayment>, StoreError> {
+        self.claim(account, limit).await
     }
 
     /// Gives a claimed payment back after the provider gave no answer, to be asked again after `retry_in_ms`.
@@ -133,10 +142,7 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn poll_payment_now(
-        &self,
-        payment: crate::domain::ids::PaymentId,
-    ) -> Result<(), StoreError> {
+    pub async fn poll_payment_now(&self, payment: PaymentId) -> Result<(), StoreError> {
         self.write(|tx| async move {
             let text = format!(
                 "UPDATE payment SET next_poll_at = {} WHERE id = ?",

@@ -390,9 +390,16 @@ async fn answers_to_polls_share_their_statements_and_a_late_one_harms_nobody() {
     paid_at_provider(&app, 10).await;
     app.advance(10).await;
     let store = &app.services.store;
-    let stalled = store.claim_sessions(20).await.expect("a claim").remove(9);
+    let stalled = store
+        .claim_sessions(app.services.account.id, 20)
+        .await
+        .expect("a claim")
+        .remove(9);
     app.advance(25).await;
-    let mut claimed = store.claim_sessions(20).await.expect("a claim");
+    let mut claimed = store
+        .claim_sessions(app.services.account.id, 20)
+        .await
+        .expect("a claim");
     assert_eq!(claimed.len(), 10);
     let late = claimed
         .iter()

@@ -152,7 +152,11 @@ async fn a_creation_that_somebody_else_has_taken_over_is_not_the_last_word() {
     .await;
     app.advance(21).await;
     let store = &app.services.store;
-    let taken = store.claim_calls(10).await.expect("a claim").remove(0);
+    let taken = store
+        .claim_calls(app.services.account.id, 10)
+        .await
+        .expect("a claim")
+        .remove(0);
     let open = first.await.expect("an answer").expect(202);
     assert_eq!(open.json["status"], "creating");
     assert!(open.header("retry-after").is_some());

@@ -38,6 +38,54 @@ async fn refund(shop: &Actor, paid: &Payable) -> crate::harness::Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_about_our_payment_is_kept_and_what_is_not_ours_is_foreign() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    // It names the charge.
+    let succeeded = app.provider_event("payment_intent.succeeded", &paid).await;
+    app.deliver(&succeeded).await.expect(200);
+    let act = format!("sessions/{}/dispute", paid.at_provider);
+    app.simulate(&act, &json!({})).await;
+    let event = app
+        .provider_events("charge.dispute.created")
+        .await
+        .remove(0);
+    let changed = |id: &str, path: &[(&str, Value)]| {
+        let mut event = event.clone();
+        event["id"] = json!(id);
+        event["data"]["object"]["status"] = json!("needs_something_new");
+        for (field, value) in path {
+            event["data"]["object"][*field] = value.clone();
+        }
+        event
+    };
+    let ours = changed("evt_ours", &[]);
+    let by_charge = changed("evt_charge", &[("payment_intent", Value::Null)]);
+    let theirs = [("payment_intent", json!("pi_x")), ("charge", json!("ch_x"))];
+    let theirs = changed("evt_theirs", &theirs);
+    let mut live = changed("evt_live", &[]);
+    live["livemode"] = json!(true);
+    for (event, verdict) in [
+        (&ours, "pending unreadable"),
+        (&by_charge, "pending unreadable"),
+        (&theirs, "foreign"),
+        (&live, "quarantined wrong_mode"),
+    ] {
+        for _ in 0..2 {
+            app.deliver(event).await.expect(200);
+        }
+        assert_eq!(app.verdict(event).await, verdict, "{event}");
+    }
+    app.advance(120).await;
+    app.work().await;
+    assert_eq!(app.verdict(&ours).await, "pending unreadable");
+    assert_eq!(app.verdict(&live).await, "quarantined wrong_mode");
+    assert_eq!(shop.order(&paid.order).await["payment_status"], "paid");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dispute_takes_the_money_and_a_won_one_gives_it_back() {
     let app = TestApp::quiet().await;
     let shop = app.merchant().await;

@@ -118,8 +118,16 @@ async fn a_start_and_a_provider_that_is_back_do_not_go_through_what_is_done() {
     app.advance(LONG_S).await;
     let store = &app.services.store;
     let claims = async || {
-        let sessions = store.claim_sessions(10).await.expect("sessions").len();
-        let calls = store.claim_calls(10).await.expect("calls").len();
+        let sessions = store
+            .claim_sessions(app.services.account.id, 10)
+            .await
+            .expect("sessions")
+            .len();
+        let calls = store
+            .claim_calls(app.services.account.id, 10)
+            .await
+            .expect("calls")
+            .len();
         [sessions, calls]
     };
     assert_eq!(claims().await, [1, 1], "each is due");

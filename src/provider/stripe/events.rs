@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::wire::{self, Malformed};
 use crate::domain::observed::Observed;
-use crate::provider::{MalformedEvent, Notice};
+use crate::provider::{MalformedEvent, Notice, Unreadable};
 
 /// The longest event type that is taken for one.
 const MAX_TYPE_BYTES: usize = 200;
@@ -87,6 +87,14 @@ impl Handled {
         }
     }
 
+    /// Whether only its payment says whose such an object is.
+    fn is_of_a_payment(self) -> bool {
+        match self {
+            Handled::Session { .. } | Handled::Intent => false,
+            Handled::Refund | Handled::Dispute | Handled::Lapsed => true,
+        }
+    }
+
     /// Reads the event's object; none for a session that is not for one payment, which Till never makes.
     fn read(self, body: &[u8]) -> Result<Option<Observed>, Malformed> {
         match self {
@@ -146,14 +154,20 @@ pub fn parse(body: &[u8]) -> Result<Notice, MalformedEvent> {
         return refuse("an account id no account has".to_owned());
     }
     let head = &event.data.object;
-    let (observed, unreadable) = match Handled::of(&event.kind).map(|handled| handled.read(body)) {
-        None => (None, None),
-        Some(Ok(observed)) => (observed, None),
-        // Somebody else's objects on a shared account may be of any shape or currency.
-        Some(Err(_)) if !head.is_ours() => (None, None),
-        Some(Err(why)) => (None, Some(why.to_string())),
-    };
     let (intent_id, charge_id) = head.ids();
+    let handled = Handled::of(&event.kind);
+    let (observed, unreadable) = match handled.map(|handled| (handled, handled.read(body))) {
+        None => (None, None),
+        Some((_, Ok(observed))) => (observed, None),
+        Some((handled, Err(why))) => {
+            let ours = head.is_ours();
+            let names_payment = intent_id.is_some() || charge_id.is_some();
+            // Somebody else's objects on a shared account may be of any shape or currency.
+            let maybe = ours || (handled.is_of_a_payment() && names_payment);
+            let why = why.to_string();
+            (None, maybe.then_some(Unreadable { why, ours }))
+        }
+    };
     Ok(Notice {
         event_id: event.id,
         event_type: event.kind,

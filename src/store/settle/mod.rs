@@ -417,26 +417,6 @@ async fn finish_source(
     Ok(true)
 }
 
-/// An event of another account or mode is not about our money.
-fn wrong_account(command: &Settle, event: &InboxEvent) -> Option<&'static str> {
-    use crate::domain::access::Mode;
-    let ours = command.account.mode == Mode::Live;
-    let live = |object: &Observed| object.live().unwrap_or(event.live);
-    let moved_elsewhere = command.observed.iter().any(|object| live(object) != ours);
-    // The envelope and what is in it: a test object in a live event would be believed otherwise.
-    if event.live != ours || moved_elsewhere {
-        return Some("wrong_mode");
-    }
-    match (
-        &event.external_account,
-        &command.account.external_account_id,
-    ) {
-        (Some(named), Some(ours)) if named != ours => Some("wrong_account"),
-        (Some(_), None) => Some("wrong_account"),
-        _ => None,
-    }
-}
-
 /// Whether an object no order of ours is known for is ours all the same.
 fn is_ours(command: &Settle) -> bool {
     let ours = command

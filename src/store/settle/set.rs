@@ -17,7 +17,7 @@ use super::later::Later;
 use super::load::{self, Books};
 use super::{
     Match, Settle, Settled, Source, Step, apply, books_of, doubt, inbox_delay_ms, is_ours, locked,
-    matching, write, wrong_account,
+    matching, write,
 };
 use crate::domain::call::CallStatus;
 
@@ -254,7 +254,8 @@ async fn arrive<'a>(
     for (at, command) in set.iter().enumerate() {
         let command = command.as_ref();
         let kept = match &command.source {
-            Source::Webhook(event) => match wrong_account(command, event) {
+            Source::Webhook(event) => match event.misaddressed(&command.account, &command.observed)
+            {
                 Some(reason) => (inbox::Verdict::quarantined(reason), Settled::Quarantined),
                 None if command.observed.is_empty() => {
                     (inbox::Verdict::ignored(), Settled::Ignored)

@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use till::app;
 use till::clock::Clock;
+use till::config::Config;
 use till::front::Front;
 use till::service::Services;
 use till::store::Store;
@@ -279,18 +280,29 @@ impl TestApp {
             .await
     }
 
+    /// A second process with the key of another provider account, at an address where nobody answers.
+    pub async fn process_of_another_account(&self) -> Arc<Services> {
+        let mut config = self.config.clone();
+        config.providers.stripe.api_key = Some("sk_live_harness".to_owned());
+        config.providers.stripe.base_url = "https://192.0.2.1".to_owned();
+        process(&config, self.clock.clone()).await
+    }
+
     async fn process_with(&self, clock: Clock) -> Arc<Services> {
-        let store = Store::open(&self.config.database(), clock.clone()).await;
-        let store = Arc::new(store.expect("the database opens"));
-        app::build_services(&self.config, store, clock)
-            .await
-            .expect("the services")
+        process(&self.config, clock).await
     }
 
     /// An HTTP server in front of it; stop it with the handle.
     pub async fn serve(&self, services: Arc<Services>) -> Front {
         serve(&self.config, services).await
     }
+}
+
+async fn process(config: &Config, clock: Clock) -> Arc<Services> {
+    let store = Store::open(&config.database(), clock.clone()).await;
+    let store = Arc::new(store.expect("the database opens"));
+    let services = app::build_services(config, store, clock).await;
+    services.expect("the services")
 }
 
 /// A lock of the test's own on an order.
