@@ -21,7 +21,7 @@ use crate::domain::checkout::{
     session_expiry, wait_for_session,
 };
 use crate::domain::ids::{AccountId, CallId, CheckoutSessionId, OrderId};
-use crate::domain::order::{CheckoutRefusal, may_check_out};
+use crate::domain::order::{CheckoutRefusal, PaymentStatus, may_check_out};
 use crate::domain::time::Timestamp;
 use crate::provider::{NewSession, PaymentProvider};
 use crate::store::begin_checkout::{BeginCheckout, Begun, CheckoutPlan, CheckoutStep};
@@ -144,7 +144,7 @@ impl Services {
                 if shop.known_key(&command.key).await?.is_some() {
                     return Ok(Begun::KeyKnown);
                 }
-                startable(&order).map_err(refusal)?;
+                startable(&order, plan.now).map_err(refusal)?;
                 self.still(&shop, caller, command.order).await?;
                 Ok(tx.begin_checkout(command).await?)
             })
@@ -359,7 +359,7 @@ impl CheckoutPlan for Plan {
         order: &OrderRecord,
         sessions: &[SessionRecord],
     ) -> Result<CheckoutStep, Unstartable> {
-        startable(order).map_err(Unstartable::Order)?;
+        startable(order, self.now).map_err(Unstartable::Order)?;
         if let Some(live) = sessions.iter().find(|session| session.status.is_live()) {
             return match live.status {
                 SessionStatus::Creating if !self.has_looked => Ok(CheckoutStep::LookFirst),
@@ -438,12 +438,14 @@ fn young_since(now: Timestamp) -> Timestamp {
     now.plus_ms(i64::from(SESSION_WINDOW_S).saturating_mul(-1_000))
 }
 
-/// Whether an order can be paid now.
-fn startable(order: &OrderRecord) -> Result<(), CheckoutRefusal> {
+/// Whether an order can be paid now. One whose time is up is closed by the next round of the worker, which would end the
+/// page at once.
+fn startable(order: &OrderRecord, now: Timestamp) -> Result<(), CheckoutRefusal> {
+    let expires = order.payment_status == PaymentStatus::Unpaid && order.expires_at <= now;
     may_check_out(
         order.total.minor(),
         order.status,
-        order.cancel_requested,
+        order.cancel_requested || expires,
         order.payment_status,
     )
 }

@@ -21,7 +21,7 @@ use crate::store::checkouts::SessionRecord;
 use crate::store::failpoint::Step;
 use crate::store::idempotency::{KeyClaim, StoredAnswer};
 use crate::store::settle::Source;
-use crate::store::{ShopTx, Tx};
+use crate::store::{ShopTx, StoreError, Tx};
 
 const CANCEL: &str = "POST /v1/orders/{id}/cancel";
 const EXPIRE: &str = "POST /v1/checkout_sessions/{id}/expire";
@@ -63,6 +63,9 @@ impl Services {
             })
             .await?;
         let replayed = matches!(begun, Begun::KeyKnown);
+        if replayed && let Some(answer) = self.stored_answer(caller, claim.as_ref()).await? {
+            return answer;
+        }
         if let Begun::Asked(calls) = begun {
             for call in calls {
                 self.carry_out(call).await?;
@@ -243,8 +246,16 @@ impl Services {
                 async move { self.begin_expire(&tx, caller, claim, order, id).await }
             })
             .await?;
-        if let Some(call) = call {
-            self.carry_out(call).await?;
+        match call {
+            Some(call) => {
+                self.carry_out(call).await?;
+            }
+            // Its key may have been taken meanwhile, by another request.
+            None => {
+                if let Some(answer) = self.stored_answer(caller, claim.as_ref()).await? {
+                    return answer;
+                }
+            }
         }
         let session = self.session_of(caller, id).await?;
         let stored = match session.status {
@@ -293,14 +304,20 @@ impl Services {
         if let Some(claim) = claim
             && !shop.claim_key(claim, &id.to_string(), None).await?
         {
-            return Ok(None);
+            let known = shop.known_key(claim).await?;
+            same_request(claim, &known.ok_or(ServiceError::Task)?)?;
         }
         let live = shop.live_session(order).await?;
-        let open = live.filter(|live| live.id == id && live.status == SessionStatus::Open);
-        let provider_id = open
-            .as_ref()
-            .and_then(|open| open.provider_session_id.clone());
-        let (Some(open), Some(provider_id)) = (open, provider_id) else {
+        let Some(live) = live.filter(|live| live.id == id) else {
+            return Ok(None);
+        };
+        if live.status == SessionStatus::Creating {
+            // It has no name at the provider yet; settlement asks for its end as soon as it has.
+            shop.request_end(id).await?;
+            return Ok(None);
+        }
+        let (SessionStatus::Open, Some(provider_id)) = (live.status, &live.provider_session_id)
+        else {
             return Ok(None);
         };
         if shop
@@ -312,10 +329,10 @@ impl Services {
         let call = NewCall {
             id: self.clock.id::<CallId>(),
             order,
-            account: open.account,
+            account: live.account,
             kind: CallKind::SessionExpire,
             subject_id: id.to_string(),
-            request: self.provider.expire_session(&provider_id),
+            request: self.provider.expire_session(provider_id),
             cause: caller.request_id.clone(),
             trace: caller.trace(),
         };
@@ -323,23 +340,28 @@ impl Services {
     }
 
     /// Begins to close the orders whose time is up, and closes those that nothing can bring money any more.
-    /// Returns how many were looked at.
+    /// Returns how many were looked at; what failed comes again after a rest, and a row that cannot be read after hours.
     ///
     /// # Errors
     /// The store's, when nothing could be read.
     pub async fn expire_orders(&self) -> Result<usize, ServiceError> {
         let overdue = self.store.overdue_orders(BATCH).await?;
-        let count = overdue.len();
+        let mut done: usize = 0;
         for (shop, order) in overdue {
-            if let Err(error) = self.expire_order(shop, order).await {
-                tracing::error!(
-                    order.id = %order,
-                    error = %chain(&error),
-                    "order `{order}` could not be expired; it is tried again"
-                );
+            let Err(error) = self.expire_order(shop, order).await else {
+                done = done.saturating_add(1);
+                continue;
+            };
+            tracing::error!(
+                order.id = %order,
+                error = %chain(&error),
+                "order `{order}` could not be expired; it is tried again"
+            );
+            if let ServiceError::Store(StoreError::Corrupt(_)) = &error {
+                self.store.set_order_aside(order).await?;
             }
         }
-        Ok(count)
+        Ok(done)
     }
 
     async fn expire_order(&self, shop: ShopId, order: OrderId) -> Result<(), ServiceError> {

@@ -4,6 +4,7 @@ use entity::order as row;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use super::lease::SET_ASIDE_MS;
 use super::rows::parse;
 use super::{ShopTx, Store, StoreError, now_sql};
 use crate::domain::ids::{OrderId, ShopId};
@@ -49,6 +50,23 @@ impl ShopTx {
 }
 
 impl Store {
+    /// Leaves an overdue order alone for hours: it cannot be read, and must not hide the others.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_order_aside(&self, order: OrderId) -> Result<(), StoreError> {
+        self.write(|tx| async move {
+            let later = Expr::cust(format!("{} + {SET_ASIDE_MS}", tx.now_sql()));
+            row::Entity::update_many()
+                .col_expr(row::Column::CloseNextAt, later)
+                .filter(row::Column::Id.eq(order.to_string()))
+                .exec(tx.conn())
+                .await?;
+            Ok::<_, StoreError>(())
+        })
+        .await
+    }
+
     /// Orders whose time is up and that nobody has looked at lately, oldest first.
     ///
     /// # Errors

@@ -103,6 +103,7 @@ pub(super) const ANSWERED: Change<'_, row::Column> = Change {
         row::Column::KeyKind,
         row::Column::Route,
         row::Column::Status,
+        row::Column::Fingerprint,
     ],
     set: &[row::Column::AnswerStatus, row::Column::AnswerBody],
     also: "status = 'final'",

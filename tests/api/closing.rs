@@ -188,7 +188,7 @@ async fn money_that_comes_after_the_cancellation_goes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_the_provider_refuses_for_a_moment_ends_no_call_that_nobody_repeats() {
-    for status in ["status:401", "status:403"] {
+    for status in ["status:401", "status:403", "status:404"] {
         let app = TestApp::quiet().await;
         let shop = app.merchant().await;
         let refuse = async |on: &str| app.fault(json!({"on": on, "do": status})).await;
@@ -221,6 +221,74 @@ async fn a_key_the_provider_refuses_for_a_moment_ends_no_call_that_nobody_repeat
         shop.check_out(&order).await.expect(201);
         app.finish().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_wanted_ended_while_it_is_being_made_is_ended_once_it_is_known() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    for key in [None, Some(fresh_key())] {
+        let order = shop.place_order().await.str("id").to_owned();
+        app.fault(json!({"on": "checkout.session.create", "do": "status:503"}))
+            .await;
+        let session = shop.check_out(&order).await.expect(202);
+        let path = format!("/v1/checkout_sessions/{}/expire", session.str("id"));
+        let expire = async || match &key {
+            Some(key) => shop.post_with_key(&path, key, &json!({})).await,
+            None => shop.send(shop.request(reqwest::Method::POST, &path)).await,
+        };
+        assert_eq!(expire().await.expect(202).str("status"), "creating");
+        app.advance(3).await;
+        app.work().await;
+        assert_eq!(
+            shop.session(session.str("id")).await["status"],
+            "expired",
+            "{key:?}"
+        );
+        assert_eq!(expire().await.expect(200).str("status"), "expired");
+        assert_eq!(shop.order(&order).await["status"], "open");
+        shop.check_out(&order).await.expect(201);
+    }
+    assert_eq!(app.requests("checkout.session.expire").await.len(), 2);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_time_is_up_is_not_checked_out_any_more() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let order = shop.place_order().await.str("id").to_owned();
+    let payable = shop.payable().await;
+    app.advance(24 * 3_600).await;
+    for order in [&order, &payable.order] {
+        assert_eq!(shop.order(order).await["status"], "open", "no worker yet");
+        shop.check_out(order).await.problem(409, "order_closed");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_for_two_cancellations_at_once_ends_one_of_them() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    for _ in 0..4 {
+        let key = fresh_key();
+        let (first, second) = (shop.payable().await, shop.payable().await);
+        let paths = [&first, &second].map(|one| format!("/v1/orders/{}/cancel", one.order));
+        let none = json!({});
+        let (a, b) = tokio::join!(
+            shop.post_with_key(&paths[0], &key, &none),
+            shop.post_with_key(&paths[1], &key, &none)
+        );
+        let (path, refused) = match a.status {
+            200 => (&paths[0], b),
+            _ => (&paths[1], a),
+        };
+        refused.problem(422, "idempotency_key_reused");
+        let again = shop.post_with_key(path, &key, &none).await.expect(200);
+        assert_eq!(again.str("status"), "cancelled");
+    }
+    app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

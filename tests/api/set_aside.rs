@@ -109,9 +109,39 @@ async fn one_unreadable_call_does_not_use_up_the_probe() {
     deed(&vandal, &first).await;
     vandal.close().await.expect("closes");
     app.advance(3).await;
-    let claimed = app.services.store.claim_calls(1).await.expect("a claim");
+    let claimed = app
+        .services
+        .store
+        .claim_calls(app.services.account.id, 1)
+        .await
+        .expect("a claim");
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].subject_id, healthy);
+    app.expect_broken();
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn overdue_orders_that_cannot_be_read_leave_the_others_closed() {
+    let mut app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let mut orders = Vec::new();
+    for _ in 0..22 {
+        orders.push(shop.place_order().await.str("id").to_owned());
+    }
+    let healthy = orders.pop().expect("the last");
+    let vandal = app.vandal().await;
+    // More than one round looks at.
+    let broken = format!("UPDATE \"order\" SET currency = 'XXX' WHERE id <> '{healthy}'");
+    deed(&vandal, &broken).await;
+    vandal.close().await.expect("closes");
+    app.advance(24 * HOUR_S).await;
+    let mut closed = Vec::new();
+    for _ in 0..3 {
+        closed.push(app.services.expire_orders().await.expect("a round"));
+    }
+    assert_eq!(closed, [0, 1, 0], "none is looked at again");
+    assert_eq!(shop.order(&healthy).await["status"], "expired");
     app.expect_broken();
     app.finish().await;
 }
