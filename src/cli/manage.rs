@@ -23,8 +23,14 @@ pub(super) async fn shop(config: &Config, command: ShopCommand) -> anyhow::Resul
         json,
     } = command;
     for origin in &allowed_origins {
-        if text::url(origin).is_err() || text::origin(origin) != origin {
-            let why = format!("`{origin}` is not an origin; write it like https://shop.example");
+        let written = text::origin(origin);
+        if text::url(origin).is_err() || written != *origin {
+            let meant = match text::url(&written) {
+                Ok(_) => written,
+                Err(_) => "https://shop.example".to_owned(),
+            };
+            let why =
+                format!("`{origin}` is not an origin as browsers write it; write it like {meant}");
             return Err(WrongUse(why).into());
         }
     }

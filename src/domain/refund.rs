@@ -132,7 +132,7 @@ pub enum RefundShare {
     /// Everything that is left.
     Rest,
     /// An amount.
-    Amount(String),
+    Amount(#[serde(serialize_with = "super::text::as_shortest_amount")] String),
     /// So many of these lines.
     Lines(Vec<(LineItemId, u32)>),
 }

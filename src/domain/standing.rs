@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::call::CallKind;
 use super::checkout::{Capture, SessionStatus};
 use super::currency::Currency;
 use super::ids::{CheckoutSessionId, LineItemId, OrderId, PaymentId, RefundId, ReviewId};
@@ -128,8 +129,8 @@ pub struct PaymentStanding {
     pub belongs: bool,
     /// Somebody said that it is the order's.
     pub accepted: bool,
-    /// A capture or a release is under way, or was carried out.
-    pub ending: bool,
+    /// Which of a capture and a release is under way, or was carried out.
+    pub ending: Option<CallKind>,
     /// Why the last try was refused.
     pub failure_code: Option<String>,
     /// Its disputes that are not decided.

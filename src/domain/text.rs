@@ -124,9 +124,72 @@ fn is_port(port: &str) -> bool {
     digits && port.parse::<u16>().is_ok()
 }
 
-/// The origin of an absolute address: its scheme, host and port.
+/// Serialises an amount without the zeros that say nothing, so that `5`, `5.0` and `05.00` are one request. What is no
+/// amount stays as it is.
+///
+/// # Errors
+/// The serialiser's.
+pub fn as_shortest_amount<T: AmountText, S: serde::Serializer>(
+    amount: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&amount.text().map(shortest_amount), serializer)
+}
+
+/// A text that may hold an amount.
+pub trait AmountText {
+    /// The text, if there is one.
+    fn text(&self) -> Option<&str>;
+}
+
+impl AmountText for String {
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl AmountText for Option<String> {
+    fn text(&self) -> Option<&str> {
+        self.as_deref()
+    }
+}
+
+fn shortest_amount(text: &str) -> &str {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    if !digits(whole) || !digits(decimals) {
+        return text;
+    }
+    let short = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => text,
+    };
+    let without = short.trim_start_matches('0');
+    match without.is_empty() || without.starts_with('.') {
+        // One nought stands before the point.
+        true => short
+            .get(short.len().saturating_sub(without.len()).saturating_sub(1)..)
+            .unwrap_or(short),
+        false => without,
+    }
+}
+
+/// The origin of an absolute address, as browsers write it: its scheme and host in lower case, and its port unless it is
+/// the scheme's own.
 #[must_use]
-pub fn origin(url: &str) -> &str {
+pub fn origin(url: &str) -> String {
+    let written = written_origin(url).to_ascii_lowercase();
+    let own_port = match written.starts_with("http:") {
+        true => ":80",
+        false => ":443",
+    };
+    match written.strip_suffix(own_port) {
+        Some(without) => without.to_owned(),
+        None => written,
+    }
+}
+
+fn written_origin(url: &str) -> &str {
     let after_scheme = url.find("://").map_or(0, |at| at.saturating_add(3));
     let rest = url.get(after_scheme..).unwrap_or_default();
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -151,6 +214,40 @@ mod tests {
             "4242 4242 4242 4242",
         ] {
             assert!(plain(bad, 200).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn amounts_without_zeros_that_say_nothing() {
+        for (text, short) in [
+            ("5", "5"),
+            ("05.00", "5"),
+            ("5.10", "5.1"),
+            ("0.50", "0.5"),
+            ("00", "0"),
+            ("0.00", "0"),
+            ("100", "100"),
+            ("5.", "5."),
+            (".50", ".50"),
+            ("+5.0", "+5.0"),
+            ("5.0e1", "5.0e1"),
+            ("", ""),
+        ] {
+            assert_eq!(shortest_amount(text), short, "{text}");
+        }
+    }
+
+    #[test]
+    fn origins_are_as_browsers_write_them() {
+        for (url, said) in [
+            ("https://Shop.Example/a?b#c", "https://shop.example"),
+            ("HTTPS://shop.example:443", "https://shop.example"),
+            ("https://shop.example:8443/", "https://shop.example:8443"),
+            ("http://localhost:80/x", "http://localhost"),
+            ("http://localhost:443", "http://localhost:443"),
+            ("https://shop.example:80", "https://shop.example:80"),
+        ] {
+            assert_eq!(origin(url), said);
         }
     }
 

@@ -5,7 +5,7 @@ use rocket::http::{ContentType, Header, Status};
 use rocket::request::{FromRequest, Outcome};
 use rocket::response::{self, Responder, Response};
 
-use super::problem::{FieldError, Problem, Refused, fail};
+use super::problem::{FieldError, Problem, REPLAYED, Refused, fail};
 use super::problem_catalogue::Code;
 use super::throttle::{Decision, Policy};
 use crate::service::{Answer, Refusal, ServiceError};
@@ -23,7 +23,7 @@ impl<'r> Responder<'r, 'static> for Reply {
             .header(ContentType::JSON)
             .sized_body(body.len(), std::io::Cursor::new(body));
         if answer.replayed {
-            response.header(Header::new("Idempotent-Replayed", "true"));
+            response.header(Header::new(REPLAYED, "true"));
         }
         // A location goes with what was made, or is being made.
         if let Some(location) = answer.location.filter(|_| answer.status != 200) {
@@ -57,7 +57,14 @@ pub fn service_problem(error: ServiceError) -> Problem {
                 .map(|(pointer, detail)| FieldError::new(pointer, detail))
                 .collect(),
         ),
-        ServiceError::Refused { code, detail } => refused(code, detail),
+        ServiceError::Refused {
+            code,
+            detail,
+            replayed,
+        } => match replayed {
+            true => refused(code, detail).replayed(),
+            false => refused(code, detail),
+        },
         ServiceError::Throttled {
             name,
             limit,

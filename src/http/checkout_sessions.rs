@@ -10,7 +10,7 @@ use super::answer::{IdempotencyKey, Reply, service_problem};
 use super::auth::{ApiKey, StorefrontRead, StorefrontWrite};
 use super::body::Json;
 use super::problem::{FieldError, Problem};
-use super::query::Query;
+use super::query::{NoQuery, Query};
 use crate::domain::access::{KeyKind, Mode};
 use crate::domain::checkout::{Capture, CheckoutSession};
 use crate::domain::forms;
@@ -95,6 +95,7 @@ impl CheckoutBody {
 #[rocket::post("/v1/orders/<id>/checkout_sessions", data = "<body>")]
 pub async fn create(
     key: ApiKey<StorefrontWrite>,
+    _query: NoQuery,
     idempotency_key: IdempotencyKey,
     services: &State<Arc<Services>>,
     id: &str,
@@ -122,22 +123,20 @@ async fn check_origins(
         .allowed_origins(caller)
         .await
         .map_err(service_problem)?;
-    let mut problem = Problem::invalid(Vec::new());
+    let mut faults = Vec::new();
     for (pointer, url) in [
         ("/success_url", &wanted.success_url),
         ("/cancel_url", &wanted.cancel_url),
     ] {
-        if !allowed.iter().any(|origin| origin == text::origin(url)) {
-            problem = problem.with_error(
-                pointer,
-                "its origin is not among the shop's allowed_origins",
-            );
+        let wanted = text::origin(url);
+        if !allowed.iter().any(|origin| text::origin(origin) == wanted) {
+            let detail = "its origin is not among the shop's allowed_origins";
+            faults.push(FieldError::new(pointer, detail));
         }
     }
-    if problem.errors().is_empty() {
-        Ok(())
-    } else {
-        Err(problem)
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::invalid(faults)),
     }
 }
 

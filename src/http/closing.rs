@@ -9,6 +9,7 @@ use super::auth::{ApiKey, OrdersWrite};
 use super::body::OptionalJson;
 use super::payments::EmptyBody;
 use super::problem::Problem;
+use super::query::NoQuery;
 use crate::domain::checkout::CheckoutSession;
 use crate::domain::ids::{CheckoutSessionId, OrderId};
 use crate::domain::order::Order;
@@ -35,6 +36,7 @@ use crate::service::Services;
 #[rocket::post("/v1/orders/<id>/cancel", data = "<_body>")]
 pub async fn cancel_order(
     key: ApiKey<OrdersWrite>,
+    _query: NoQuery,
     idempotency_key: MaybeIdempotencyKey,
     services: &State<Arc<Services>>,
     id: &str,
@@ -67,6 +69,7 @@ pub async fn cancel_order(
 #[rocket::post("/v1/checkout_sessions/<id>/expire", data = "<_body>")]
 pub async fn expire_session(
     key: ApiKey<OrdersWrite>,
+    _query: NoQuery,
     idempotency_key: MaybeIdempotencyKey,
     services: &State<Arc<Services>>,
     id: &str,

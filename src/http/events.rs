@@ -8,7 +8,7 @@ use super::answer::service_problem;
 use super::auth::{ApiKey, EventsRead};
 use super::body::Json;
 use super::problem::Problem;
-use super::query::Query;
+use super::query::{NoQuery, Query};
 use crate::domain::event::Event;
 use crate::domain::page::{DEFAULT_LIMIT, List};
 use crate::service::Services;
@@ -25,7 +25,6 @@ use crate::service::Services;
         ("limit" = Option<u64>, Query, description = "How many, 1 to 100; 10 when not given", minimum = 1, maximum = 100),
     ),
     responses((status = 200, description = "A page of events, oldest first", body = List<Event>)),
-    extensions(("x-problems" = json!(["not_found"]))),
     security(("secret_key" = [])),
 )]
 #[rocket::get("/v1/events")]
@@ -57,6 +56,7 @@ pub async fn list(
 #[rocket::get("/v1/events/<id>")]
 pub async fn get(
     key: ApiKey<EventsRead>,
+    _query: NoQuery,
     services: &State<Arc<Services>>,
     id: &str,
 ) -> Result<Json<Event>, Problem> {

@@ -8,7 +8,7 @@ use super::answer::service_problem;
 use super::auth::{ApiKey, LedgerRead};
 use super::body::Json;
 use super::problem::Problem;
-use super::query::Query;
+use super::query::{NoQuery, Query};
 use crate::domain::books::{LedgerTransaction, TrialBalance};
 use crate::domain::page::List;
 use crate::service::Services;
@@ -77,6 +77,7 @@ pub async fn transactions(
 #[rocket::get("/v1/ledger/transactions/<id>")]
 pub async fn transaction(
     key: ApiKey<LedgerRead>,
+    _query: NoQuery,
     services: &State<Arc<Services>>,
     id: &str,
 ) -> Result<Json<LedgerTransaction>, Problem> {

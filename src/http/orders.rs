@@ -9,7 +9,7 @@ use super::auth::{ApiKey, OrdersRead, StorefrontRead};
 use super::body::Json;
 use super::order_body::OrderBody;
 use super::problem::Problem;
-use super::query::Query;
+use super::query::{NoQuery, Query};
 use super::throttles::{OrderPlacer, Throttles};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderFilter, PlacedOrder};
@@ -48,13 +48,19 @@ use crate::service::Services;
 #[rocket::post("/v1/orders", data = "<body>")]
 pub async fn create(
     placer: OrderPlacer,
+    _query: NoQuery,
     idempotency_key: IdempotencyKey,
     services: &State<Arc<Services>>,
     throttles: &State<Throttles>,
     body: Json<OrderBody>,
 ) -> Result<Reply, Problem> {
     let wanted = body.0.check(placer.caller.kind)?;
-    placer.count(throttles, services.clock.now().ms())?;
+    if let Err(limited) = placer.count(throttles, services.clock.now().ms()) {
+        // It was placed, and the answer was lost: it is given again, or a shop behind one address could not have it.
+        let before = services.placed_before(&placer.caller, &idempotency_key.0, &wanted);
+        let before = before.await.map_err(service_problem)?;
+        return before.map(Reply).ok_or(limited);
+    }
     let answer = services
         .place_order(&placer.caller, &idempotency_key.0, wanted)
         .await
@@ -78,6 +84,7 @@ pub async fn create(
 #[rocket::get("/v1/orders/<id>")]
 pub async fn get(
     key: ApiKey<StorefrontRead>,
+    _query: NoQuery,
     services: &State<Arc<Services>>,
     id: &str,
 ) -> Result<Reply, Problem> {

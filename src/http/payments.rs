@@ -10,7 +10,7 @@ use super::answer::{IdempotencyKey, Reply, service_problem};
 use super::auth::{ApiKey, OrdersRead, PaymentsWrite};
 use super::body::{Json, OptionalJson};
 use super::problem::Problem;
-use super::query::Query;
+use super::query::{NoQuery, Query};
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::page::List;
 use crate::domain::payment::Payment;
@@ -46,6 +46,7 @@ pub struct EmptyBody {}
 #[rocket::get("/v1/payments/<id>")]
 pub async fn get(
     key: ApiKey<OrdersRead>,
+    _query: NoQuery,
     services: &State<Arc<Services>>,
     id: &str,
 ) -> Result<Json<Payment>, Problem> {
@@ -98,12 +99,13 @@ pub async fn list(
         (status = 200, description = "The money was captured", body = Payment),
         (status = 202, description = "The capture is being made; ask again", body = Payment),
     ),
-    extensions(("x-problems" = json!(["not_found", "already_captured", "not_capturable", "mode_mismatch", "amount_not_chargeable", "provider_rejected"]))),
+    extensions(("x-problems" = json!(["not_found", "already_captured", "payment_processing", "not_capturable", "mode_mismatch", "amount_not_chargeable", "provider_rejected"]))),
     security(("secret_key" = [])),
 )]
 #[rocket::post("/v1/payments/<id>/capture", data = "<body>")]
 pub async fn capture(
     key: ApiKey<PaymentsWrite>,
+    _query: NoQuery,
     idempotency_key: IdempotencyKey,
     services: &State<Arc<Services>>,
     id: &str,
@@ -127,12 +129,13 @@ pub async fn capture(
         (status = 200, description = "The money was released", body = Payment),
         (status = 202, description = "The release is being made; ask again", body = Payment),
     ),
-    extensions(("x-problems" = json!(["not_found", "already_captured", "not_voidable", "mode_mismatch", "provider_rejected"]))),
+    extensions(("x-problems" = json!(["not_found", "already_captured", "payment_processing", "not_voidable", "mode_mismatch", "provider_rejected"]))),
     security(("secret_key" = [])),
 )]
 #[rocket::post("/v1/payments/<id>/void", data = "<_body>")]
 pub async fn void(
     key: ApiKey<PaymentsWrite>,
+    _query: NoQuery,
     idempotency_key: IdempotencyKey,
     services: &State<Arc<Services>>,
     id: &str,

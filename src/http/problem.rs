@@ -75,6 +75,9 @@ pub struct ProblemBody<'a> {
 #[derive(Debug, Clone)]
 pub struct Problem(Box<Parts>);
 
+/// The header of an answer that was given before.
+pub const REPLAYED: &str = "Idempotent-Replayed";
+
 /// Boxed, so that a `Result<_, Problem>` stays small.
 #[derive(Debug, Clone)]
 struct Parts {
@@ -119,6 +122,12 @@ impl Problem {
             "An unexpected error occurred. The request id leads to it in the log.",
         )
         .caused_by(cause)
+    }
+
+    /// The same, as the stored answer to an earlier request with the same key.
+    pub fn replayed(mut self) -> Self {
+        self.0.headers.push((REPLAYED, "true".to_owned()));
+        self
     }
 
     /// Nothing here, or nothing that may be seen: always the same words.

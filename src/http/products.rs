@@ -8,7 +8,7 @@ use super::answer::{Reply, service_problem};
 use super::auth::{ApiKey, CatalogueWrite, StorefrontRead};
 use super::body::Json;
 use super::problem::{FieldError, Problem};
-use super::query::Query;
+use super::query::{NoQuery, Query};
 use crate::domain::catalogue::{Product, ProductInput};
 use crate::domain::forms;
 use crate::domain::ids::ProductId;
@@ -42,6 +42,7 @@ use crate::service::{Answer, Services};
 #[rocket::put("/v1/products/<sku>", data = "<body>")]
 pub async fn put(
     key: ApiKey<CatalogueWrite>,
+    _query: NoQuery,
     services: &State<Arc<Services>>,
     sku: &str,
     body: Json<ProductInput>,
@@ -87,6 +88,7 @@ pub async fn put(
 #[rocket::get("/v1/products/<sku>")]
 pub async fn get(
     key: ApiKey<StorefrontRead>,
+    _query: NoQuery,
     services: &State<Arc<Services>>,
     sku: &str,
 ) -> Result<Json<Product>, Problem> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use rocket::Request;
 use rocket::request::{FromRequest, Outcome};
 
-use super::problem::{FieldError, Problem};
+use super::problem::{FieldError, Problem, Refused, fail};
 use super::strict_json;
 use crate::domain::page::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Page};
 use crate::domain::search::Search;
@@ -22,19 +22,38 @@ impl<'r> FromRequest<'r> for Query {
     type Error = std::convert::Infallible;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
-        let raw = request.uri().query().map(|query| query.raw_segments());
-        let pairs = raw
-            .into_iter()
-            .flatten()
-            .filter(|segment| !segment.is_empty())
-            .map(|segment| {
-                let (name, value) = segment.split_at_byte(b'=');
-                let value = value.url_decode().ok().filter(|value| is_text(value));
-                let value = value.map(std::borrow::Cow::into_owned);
-                (name.url_decode_lossy().into_owned(), value)
-            })
-            .collect();
-        Outcome::Success(Query(pairs))
+        Outcome::Success(Query(pairs(request)))
+    }
+}
+
+fn pairs(request: &Request<'_>) -> Vec<Pair> {
+    let raw = request.uri().query().map(|query| query.raw_segments());
+    let segments = raw.into_iter().flatten();
+    let pairs = segments
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| {
+            let (name, value) = segment.split_at_byte(b'=');
+            let value = value.url_decode().ok().filter(|value| is_text(value));
+            let value = value.map(std::borrow::Cow::into_owned);
+            (name.url_decode_lossy().into_owned(), value)
+        });
+    pairs.collect()
+}
+
+/// A request whose address has no parameters. Where a body may be left out, one that was put there instead would be
+/// missed: a refund of a part would give back all.
+pub struct NoQuery;
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for NoQuery {
+    type Error = Refused;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        let query = Query(pairs(request));
+        match query.reader().finish() {
+            Ok(()) => Outcome::Success(NoQuery),
+            Err(problem) => fail(request, problem),
+        }
     }
 }
 
@@ -176,7 +195,7 @@ impl Reader {
     /// 422 with a pointer for each fault.
     pub fn finish(mut self) -> Result<(), Problem> {
         for (name, _) in &self.pairs {
-            let fault = FieldError::new(pointer(name), "is not a parameter of this list");
+            let fault = FieldError::new(pointer(name), "is not a parameter of this request");
             self.faults.push(fault);
         }
         if self.faults.is_empty() {

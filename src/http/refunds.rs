@@ -10,7 +10,7 @@ use super::answer::{IdempotencyKey, Reply, service_problem};
 use super::auth::{ApiKey, OrdersRead, RefundsWrite};
 use super::body::{Json, OptionalJson};
 use super::problem::{FieldError, Problem};
-use super::query::Query;
+use super::query::{NoQuery, Query};
 use crate::domain::ids::{LineItemId, OrderId, PaymentId, RefundId};
 use crate::domain::page::List;
 use crate::domain::refund::{NewRefund, Refund, RefundReason, RefundShare};
@@ -138,6 +138,7 @@ fn check_lines(lines: Vec<RefundLineBody>, faults: &mut Vec<FieldError>) -> Vec<
 #[rocket::post("/v1/orders/<id>/refunds", data = "<body>")]
 pub async fn create(
     key: ApiKey<RefundsWrite>,
+    _query: NoQuery,
     idempotency_key: IdempotencyKey,
     services: &State<Arc<Services>>,
     id: &str,
@@ -164,6 +165,7 @@ pub async fn create(
 #[rocket::get("/v1/refunds/<id>")]
 pub async fn get(
     key: ApiKey<OrdersRead>,
+    _query: NoQuery,
     services: &State<Arc<Services>>,
     id: &str,
 ) -> Result<Json<Refund>, Problem> {

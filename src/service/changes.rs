@@ -243,7 +243,11 @@ pub(super) fn answer_of(
     if stored.status >= 400 {
         let said: Result<StoredRefusal, _> = serde_json::from_str(&stored.body);
         let said = said.map_err(|_| ServiceError::Task)?;
-        return Err(ServiceError::refused(said.refusal, said.detail));
+        return Err(ServiceError::Refused {
+            code: said.refusal,
+            detail: said.detail,
+            replayed,
+        });
     }
     Ok(Answer {
         replayed,

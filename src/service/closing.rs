@@ -126,7 +126,7 @@ impl Services {
         }
         for payment in shop.payments_of(order).await? {
             let reserved = payment.public.status == PaymentWord::Authorized;
-            if reserved && !shop.ending_exists(payment.id).await? {
+            if reserved && shop.ending_of(payment.id).await?.is_none() {
                 let request = self.provider.void(&payment.intent);
                 let id = payment.id.to_string();
                 wanted.push((CallKind::Void, id, payment.account, request));

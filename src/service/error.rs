@@ -25,6 +25,8 @@ pub enum ServiceError {
         code: Refusal,
         /// Why, and what to do.
         detail: String,
+        /// Whether it is the stored answer to an earlier request with the same key.
+        replayed: bool,
     },
     /// Too much of one thing in a short time; nothing was done.
     #[error("too many {name} in a short time")]
@@ -144,6 +146,7 @@ impl ServiceError {
         ServiceError::Refused {
             code,
             detail: detail.into(),
+            replayed: false,
         }
     }
 }

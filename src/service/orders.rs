@@ -12,8 +12,27 @@ use crate::domain::pricing::PricingError;
 use crate::store::{PlaceOrder, Placed};
 
 const ROUTE: &str = "POST /v1/orders";
+const PATH: &str = "/v1/orders";
 
 impl Services {
+    /// The answer to a request for an order that was made before, with the same key; none when the key is new.
+    ///
+    /// # Errors
+    /// A key used for another request; the store's.
+    pub async fn placed_before(
+        &self,
+        caller: &Caller,
+        key: &str,
+        wanted: &NewOrder,
+    ) -> Result<Option<Answer>, ServiceError> {
+        let claim = claim(caller, ROUTE, PATH, key, wanted);
+        let Some(known) = self.store.shop(caller.shop).known_key(&claim).await? else {
+            return Ok(None);
+        };
+        same_request(&claim, &known)?;
+        self.replay_order(caller, &known).await.map(Some)
+    }
+
     /// Places an order.
     ///
     /// # Errors
@@ -26,7 +45,7 @@ impl Services {
     ) -> Result<Answer, ServiceError> {
         let provider = self.provider.clone();
         let now = self.clock.now();
-        let claim = claim(caller, ROUTE, "/v1/orders", key, &wanted);
+        let claim = claim(caller, ROUTE, PATH, key, &wanted);
         let command = PlaceOrder {
             id: self.clock.id(),
             shop: caller.shop,

@@ -12,6 +12,7 @@ use crate::domain::ids::{CallId, OrderId, PaymentId};
 use crate::domain::money::Money;
 use crate::domain::page::{List, Page};
 use crate::domain::payment::{Payment, PaymentWord};
+use crate::domain::text;
 use crate::store::Tx;
 use crate::store::calls::{ClaimedCall, NewCall};
 use crate::store::failpoint::Step;
@@ -22,7 +23,7 @@ use crate::store::idempotency::KeyClaim;
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// Taken: so much of it, or all; the rest is released.
-    Capture(Option<String>),
+    Capture(#[serde(serialize_with = "text::as_shortest_amount")] Option<String>),
     /// Released.
     Void,
 }
@@ -168,7 +169,7 @@ impl Begin<'_> {
             .services
             .still(&shop, self.caller, payment.order)
             .await?;
-        let ending = shop.ending_exists(self.payment).await?;
+        let ending = shop.ending_of(self.payment).await?;
         may_end(self.ending, payment.public.status, ending)?;
         let provider = &self.services.provider;
         let request = match self.ending {
@@ -196,12 +197,11 @@ impl Begin<'_> {
     }
 }
 
-/// Whether reserved money can be taken or released now, by where its payment stands and whether either is under
-/// way.
+/// Whether reserved money can be taken or released now, by where its payment stands and which of both is under way.
 pub(super) fn may_end(
     ending: &Ending,
     status: PaymentWord,
-    under_way: bool,
+    under_way: Option<CallKind>,
 ) -> Result<(), ServiceError> {
     if status == PaymentWord::Captured {
         return Err(ServiceError::refused(
@@ -217,13 +217,22 @@ pub(super) fn may_end(
         let detail = format!("The payment is {status}: there is no reserved money.");
         return Err(ServiceError::refused(code, detail));
     }
-    if under_way {
-        return Err(ServiceError::refused(
+    let (code, detail) = match (under_way, ending.kind()) {
+        (None, _) => return Ok(()),
+        (Some(CallKind::Capture), CallKind::Capture) => (
             Refusal::AlreadyCaptured,
-            "A capture or a void of this payment is under way; read the payment for its outcome.",
-        ));
-    }
-    Ok(())
+            "A capture of this payment is under way; read the payment for its outcome.",
+        ),
+        (Some(CallKind::Capture), _) => (
+            Refusal::PaymentProcessing,
+            "A capture of this payment is under way; read the payment for its outcome, and refund it to give money back.",
+        ),
+        (Some(_), _) => (
+            Refusal::PaymentProcessing,
+            "A void of this payment is under way; read the payment for its outcome.",
+        ),
+    };
+    Err(ServiceError::refused(code, detail))
 }
 
 /// What is captured: all that is reserved, or less.

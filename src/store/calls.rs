@@ -149,12 +149,12 @@ impl ShopTx {
         Ok(call)
     }
 
-    /// Whether a capture or a void of a payment is under way, or was carried out.
+    /// What ends a payment's reserved money: a capture or a void that is under way, or was carried out.
     ///
     /// # Errors
     /// The database's.
-    pub async fn ending_exists(&self, payment: PaymentId) -> Result<bool, StoreError> {
-        ending_exists(&self.tx, &payment.to_string()).await
+    pub async fn ending_of(&self, payment: PaymentId) -> Result<Option<CallKind>, StoreError> {
+        ending_of(&self.tx, &payment.to_string()).await
     }
 
     /// Whether a call of this kind was ever meant for a subject.
@@ -415,8 +415,8 @@ pub(super) async fn doubt(
     unknown(tx, call, retry_in_ms, Some(tx.clock.now().ms()), note).await
 }
 
-/// Whether a capture or a void of a payment is under way, or was carried out.
-pub(super) async fn ending_exists(tx: &Tx, payment_id: &str) -> Result<bool, StoreError> {
+/// What ends a payment's reserved money: a capture or a void that is under way, or was carried out.
+pub(super) async fn ending_of(tx: &Tx, payment_id: &str) -> Result<Option<CallKind>, StoreError> {
     let ending = [CallKind::Capture.as_str(), CallKind::Void.as_str()];
     let row = row::Entity::find()
         .filter(row::Column::SubjectId.eq(payment_id))
@@ -424,7 +424,8 @@ pub(super) async fn ending_exists(tx: &Tx, payment_id: &str) -> Result<bool, Sto
         .filter(row::Column::Status.ne(CallStatus::Declined.as_str()))
         .one(tx.conn())
         .await?;
-    Ok(row.is_some())
+    row.map(|row| parse("provider_call.kind", &row.kind))
+        .transpose()
 }
 
 /// Whether a call of this kind was ever meant for a subject.

@@ -641,17 +641,21 @@ async fn a_browser_cannot_forge_a_price_a_state_a_shop_an_id_or_a_date() {
 async fn what_headers_and_the_address_say_changes_no_order() {
     let app = TestApp::quiet().await;
     let browser = app.storefront().await;
-    let request = browser.request(
-        Method::POST,
-        "/v1/orders?total=0.01&shop=other&_method=DELETE",
-    );
-    let request = request
-        .header("Idempotency-Key", "k")
-        .header("X-Shop", "other")
-        .header("X-HTTP-Method-Override", "DELETE")
-        .header("X-Forwarded-For", "127.0.0.1")
-        .header("Order-Token", "ot_x");
-    let placed = browser.send(request.json(&two_mugs())).await.expect(201);
+    let request = |path: &str| {
+        let request = browser.request(Method::POST, path);
+        request
+            .header("Idempotency-Key", "k")
+            .header("X-Shop", "other")
+            .header("X-HTTP-Method-Override", "DELETE")
+            .header("X-Forwarded-For", "127.0.0.1")
+            .header("Order-Token", "ot_x")
+            .json(&two_mugs())
+    };
+    let path = "/v1/orders?total=0.01&shop=other&_method=DELETE";
+    let refused = browser.send(request(path)).await;
+    let refused = refused.problem(422, "invalid_request");
+    assert_eq!(refused.pointers(), ["/total", "/shop", "/_method"]);
+    let placed = browser.send(request("/v1/orders")).await.expect(201);
     assert_eq!(
         (placed.str("total"), placed.str("status")),
         ("25.00", "open")

@@ -316,11 +316,13 @@ async fn a_creation_the_provider_refuses_fails_its_session_and_a_new_key_starts_
     let refused = shop
         .post_with_key(&path_of(&order), &key, &checkout_body())
         .await;
-    refused.problem(502, "provider_rejected");
+    let refused = refused.problem(502, "provider_rejected");
+    assert_eq!(refused.header("idempotent-replayed"), None);
     let again = shop
         .post_with_key(&path_of(&order), &key, &checkout_body())
         .await;
-    again.problem(502, "provider_rejected");
+    let again = again.problem(502, "provider_rejected");
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
     assert_eq!(
         app.texts("SELECT status FROM checkout_session").await,
         ["failed"]

@@ -133,6 +133,103 @@ async fn a_void_releases_and_the_order_can_be_paid_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_released_is_not_said_to_be_captured() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (_, payment) = shop.reserved(&app).await;
+    app.fault(json!({"on": "payment_intent.cancel", "do": "status:503", "times": 2}))
+        .await;
+    void(&shop, &payment).await.expect(202);
+    void(&shop, &payment)
+        .await
+        .problem(409, "payment_processing");
+    capture(&shop, &payment, json!({}))
+        .await
+        .problem(409, "payment_processing");
+    let (_, other) = shop.reserved(&app).await;
+    app.fault(json!({"on": "payment_intent.capture", "do": "status:503"}))
+        .await;
+    capture(&shop, &other, json!({})).await.expect(202);
+    capture(&shop, &other, json!({}))
+        .await
+        .problem(409, "already_captured");
+    void(&shop, &other).await.problem(409, "payment_processing");
+    for _ in 0..2 {
+        app.advance(30).await;
+        app.work().await;
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_amount_is_the_same_request_however_it_is_written() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let (_, payment) = shop.reserved(&app).await;
+    for path in [
+        format!("/v1/orders/{}/refunds", paid.order),
+        format!("/v1/payments/{payment}/capture"),
+    ] {
+        let key = fresh_key();
+        let asked = async |amount: &str| {
+            let body = json!({ "amount": amount });
+            shop.post_with_key(&path, &key, &body).await
+        };
+        let first = asked("5.00").await;
+        assert!(matches!(first.status, 200 | 201), "{}", first.text);
+        for same in ["5", "5.0", "05.00"] {
+            let again = asked(same).await;
+            assert_eq!(again.text, first.text, "{same}");
+            assert_eq!(again.header("idempotent-replayed"), Some("true"), "{same}");
+        }
+        asked("5.01").await.problem(422, "idempotency_key_reused");
+        asked("5.").await.problem(422, "idempotency_key_reused");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_that_nobody_reads_moves_no_money() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let (reserved, payment) = shop.reserved(&app).await;
+    for path in [
+        format!("/v1/orders/{}/refunds?amount=5.00", paid.order),
+        format!("/v1/payments/{payment}/capture?amount=5.00"),
+        format!("/v1/payments/{payment}/void?amount=5.00"),
+        format!("/v1/orders/{}/cancel?amount=5.00", reserved.order),
+        format!(
+            "/v1/checkout_sessions/{}/expire?amount=5.00",
+            reserved.session
+        ),
+        "/v1/orders?amount=5.00".to_owned(),
+    ] {
+        let bare = shop.request(reqwest::Method::POST, &path);
+        let bare = bare.header("Idempotency-Key", fresh_key());
+        let refused = shop.send(bare).await.problem(422, "invalid_request");
+        assert_eq!(refused.json["errors"][0]["pointer"], "/amount", "{path}");
+    }
+    for path in [
+        format!("/v1/orders/{}?x=1", paid.order),
+        format!("/v1/payments/{payment}?x=1"),
+        "/v1/products/mug?x=1".to_owned(),
+    ] {
+        shop.get(&path).await.problem(422, "invalid_request");
+    }
+    shop.get(&format!("/v1/orders/{}?", paid.order))
+        .await
+        .expect(200);
+    assert!(shop.refunds_of(&paid.order).await.is_empty());
+    assert_eq!(
+        shop.payment_of(&reserved.order).await["status"],
+        "authorized"
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_captures_at_once_are_one() {
     let app = TestApp::quiet().await;
     let shop = app.merchant().await;

@@ -139,6 +139,33 @@ async fn an_address_places_sixty_orders_a_minute_whatever_headers_it_sends() {
     let sibling = app.storefront().await;
     let answer = place_from(&sibling, &[]).await;
     throttled(answer, r#""orders";q=60;w=60"#, "orders");
+    // Whoever lost the answer to an order gets it all the same.
+    let first = browser
+        .post_with_key("/v1/orders", "lost", &two_mugs())
+        .await;
+    throttled(first, r#""orders";q=60;w=60"#, "orders");
+    app.advance(60).await;
+    let placed = browser
+        .post_with_key("/v1/orders", "lost", &two_mugs())
+        .await;
+    let placed = placed.expect(201);
+    for _ in 0..70 {
+        let again = browser
+            .post_with_key("/v1/orders", "lost", &two_mugs())
+            .await;
+        let again = again.expect(201);
+        assert_eq!(again.text, placed.text);
+        assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    }
+    let mut other = two_mugs();
+    other["line_items"][0]["quantity"] = json!(3);
+    let other = browser.post_with_key("/v1/orders", "lost", &other).await;
+    other.problem(422, "idempotency_key_reused");
+    throttled(
+        place_from(&browser, &[]).await,
+        r#""orders";q=60;w=60"#,
+        "orders",
+    );
     let merchant = app.merchant().await;
     merchant.place_order().await;
     app.advance(60).await;

@@ -41,12 +41,14 @@ impl Modify for Headers {
                 let replays = takes_key(operation);
                 for (status, answer) in &mut operation.responses.responses {
                     let RefOr::T(answer) = answer else { continue };
+                    // What the provider or a payment decided is kept like any other answer.
+                    let kept = status.starts_with('2') || matches!(status.as_str(), "409" | "502");
                     let made = matches!(status.as_str(), "201" | "202");
                     let names = [
                         ("Request-Id", true),
                         ("Location", made),
                         ("Retry-After", status == "202"),
-                        ("Idempotent-Replayed", replays && status.starts_with('2')),
+                        ("Idempotent-Replayed", replays && kept),
                     ];
                     for (name, _) in names.into_iter().filter(|(_, sent)| *sent) {
                         answer.headers.insert(name.to_owned(), reference(name));

@@ -105,10 +105,12 @@ fn codes(operation: &mut Operation) -> Vec<Code> {
             Code::DatabaseUnavailable,
         ]);
     }
-    if given(&ParameterIn::Query, None) {
+    // A parameter nobody reads is refused, by those that know none, too.
+    if keyed || given(&ParameterIn::Query, None) {
         codes.push(Code::InvalidRequest);
     }
-    if given(&ParameterIn::Header, Some("Idempotency-Key")) {
+    let has_key = given(&ParameterIn::Header, Some("Idempotency-Key"));
+    if has_key {
         if required {
             codes.push(Code::IdempotencyKeyMissing);
         }
@@ -118,7 +120,9 @@ fn codes(operation: &mut Operation) -> Vec<Code> {
             Code::IdempotencyKeyReused,
         ]);
     }
-    if operation.request_body.is_some() {
+    // What is to be done once may come with an empty object, described or not.
+    let takes_body = operation.request_body.is_some() || has_key;
+    if takes_body {
         codes.extend([
             Code::BodyTruncated,
             Code::RequestTimeout,
@@ -126,8 +130,8 @@ fn codes(operation: &mut Operation) -> Vec<Code> {
             Code::UnsupportedMediaType,
         ]);
     }
-    if operation.request_body.is_some() && keyed {
-        codes.extend([Code::MalformedJson, Code::InvalidRequest]);
+    if takes_body && keyed {
+        codes.push(Code::MalformedJson);
     }
     codes.extend([Code::UriTooLong, Code::InternalError]);
     codes

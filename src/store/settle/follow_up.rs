@@ -102,7 +102,7 @@ async fn void(
     };
     // Once: a provider that refuses it would be asked for ever.
     let tried = calls::exists(tx, CallKind::Void, &id).await?;
-    if tried || calls::ending_exists(tx, &id).await? {
+    if tried || calls::ending_of(tx, &id).await?.is_some() {
         return Ok(());
     }
     let request = command.follow_ups.void(&row.provider_payment_id);

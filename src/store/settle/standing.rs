@@ -1,6 +1,8 @@
 //! Where an order stands, read from its rows and its facts: under its lock for whoever decides, of one moment for
 //! whoever looks.
 
+use std::collections::HashMap;
+
 use entity::{order, provider_call, review};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -109,7 +111,7 @@ pub(super) async fn of<C: ConnectionTrait>(
         })
     };
     let payments = books.payments.iter().zip(&state.payments);
-    let payments = payments.map(|(row, state)| payment(row, state, endings.contains(&row.id)));
+    let payments = payments.map(|(row, state)| payment(row, state, endings.get(&row.id)));
     let ids: Vec<String> = books.refunds.iter().map(|row| row.id.clone()).collect();
     let parts = lines_of(connection, &ids).await?;
     let refunds = books.refunds.iter().map(|row| refund(row, &parts));
@@ -147,21 +149,23 @@ pub(super) async fn of<C: ConnectionTrait>(
     })
 }
 
-/// Payments with a capture or a release under way, or carried out.
+/// Payments with a capture or a release under way, or carried out, and which of both.
 async fn endings<C: ConnectionTrait>(
     connection: &C,
     books: &Books,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<HashMap<String, String>, StoreError> {
     let kinds = [CallKind::Capture.as_str(), CallKind::Void.as_str()];
-    Ok(provider_call::Entity::find()
+    let found: Vec<(String, String)> = provider_call::Entity::find()
         .filter(provider_call::Column::OrderId.eq(&books.order.id))
         .filter(provider_call::Column::Kind.is_in(kinds))
         .filter(provider_call::Column::Status.ne(CallStatus::Declined.as_str()))
         .select_only()
         .column(provider_call::Column::SubjectId)
+        .column(provider_call::Column::Kind)
         .into_tuple()
         .all(connection)
-        .await?)
+        .await?;
+    Ok(found.into_iter().collect())
 }
 
 fn session(row: &entity::checkout_session::Model) -> Result<SessionStanding, StoreError> {
@@ -182,7 +186,7 @@ fn session(row: &entity::checkout_session::Model) -> Result<SessionStanding, Sto
 fn payment(
     row: &entity::payment::Model,
     state: &PaymentState,
-    ending: bool,
+    ending: Option<&String>,
 ) -> Result<PaymentStanding, StoreError> {
     let amount = |minor| money(minor, &row.currency);
     let disputed = state.net_withdrawn_minor();
@@ -215,7 +219,9 @@ fn payment(
         here: amount(state.unsettled_minor())?,
         belongs: state.belongs,
         accepted: state.accepted,
-        ending,
+        ending: ending
+            .map(|kind| parse("provider_call.kind", kind))
+            .transpose()?,
         failure_code: state.failure_code.clone(),
         open_disputes: open.collect::<Result<_, StoreError>>()?,
         created_at: Timestamp::from_ms(row.created_at),
