@@ -26,7 +26,7 @@ words! {
     RefundReason {
         /// The customer paid twice.
         Duplicate = "duplicate",
-        /// The customer did not want to pay at all.
+        /// Fraud: the customer did not make the payment.
         Fraudulent = "fraudulent",
         /// The customer asked.
         RequestedByCustomer = "requested_by_customer",

@@ -235,13 +235,13 @@ impl RefundForm {
                     if quantity.is_empty() || quantity == "0" {
                         continue;
                     }
-                    let line = line.parse().map_err(|_| words::actions::LINES_HINT)?;
-                    let quantity = quantity.parse().map_err(|_| words::actions::LINES_HINT)?;
+                    let line = line.parse().map_err(|_| words::actions::LINES_WRONG)?;
+                    let quantity = quantity.parse().map_err(|_| words::actions::LINES_WRONG)?;
                     lines.push((line, quantity));
                 }
                 lines.sort();
                 if lines.is_empty() {
-                    return Err(words::actions::LINES_HINT.to_owned());
+                    return Err(words::actions::LINES_MISSING.to_owned());
                 }
                 RefundShare::Lines(lines)
             }

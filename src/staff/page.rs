@@ -8,6 +8,7 @@ use rocket::http::{ContentType, Status};
 use rocket::response::{self, Responder, Response};
 
 use super::guard::shop_url;
+use super::parts::Tone;
 use super::trouble::Trouble;
 use super::{assets, words};
 use crate::domain::access::Mode;
@@ -136,11 +137,21 @@ pub struct Frame {
     /// Where the page stands in the navigation.
     pub section: Section,
     /// What was done just before, in words.
-    pub done: Option<&'static str>,
+    pub done: Option<(Tone, &'static str)>,
     /// What stands in the search box.
     pub query: String,
     /// How many questions of the shop wait for an answer.
     pub open_reviews: u64,
+}
+
+/// How what was done went: only what is over and as it was wanted is good.
+fn tone_of(code: &str) -> Tone {
+    match code {
+        "unknown" | "refund-pending" | "cancelling" => Tone::Info,
+        "refund-failed" | "captured-instead" => Tone::Warn,
+        "unchanged" => Tone::Neutral,
+        _ => Tone::Good,
+    }
 }
 
 impl Frame {
@@ -189,7 +200,7 @@ impl Frame {
     /// With what was done just before, by its code.
     #[must_use]
     pub fn with_done(mut self, code: Option<&str>) -> Frame {
-        self.done = code.and_then(words::parts::done);
+        self.done = code.and_then(|code| Some((tone_of(code), words::parts::done(code)?)));
         self
     }
 

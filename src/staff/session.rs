@@ -34,6 +34,8 @@ struct SignInPage {
     next: String,
     email: String,
     wrong: Option<&'static str>,
+    /// A form was sent after its session had ended.
+    ended: bool,
 }
 
 /// What is typed to sign in.
@@ -91,8 +93,8 @@ impl<'r> FromRequest<'r> for Stranger {
     }
 }
 
-#[get("/sign-in?<next>")]
-fn show(next: Option<String>, stranger: Stranger) -> Shown {
+#[get("/sign-in?<next>&<ended>")]
+fn show(next: Option<String>, ended: Option<bool>, stranger: Stranger) -> Shown {
     let next = local(next.as_deref());
     if stranger.is_signed_in {
         return Shown::Redirect(Redirect::to(next));
@@ -102,6 +104,7 @@ fn show(next: Option<String>, stranger: Stranger) -> Shown {
         next,
         email: String::new(),
         wrong: None,
+        ended: ended.unwrap_or(false),
     }))
 }
 
@@ -128,6 +131,7 @@ async fn submit(
             next,
             email: typed.email,
             wrong: Some(words::session::WRONG),
+            ended: false,
         })));
     };
     this.succeeded();

@@ -124,15 +124,28 @@ fn said(problem: &Problem) -> (&'static str, String) {
     }
 }
 
-/// Sends a browser to sign in, and back to a page it only wanted to read.
+/// The console's page that a form was sent from, as the browser says; the start when it does not.
+fn page_before(request: &Request<'_>) -> String {
+    let referer = request.headers().get_one("Referer").unwrap_or_default();
+    let path = referer.find("/staff").and_then(|at| referer.get(at..));
+    path.unwrap_or(super::BASE).to_owned()
+}
+
+/// Sends a browser to sign in, and back to a page it only wanted to read, or to the one whose form it sent: of that
+/// nothing was done.
 fn to_sign_in(request: &Request<'_>) -> Response<'static> {
     let wanted = request.uri().to_string();
     let target = match request.method() {
-        Method::Get if wanted != super::BASE => {
+        Method::Get if wanted == super::BASE => format!("{}/sign-in", super::BASE),
+        Method::Get => {
             let next = &wanted as &dyn UriDisplay<Query>;
             format!("{}/sign-in?next={next}", super::BASE)
         }
-        _ => format!("{}/sign-in", super::BASE),
+        _ => {
+            let next = page_before(request);
+            let next = &next as &dyn UriDisplay<Query>;
+            format!("{}/sign-in?ended=true&next={next}", super::BASE)
+        }
     };
     let mut response = Response::build();
     if request.headers().contains("HX-Request") {

@@ -1,6 +1,7 @@
 //! Sessions of the staff console: how they begin, how they are kept, and everything that ends them, at once and in
 //! every process. Somebody acts with a browser's requests, and the clock is turned instead of waited for.
 
+use reqwest::Method;
 use till::domain::staff::Role;
 use till::service::audit::Who;
 use till::service::people::Change;
@@ -70,6 +71,37 @@ async fn signing_in_leads_back_to_the_page_that_was_wanted_and_nowhere_else() {
     person.keep(&answer).await;
     let again = person.get("/staff/sign-in").await.expect(303);
     assert_eq!(again.header("location"), Some("/staff"));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_sent_after_the_session_ended_says_so_and_leads_back() {
+    let app = TestApp::quiet().await;
+    let person = app.newcomer(Role::Viewer, None).await;
+    let shop = format!("/staff/{}/orders", app.shop.id);
+    let send = async |referer: &str| {
+        let form = person.request(Method::POST, &format!("{shop}/ord_1/refund"));
+        let form = form.header("Referer", referer).body("share=rest");
+        let form = form.header("Content-Type", "application/x-www-form-urlencoded");
+        Answer::read(form.send().await.expect("Till answers")).await
+    };
+    let page = format!("{shop}?status=open");
+    let sent = send(&format!("https://till.example{page}"))
+        .await
+        .expect(303);
+    let sign_in = sent.header("location").expect("a way").to_owned();
+    let told = person.get(&sign_in).await.expect(200).text;
+    assert!(told.contains("nothing was done"), "{told}");
+    assert!(
+        told.contains(&format!("name=\"next\" value=\"{page}\"")),
+        "{told}"
+    );
+    let sent = send("https://evil.example/x").await.expect(303);
+    let sign_in = sent.header("location").expect("a way").to_owned();
+    let told = person.get(&sign_in).await.expect(200).text;
+    assert!(told.contains("name=\"next\" value=\"/staff\""), "{told}");
+    let plain = person.get("/staff/sign-in").await.expect(200).text;
+    assert!(!plain.contains("nothing was done"), "{plain}");
     app.finish().await;
 }
 

@@ -215,6 +215,8 @@
   for (const zone of all("[data-zone]")) {
     zone.textContent = offset && offset !== timeZone ? `${timeZone} (${offset})` : timeZone;
   }
+  // A browser keeps the cookie of a session only where what it is sent cannot be read on the way.
+  if (!window.isSecureContext) for (const warning of all("[data-insecure]")) warning.hidden = false;
   // On a small screen the navigation is a strip: where one is comes into sight.
   const strip = document.querySelector(".pages");
   const current = strip?.querySelector("[aria-current]");

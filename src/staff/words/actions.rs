@@ -55,11 +55,13 @@ words! {
     REASON = "Why, as the customer's bank is told";
     NO_REASON = "No reason";
     DUPLICATE = "The customer paid twice";
-    FRAUDULENT = "The customer did not want to pay at all";
+    FRAUDULENT = "Fraud: the customer did not make this payment";
     REQUESTED = "The customer asked";
     AMOUNT_HINT = "For example 12.50 or 12,50.";
     AMOUNT_MISSING = "Amount: say how much.";
     LINES_HINT = "How many pieces of each line. Only for a refund by lines.";
+    LINES_MISSING = "Say how many pieces of at least one line go back. Nothing was done.";
+    LINES_WRONG = "How many pieces of a line go back must be a whole number. Nothing was done.";
     LEFT = "left";
     UNKNOWN_CUSTOMER = "the customer, whose name is not known";
     LIVE_LINK = "The customer can pay on this page now:";

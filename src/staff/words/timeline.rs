@@ -43,7 +43,7 @@ pub fn chapter(head: &TimelineEntry) -> String {
             _ => "Something was learned",
         },
         ("ledger_transaction", _) => "The books were changed",
-        ("event", _) => "Other programs were told",
+        ("event", _) => "Told in the shop's feed of events",
         _ => "Something happened",
     };
     text.to_owned()
@@ -113,7 +113,7 @@ pub fn entry(entry: &TimelineEntry) -> String {
         ),
         "note" => "A note was written".to_owned(),
         "ledger_transaction" => "The books were changed".to_owned(),
-        "event" => format!("Other programs were told: {kind}"),
+        "event" => format!("Told in the shop's feed of events: {kind}"),
         _ => kind.to_owned(),
     }
 }
