@@ -163,6 +163,11 @@ impl Services {
             Preview::Unmatched => {
                 return Ok(result.because("no order of this database is known for it"));
             }
+            // Whoever did not believe it then asked the provider, and what that said is booked.
+            Preview::Doubted { order, reason } if stored.verdict == "applied" => Replayed {
+                order_id: Some(order),
+                ..result.because(format!("{reason}: its object was fetched when it came"))
+            },
             Preview::Doubted { order, reason } => Replayed {
                 outcome: ReplayOutcome::Quarantined,
                 order_id: Some(order),
