@@ -120,7 +120,17 @@ pub async fn build_services(
     clock: Clock,
 ) -> Result<Arc<Services>, StartError> {
     let provider: Arc<dyn PaymentProvider> = Arc::new(Stripe::new(config.stripe()?)?);
+    let missing = config.secret_key_file().filter(|file| !file.exists());
     let secrets = Arc::new(config.secret_keys()?);
+    if let Some(file) = missing
+        && store.has_orders().await?
+    {
+        tracing::error!(
+            "{} was not there, so a new key was made, and what the old one signed is not believed any more: shops' \
+             browsers cannot see the orders they placed. If there is a backup of it, stop Till, put it back and start again",
+            file.display()
+        );
+    }
     let account = store
         .default_account(provider.name(), provider.mode())
         .await?;

@@ -95,7 +95,7 @@ impl Config {
             )
             .merge(
                 Env::prefixed("TILL_")
-                    .ignore(&["TEST_DATABASE", "TEST_FULL"])
+                    .ignore(&["TEST_DATABASE", "TEST_FULL", variables::RESERVED])
                     .split("__")
                     .global(),
             )
@@ -126,8 +126,33 @@ impl Config {
                     .to_owned(),
             ));
         }
+        config.check_values()?;
         config.figment = figment;
         Ok(config)
+    }
+
+    /// What a setting's type alone does not refuse.
+    fn check_values(&self) -> Result<(), ConfigError> {
+        let refuse = |text: &str| Err(ConfigError::Unsafe(text.to_owned()));
+        let header = self.http.client_ip_header.as_deref();
+        if header
+            .is_some_and(|name| hyper::header::HeaderName::from_bytes(name.as_bytes()).is_err())
+        {
+            return refuse(
+                "TILL_HTTP__CLIENT_IP_HEADER must be the name of the header that your proxy sets, such as \
+                 X-Real-IP; leave it out when there is no proxy.",
+            );
+        }
+        if self.orders.expire_after_s == 0 {
+            return refuse(
+                "TILL_ORDERS__EXPIRE_AFTER_S must be at least 1: how many seconds an order may stay unpaid, such as \
+                 86400 for a day.",
+            );
+        }
+        if self.database.max_connections == 0 {
+            return refuse("TILL_DATABASE__MAX_CONNECTIONS must be at least 1, such as 8.");
+        }
+        Ok(())
     }
 
     /// The defaults that Rocket must have for Till.

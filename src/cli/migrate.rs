@@ -18,7 +18,11 @@ pub(super) async fn migrate(config: &Config, command: MigrateCommand) -> anyhow:
     let work = async {
         Ok(match command {
             MigrateCommand::Up { json } => (store.migrate_up().await?, json, false),
-            MigrateCommand::Down { steps, json } => (store.migrate_down(steps).await?, json, false),
+            MigrateCommand::Down {
+                steps,
+                discard_data,
+                json,
+            } => (store.migrate_down(steps, discard_data).await?, json, false),
             MigrateCommand::Status { json } => (store.schema_status().await?, json, true),
         })
     };

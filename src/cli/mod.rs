@@ -171,11 +171,14 @@ enum MigrateCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Take back the newest migrations, with everything in their tables
+    /// Take back the newest migrations; refuses when orders or the like would go with their tables
     Down {
         /// How many
         #[arg(long, default_value_t = 1)]
         steps: u32,
+        /// Delete what is in tables that go with them
+        #[arg(long)]
+        discard_data: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -429,6 +432,8 @@ pub fn run() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
+        // Whoever read what was printed has seen enough.
+        Err(error) if output::is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", output::in_full(&error));
             let wrong_use = error.is::<WrongUse>()
@@ -445,13 +450,14 @@ pub fn run() -> ExitCode {
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Openapi => {
-            println!("{}", http::openapi::text());
+            output::line(&http::openapi::text())?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Completions { shell } => return completions(shell),
         Command::Doctor { json } => return doctor::doctor(json).await,
-        Command::Serve(_) | Command::Worker | Command::Demo(_) => refuse_unknown_variables()?,
-        _ => {}
+        // It takes none of them.
+        Command::Simulator(_) => {}
+        _ => refuse_unknown_variables()?,
     }
     let mut config = Config::load()?;
     if !matches!(command, Command::Demo(_) | Command::Simulator(_)) {

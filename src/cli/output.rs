@@ -1,5 +1,7 @@
 //! What commands print: lines for people, one JSON document with `--json`.
 
+use std::io::Write as _;
+
 use serde::Serialize;
 
 /// Prints a value as JSON, or its lines.
@@ -8,12 +10,26 @@ pub(super) fn print<T: Serialize>(
     value: &T,
     lines: impl FnOnce() -> String,
 ) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(value)?);
-    } else {
-        println!("{}", lines());
+    match json {
+        true => line(&serde_json::to_string_pretty(value)?),
+        false => line(&lines()),
     }
-    Ok(())
+}
+
+/// Prints a text and ends its line.
+///
+/// # Errors
+/// Nobody reads it any more: see [`is_unread`].
+pub(super) fn line(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+/// Whether a command ended because nobody reads what it prints, as before `| head`.
+pub(super) fn is_unread(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// An error with its causes, each said once: many libraries repeat their cause in their own words.

@@ -222,7 +222,15 @@ async fn start_simulator(config: &mut Config) -> anyhow::Result<Simulator> {
         ..SimulatorConfig::default()
     };
     let simulator = match Simulator::start(at(USUAL_SIMULATOR_PORT)).await {
-        Err(SimulatorError::Listen(_)) => Simulator::start(at(0)).await?,
+        Err(SimulatorError::Listen(_)) => {
+            let simulator = Simulator::start(at(0)).await?;
+            eprintln!(
+                "The simulator's usual port {USUAL_SIMULATOR_PORT} is taken: this time it is at {}, and its pages from \
+                 before cannot be opened",
+                simulator.base_url()
+            );
+            simulator
+        }
         started => started?,
     };
     stripe.base_url = simulator.base_url();

@@ -11,6 +11,9 @@ use super::Config;
 /// What the tests are steered with; the programs do not read them.
 const TESTS_OWN: &str = "TILL_TEST_";
 
+/// A setting of deliveries to shops' own endpoints, which Till does not make yet: whoever sets it already is not refused.
+pub const RESERVED: &str = "DELIVERY__ALLOW_PRIVATE";
+
 /// What each setting may look like, for messages.
 const EXAMPLES: [(&str, &str); 15] = [
     ("TILL_DATABASE__URL", "sqlite://till.db"),
@@ -69,7 +72,11 @@ fn unknown_of(given: impl Iterator<Item = String>) -> Vec<(String, Option<String
     let mut unknown: Vec<_> = given
         .filter(|name| {
             let name = name.to_uppercase();
-            name.starts_with("TILL_") && !name.starts_with(TESTS_OWN) && !known.contains(&name)
+            let reserved = name.strip_prefix("TILL_") == Some(RESERVED);
+            name.starts_with("TILL_")
+                && !name.starts_with(TESTS_OWN)
+                && !reserved
+                && !known.contains(&name)
         })
         .map(|name| {
             let nearest = nearest(&name.to_uppercase(), &known);

@@ -1,5 +1,6 @@
 //! Opening a database: the settings money needs, set and then read back. A wrong one refuses to start.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -149,7 +150,16 @@ pub(super) async fn open(settings: &DatabaseSettings) -> Result<Connections, Sto
     }
 }
 
+/// Makes a new file for its owner alone: customers' addresses are in it. SQLite makes its log and its index like it. What
+/// goes wrong here is left to SQLite to say.
+fn make_private(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let _ = options.open(path);
+}
+
 async fn open_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Connections, StoreError> {
+    make_private(path);
     let mut writer = ConnectOptions::new(format!("sqlite://{}?mode=rwc", path.display()));
     quiet(&mut writer);
     writer.map_sqlx_sqlite_opts(|options| {

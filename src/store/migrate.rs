@@ -40,16 +40,31 @@ impl Store {
         self.schema_status().await
     }
 
-    /// Takes back the newest `steps` migrations, with everything in their tables.
+    /// Takes back the newest `steps` migrations; what is in tables that go with them only when it is to be `discarded`.
     ///
     /// # Errors
-    /// A migration that fails; nothing of it stays.
-    pub async fn migrate_down(&self, steps: u32) -> Result<SchemaStatus, StoreError> {
+    /// [`StoreError::Setting`] with the tables that would go with what is in them; a migration that fails. Nothing of it
+    /// stays.
+    pub async fn migrate_down(
+        &self,
+        steps: u32,
+        discarded: bool,
+    ) -> Result<SchemaStatus, StoreError> {
         self.fit_schema().await?;
         self.write(|tx| async move {
             lock(&tx).await?;
+            let before = with_rows(&tx).await?;
             Migrator::down(tx.transaction(), Some(steps)).await?;
-            Ok::<_, StoreError>(())
+            let after = with_rows(&tx).await?;
+            let lost: Vec<&str> = before.into_iter().filter(|t| !after.contains(t)).collect();
+            if lost.is_empty() || discarded {
+                return Ok(());
+            }
+            Err(StoreError::Setting(format!(
+                "this would delete what is in the tables {}, so nothing was changed; to go back to an older program, \
+                 restore the backup from before the upgrade, and to delete it all the same, add --discard-data",
+                lost.join(", ")
+            )))
         })
         .await?;
         self.schema_status().await
@@ -154,6 +169,43 @@ impl Store {
             .map(|row| Ok(row.try_get_by_index(0)?))
             .collect()
     }
+}
+
+/// Tables with what nobody could make again.
+const KEPT: [&str; 7] = [
+    "shop",
+    "api_key",
+    "product",
+    "order",
+    "provider_event",
+    "staff_user",
+    "audit_entry",
+];
+
+/// Which of the tables with what nobody could make again are there and have any rows.
+async fn with_rows(tx: &super::Tx) -> Result<Vec<&'static str>, StoreError> {
+    let exists = match tx.engine {
+        Engine::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+        Engine::Postgres => {
+            "SELECT COUNT(*) FROM pg_catalog.pg_tables \
+             WHERE tablename = ? AND schemaname = current_schema()"
+        }
+    };
+    let mut found = Vec::new();
+    for table in KEPT {
+        let row = sql(tx.engine, exists, [table.into()]);
+        let row = tx.conn().query_one_raw(row).await?;
+        let there: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
+        if there == 0 {
+            continue;
+        }
+        let any = format!("SELECT 1 FROM \"{table}\" LIMIT 1");
+        let any = tx.conn().query_one_raw(sql(tx.engine, &any, [])).await?;
+        if any.is_some() {
+            found.push(table);
+        }
+    }
+    Ok(found)
 }
 
 /// On SQLite the write transaction itself is the lock.

@@ -350,3 +350,20 @@ pub(super) fn record(
         expires_at: Timestamp::from_ms(row.expires_at),
     })
 }
+
+impl super::Store {
+    /// Whether any order was ever placed.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_orders(&self) -> Result<bool, StoreError> {
+        let any = order::Entity::find()
+            .select_only()
+            .column(order::Column::Id)
+            .limit(1)
+            .into_tuple::<String>()
+            .one(&self.reader)
+            .await?;
+        Ok(any.is_some())
+    }
+}

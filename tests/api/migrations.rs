@@ -57,7 +57,7 @@ async fn every_step_down_is_undone_by_the_step_up() {
     );
     for depth in 1..=steps {
         let below = u32::try_from(depth).expect("few");
-        let down = store.migrate_down(below).await.expect("down");
+        let down = store.migrate_down(below, true).await.expect("down");
         assert_eq!(
             (down.applied.len(), down.pending.len()),
             (steps - depth, depth)
@@ -128,7 +128,7 @@ async fn a_schema_newer_than_the_program_is_left_alone() {
     look.execute_unprepared(later)
         .await
         .expect("a later program was here");
-    for outcome in [store.migrate_up().await, store.migrate_down(1).await] {
+    for outcome in [store.migrate_up().await, store.migrate_down(1, false).await] {
         let Err(StoreError::Setting(why)) = outcome else {
             panic!("not refused: {outcome:?}");
         };
@@ -196,7 +196,7 @@ async fn facts_and_places_in_the_feed_outlive_the_migration_that_moves_them() {
         .position(|name| name == "m20261130_000018_facts_by_order");
     let steps = steps.and_then(|after| u32::try_from(after + 1).ok());
     store
-        .migrate_down(steps.expect("that migration"))
+        .migrate_down(steps.expect("that migration"), false)
         .await
         .expect("down");
     assert_eq!(contents(&filled.connection).await, before);

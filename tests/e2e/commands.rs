@@ -324,6 +324,36 @@ async fn the_schema_goes_up_and_down() {
         all
     );
     sandbox.run(&["migrate", "up"]).await.success();
+    // What nobody could make again stays unless it is said twice.
+    let key = ["key", "create", "--kind", "secret"];
+    sandbox.run(&key).await.success();
+    let all_down = ["migrate", "down", "--steps", "99"];
+    let refused = sandbox.run(&all_down).await.exit(1);
+    refused.complains_of(&["shop, api_key", "backup", "--discard-data"]);
+    sandbox.run(&["migrate", "status"]).await.success();
+    let keys = sandbox.run(&["key", "list", "--json"]).await.success();
+    assert_eq!(keys.json().as_array().map(Vec::len), Some(1));
+    let discard = [&all_down[..], &["--discard-data"]].concat();
+    sandbox.run(&discard).await.success();
+    sandbox.run(&["migrate", "status"]).await.exit(1);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    use std::io::Read as _;
+    let mut till = std::process::Command::new(env!("CARGO_BIN_EXE_till"))
+        .arg("openapi")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("till runs");
+    let mut first = [0; 10];
+    let mut out = till.stdout.take().expect("its output");
+    out.read_exact(&mut first).expect("it begins");
+    drop(out);
+    let ended = till.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && said.is_empty(), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -267,6 +267,31 @@ fn a_stopped_database_is_read_without_a_trace() {
 }
 
 #[test]
+fn every_command_refuses_a_mistyped_setting_and_takes_one_that_is_still_to_come() {
+    let folder = Folder::new();
+    let make = ["key", "create", "--kind", "secret"];
+    let refused = folder.run(&make, &[("TILL_DATABASE_URL", "postgres://x")]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.errors.contains("TILL_DATABASE__URL"), "{refused:?}");
+    assert!(folder.files().is_empty(), "{:?}", folder.files());
+    let made = folder.run(&make, &[("TILL_DELIVERY__ALLOW_PRIVATE", "true")]);
+    assert_eq!(made.code, 0, "{made:?}");
+}
+
+#[test]
+fn a_new_database_is_its_owners_alone_and_another_is_warned_of() {
+    let folder = Folder::new();
+    folder.with_a_key();
+    let database = folder.file("till.db");
+    let rights = |file: &Path| file.metadata().expect("it").permissions().mode() & 0o777;
+    assert_eq!(rights(&database), 0o600);
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(&database, open).expect("opened");
+    let told = folder.doctor(&[]).check("warning", "files");
+    assert!(told.contains("chmod 600"), "{told}");
+}
+
+#[test]
 fn an_old_schema_and_a_newer_one_are_told_apart() {
     let folder = Folder::new();
     folder.with_a_key();

@@ -23,6 +23,22 @@ const CASES: &[Case] = &[
         &[("TILL_DATABASE__BATCH", "0")],
         &["TILL_DATABASE__BATCH", "at least 1"],
     ),
+    (
+        &[("TILL_DATABASE__MAX_CONNECTIONS", "0")],
+        &["TILL_DATABASE__MAX_CONNECTIONS", "at least 1"],
+    ),
+    (
+        &[("TILL_ORDERS__EXPIRE_AFTER_S", "0")],
+        &["TILL_ORDERS__EXPIRE_AFTER_S", "at least 1"],
+    ),
+    (
+        &[("TILL_HTTP__CLIENT_IP_HEADER", "X Real")],
+        &["TILL_HTTP__CLIENT_IP_HEADER", "X-Real-IP"],
+    ),
+    (
+        &[("TILL_HTTP__CLIENT_IP_HEADER", "")],
+        &["TILL_HTTP__CLIENT_IP_HEADER", "X-Real-IP"],
+    ),
     (&[(API_KEY, "sk_test_a")], &[SECRETS, "whsec_"]),
     (&[(API_KEY, "sk_test_a"), (SECRETS, "[]")], &[SECRETS]),
     (

@@ -1,4 +1,4 @@
-//! Files: who may read the secret keys, whether the database can be written, and how much room there is.
+//! Files: who may read the secret keys and the database, whether the database can be written, and how much room there is.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,10 @@ pub(super) fn database_file(report: &mut Report, config: &Config) {
     // Opening for writing changes nothing.
     let opened = std::fs::OpenOptions::new().write(true).open(&database);
     match opened {
-        Ok(_) => report.ok(NAME, format!("{name} and its folder can be written")),
+        Ok(_) => match private(&database) {
+            Err((found, mend)) => report.warn(NAME, found, mend),
+            Ok(()) => report.ok(NAME, format!("{name} and its folder can be written")),
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             report.ok(NAME, format!("the folder {shown} can be written"));
         }
