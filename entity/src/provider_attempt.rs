@@ -26,6 +26,8 @@ pub struct Model {
     pub outcome: String,
     /// The provider request.
     pub provider_request_id: Option<String>,
+    /// In which words the provider refused.
+    pub message: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -25,7 +25,7 @@ mod m20261129_000016_less_to_write;
 mod m20261129_000017_cheaper_rows;
 mod m20261130_000018_facts_by_order;
 mod m20261130_000019_overdue_orders;
-mod m20261130_000020_wanted_ends;
+mod m20261130_000020_ends_and_reasons;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -53,7 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000017_cheaper_rows::Migration),
             Box::new(m20261130_000018_facts_by_order::Migration),
             Box::new(m20261130_000019_overdue_orders::Migration),
-            Box::new(m20261130_000020_wanted_ends::Migration),
+            Box::new(m20261130_000020_ends_and_reasons::Migration),
         ]
     }
 }

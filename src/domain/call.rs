@@ -152,6 +152,8 @@ pub struct Attempt {
     pub outcome: String,
     /// The provider's id of the request.
     pub provider_request_id: Option<String>,
+    /// In which words the provider refused.
+    pub message: Option<String>,
 }
 
 /// How long the same key may be sent again, in milliseconds: a provider forgets keys after a day, and then the

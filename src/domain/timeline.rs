@@ -83,6 +83,9 @@ pub struct TimelineDetails {
     /// Tries: the provider's HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_status: Option<i64>,
+    /// Tries: in which words the provider refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// Calls and webhooks: how often it was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<i64>,

@@ -174,8 +174,8 @@ catalogue! {
          stays, report the `request_id`: the log has the cause under it."
     ProviderRejected "provider_rejected" 502
         "The payment provider refused the request"
-        "The provider understood the request and said no, so trying again unchanged will not help. `detail` has its \
-         reason when it can be told; the order's timeline has the rest."
+        "The provider understood the request and said no, so trying again unchanged will not help. The \
+         order's timeline has its reason."
     ProviderUnavailable "provider_unavailable" 503
         "The payment provider cannot be reached"
         "Nothing is lost: send the same request with the same Idempotency-Key after the seconds in `Retry-After`."

@@ -565,6 +565,7 @@ fn looked(outcome: &str) -> AttemptNote {
         http_status: None,
         outcome: outcome.to_owned(),
         provider_request_id: None,
+        message: None,
     }
 }
 
@@ -635,5 +636,9 @@ fn note_of(outcome: &Outcome, result: &CallResult, duration_ms: i64) -> AttemptN
         http_status: outcome.http_status,
         outcome: result.as_str().to_owned(),
         provider_request_id: outcome.provider_request_id.clone(),
+        message: match result {
+            CallResult::Declined(decline) => Some(decline.message.clone()),
+            CallResult::Succeeded(_) | CallResult::Unknown(_) => None,
+        },
     }
 }

@@ -86,6 +86,8 @@ pub struct AttemptNote {
     pub outcome: String,
     /// The provider's id of the request.
     pub provider_request_id: Option<String>,
+    /// In which words the provider refused.
+    pub message: Option<String>,
 }
 
 pub(super) fn claimed(row: row::Model) -> Result<ClaimedCall, StoreError> {
@@ -235,6 +237,7 @@ fn attempt_of(tx: &Tx, call: &ClaimedCall) -> provider_attempt::Model {
         http_status: None,
         outcome: "sending".to_owned(),
         provider_request_id: None,
+        message: None,
     }
 }
 
@@ -307,6 +310,7 @@ pub(super) const ENDED_TRY: Change<'_, provider_attempt::Column> = {
             C::HttpStatus,
             C::Outcome,
             C::ProviderRequestId,
+            C::Message,
         ],
         also: "",
     }
@@ -323,6 +327,7 @@ pub(super) fn ended_try(
         http_status: note.http_status.map(i64::from),
         outcome: note.outcome.clone(),
         provider_request_id: note.provider_request_id.clone(),
+        message: note.message.clone(),
         ..attempt_of(tx, call)
     }
 }

@@ -266,6 +266,7 @@ fn attempt(row: provider_attempt::Model) -> TimelineEntry {
             duration_ms: ended.then_some(row.duration_ms),
             http_status: row.http_status,
             provider_request_id: row.provider_request_id,
+            message: row.message,
             ..TimelineDetails::default()
         },
         ..entry(row.id, "provider_attempt", row.outcome, row.started_at)

@@ -165,6 +165,7 @@ async fn a_creation_that_somebody_else_has_taken_over_is_not_the_last_word() {
         http_status: None,
         outcome: "timeout".to_owned(),
         provider_request_id: None,
+        message: None,
     };
     let kept = store.call_unknown(&taken, 0, &note).await;
     kept.expect("still claimed");
@@ -323,6 +324,18 @@ async fn a_creation_the_provider_refuses_fails_its_session_and_a_new_key_starts_
         .await;
     let again = again.problem(502, "provider_rejected");
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    // In the provider's own words.
+    let timeline = shop
+        .get(&format!("/v1/orders/{order}/timeline"))
+        .await
+        .expect(200);
+    let told = timeline.json["data"].as_array().expect("entries").iter();
+    let told = told.filter_map(|entry| entry["details"]["message"].as_str());
+    let told: Vec<&str> = told.collect();
+    assert!(
+        told.len() == 1 && told[0].contains("expires_at"),
+        "{told:?}"
+    );
     assert_eq!(
         app.texts("SELECT status FROM checkout_session").await,
         ["failed"]

@@ -22,6 +22,7 @@ fn note() -> AttemptNote {
         http_status: None,
         outcome: "timeout".to_owned(),
         provider_request_id: None,
+        message: None,
     }
 }
 

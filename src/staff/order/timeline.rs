@@ -164,6 +164,7 @@ fn notes(entry: &TimelineEntry) -> Vec<String> {
     notes.extend(ids.into_iter().flatten().cloned());
     notes.extend(details.http_status.map(|status| format!("HTTP {status}")));
     notes.extend(details.duration_ms.map(words::took));
+    notes.extend(details.message.clone());
     notes.extend(details.entries.iter().map(|posting| {
         let (side, amount) = match posting.debit.is_zero() {
             true => (words::CREDIT, posting.credit),

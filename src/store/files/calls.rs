@@ -149,6 +149,7 @@ impl ShopStore<'_> {
             http_status: row.http_status,
             outcome: row.outcome,
             provider_request_id: row.provider_request_id,
+            message: row.message,
         });
         Ok(attempts.collect())
     }
