@@ -29,6 +29,7 @@ use crate::app::StartError;
 use crate::config::{Config, ConfigError, refuse_unknown_variables};
 use crate::domain::access::{KeyKind, Mode};
 use crate::domain::staff::Role;
+use crate::store::StoreError;
 use crate::{http, telemetry};
 
 /// Orders, checkouts and payments: never lost, never doubled, always explained.
@@ -432,10 +433,13 @@ pub fn run() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
-        // Whoever read what was printed has seen enough.
-        Err(error) if output::is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", output::in_full(&error));
+            if cannot_reach_database(&error) {
+                eprintln!(
+                    "`till doctor` looks at the address and the settings, and says how to mend them"
+                );
+            }
             let wrong_use = error.is::<WrongUse>()
                 || error.is::<ConfigError>()
                 || matches!(
@@ -445,6 +449,15 @@ pub fn run() -> ExitCode {
             ExitCode::from(if wrong_use { 2 } else { 1 })
         }
     }
+}
+
+/// Whether a command failed because nothing answers at the database's address.
+fn cannot_reach_database(error: &anyhow::Error) -> bool {
+    let store = match error.downcast_ref() {
+        Some(StartError::Store(store)) => Some(store),
+        _ => error.downcast_ref::<StoreError>(),
+    };
+    matches!(store, Some(StoreError::Unavailable(_)))
 }
 
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {

@@ -16,20 +16,13 @@ pub(super) fn print<T: Serialize>(
     }
 }
 
-/// Prints a text and ends its line.
-///
-/// # Errors
-/// Nobody reads it any more: see [`is_unread`].
+/// Prints a text and ends its line. That nobody reads it to its end, as before `| head`, is no failure.
 pub(super) fn line(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}")?;
-    Ok(out.flush()?)
-}
-
-/// Whether a command ended because nobody reads what it prints, as before `| head`.
-pub(super) fn is_unread(error: &anyhow::Error) -> bool {
-    let cause = error.downcast_ref::<std::io::Error>();
-    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 /// An error with its causes, each said once: many libraries repeat their cause in their own words.

@@ -142,8 +142,13 @@ fn lines(replayed: &[Replayed], dry_run: bool) -> String {
         }
     }
     lines.push(format!(
-        "{} events: {} applied, {} quarantined, {} unchanged, {} failed.{}",
+        "{} {}: {} applied, {} quarantined, {} unchanged, {} failed.{}",
         replayed.len(),
+        if replayed.len() == 1 {
+            "event"
+        } else {
+            "events"
+        },
         count(replayed, ReplayOutcome::Applied),
         count(replayed, ReplayOutcome::Quarantined),
         count(replayed, ReplayOutcome::Unchanged),

@@ -65,14 +65,14 @@ pub struct Quote {
     pub total: Money,
 }
 
-/// Why something cannot be priced, and which line is to blame.
+/// Why something cannot be priced, and which lines are to blame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PricingError {
     /// No active product has this SKU, or none with a price in the order's currency.
     #[error("no active product with this SKU has a price in the order's currency")]
     UnknownSku {
-        /// The line, counted from 0.
-        line: usize,
+        /// The lines, counted from 0.
+        lines: Vec<usize>,
     },
     /// The order would cost more than Till takes.
     #[error("the order's total is above 1,000,000,000,000 minor units")]
@@ -91,8 +91,15 @@ pub fn quote(
 ) -> Result<Quote, PricingError> {
     let zero = Money::zero(currency);
     let mut lines = Vec::with_capacity(wanted.len());
+    let mut unknown = Vec::new();
     for (at, line) in wanted.iter().enumerate() {
-        lines.push(price_line(at, line, currency, prices)?);
+        match price_line(line, currency, prices)? {
+            Some(line) => lines.push(line),
+            None => unknown.push(at),
+        }
+    }
+    if !unknown.is_empty() {
+        return Err(PricingError::UnknownSku { lines: unknown });
     }
     let sum = |amount: fn(&PricedLine) -> Money| {
         Money::sum(currency, lines.iter().map(amount)).map_err(|_| PricingError::TotalTooLarge)
@@ -112,17 +119,17 @@ pub fn quote(
     })
 }
 
+/// A line with its price; none when its SKU has none.
 fn price_line(
-    at: usize,
     line: &WantedLine,
     currency: Currency,
     prices: &PriceList,
-) -> Result<PricedLine, PricingError> {
+) -> Result<Option<PricedLine>, PricingError> {
     let (sku, name, unit_price, quantity) = match line {
         WantedLine::Sku { sku, quantity } => {
-            let product = prices
-                .find(sku, currency)
-                .ok_or(PricingError::UnknownSku { line: at })?;
+            let Some(product) = prices.find(sku, currency) else {
+                return Ok(None);
+            };
             let name = product.name.clone();
             (Some(sku.clone()), name, product.unit_price, *quantity)
         }
@@ -136,7 +143,7 @@ fn price_line(
         .checked_mul(quantity)
         .map_err(|_| PricingError::TotalTooLarge)?;
     let zero = Money::zero(currency);
-    Ok(PricedLine {
+    Ok(Some(PricedLine {
         sku,
         name,
         quantity,
@@ -145,7 +152,7 @@ fn price_line(
         discount: zero,
         tax: zero,
         total: subtotal,
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -203,7 +210,7 @@ mod tests {
         };
         let quote_of = |sku: &str, currency| quote(currency, &[line(sku)], &prices);
         assert_eq!(quote_of("mug", eur).map(|q| q.total.minor()), Ok(2_500));
-        let unknown = Err(PricingError::UnknownSku { line: 0 });
+        let unknown = Err(PricingError::UnknownSku { lines: vec![0] });
         assert_eq!(quote_of("cup", eur), unknown);
         let usd = Currency::from_code("USD").expect("USD");
         assert_eq!(quote_of("mug", usd), unknown);

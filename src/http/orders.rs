@@ -55,8 +55,12 @@ pub async fn create(
     body: Json<OrderBody>,
 ) -> Result<Reply, Problem> {
     let wanted = body.0.check(placer.caller.kind)?;
-    if let Err(limited) = placer.count(throttles, services.clock.now().ms()) {
-        // It was placed, and the answer was lost: it is given again, or a shop behind one address could not have it.
+    let now_ms = services.clock.now().ms();
+    if let Err(limited) = placer.count(throttles, now_ms) {
+        if !placer.may_have_before(throttles, now_ms) {
+            return Err(limited);
+        }
+        // If it was placed and the answer was lost, it is given again, or a shop behind one address could not have it.
         let before = services.placed_before(&placer.caller, &idempotency_key.0, &wanted);
         let before = before.await.map_err(service_problem)?;
         return before.map(Reply).ok_or(limited);

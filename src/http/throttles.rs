@@ -25,6 +25,8 @@ const MAX_ADDRESSES: usize = 10_000;
 /// The throttles of one process. A server without them (a test of another part) throttles nothing.
 pub struct Throttles {
     orders: Throttle<IpAddr>,
+    /// Requests past the limit whose orders may have been placed before: looking for them costs the database.
+    again: Throttle<IpAddr>,
     webhooks: Throttle<()>,
 }
 
@@ -32,13 +34,15 @@ impl Throttles {
     /// Throttles with these limits.
     #[must_use]
     pub fn new(orders_per_minute: u32, webhooks_per_second: u32) -> Self {
+        let orders = || Policy {
+            name: "orders",
+            limit: orders_per_minute,
+            window_s: 60,
+            max_keys: MAX_ADDRESSES,
+        };
         Throttles {
-            orders: Throttle::new(Policy {
-                name: "orders",
-                limit: orders_per_minute,
-                window_s: 60,
-                max_keys: MAX_ADDRESSES,
-            }),
+            orders: Throttle::new(orders()),
+            again: Throttle::new(orders()),
             webhooks: Throttle::new(Policy {
                 name: "webhooks",
                 limit: webhooks_per_second,
@@ -71,6 +75,11 @@ impl OrderPlacer {
         } else {
             Err(Problem::rate_limited(throttles.orders.policy(), &decision))
         }
+    }
+
+    /// Whether a request past the limit may be looked up, as often as new ones are taken.
+    pub fn may_have_before(&self, throttles: &Throttles, now_ms: i64) -> bool {
+        throttles.again.hit(&self.address, now_ms).allowed
     }
 }
 

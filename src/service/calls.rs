@@ -602,7 +602,10 @@ fn believed(call: &ClaimedCall, subject: &Subject, outcome: &Outcome) -> CallRes
                 false => CallResult::Unknown(Ambiguity::BadAnswer),
             }
         }
-        (CallResult::Declined(_), _) if matches!(outcome.http_status, Some(401 | 403 | 404)) => {
+        (CallResult::Declined(decline), _)
+            if decline.code == "resource_missing"
+                || matches!(outcome.http_status, Some(401 | 403 | 404)) =>
+        {
             match call.attempt > 1 || is_written_once(call.kind) {
                 true => CallResult::Unknown(Ambiguity::BadAnswer),
                 false => outcome.result.clone(),

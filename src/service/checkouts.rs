@@ -144,7 +144,7 @@ impl Services {
                 if shop.known_key(&command.key).await?.is_some() {
                     return Ok(Begun::KeyKnown);
                 }
-                startable(&order, plan.now).map_err(refusal)?;
+                startable(&order, plan.now, false).map_err(refusal)?;
                 self.still(&shop, caller, command.order).await?;
                 Ok(tx.begin_checkout(command).await?)
             })
@@ -359,7 +359,9 @@ impl CheckoutPlan for Plan {
         order: &OrderRecord,
         sessions: &[SessionRecord],
     ) -> Result<CheckoutStep, Unstartable> {
-        startable(order, self.now).map_err(Unstartable::Order)?;
+        let processing = |session: &SessionRecord| session.status == SessionStatus::Processing;
+        let under_way = sessions.iter().any(processing);
+        startable(order, self.now, under_way).map_err(Unstartable::Order)?;
         if let Some(live) = sessions.iter().find(|session| session.status.is_live()) {
             return match live.status {
                 SessionStatus::Creating if !self.has_looked => Ok(CheckoutStep::LookFirst),
@@ -439,9 +441,10 @@ fn young_since(now: Timestamp) -> Timestamp {
 }
 
 /// Whether an order can be paid now. One whose time is up is closed by the next round of the worker, which would end the
-/// page at once.
-fn startable(order: &OrderRecord, now: Timestamp) -> Result<(), CheckoutRefusal> {
-    let expires = order.payment_status == PaymentStatus::Unpaid && order.expires_at <= now;
+/// page at once, unless a payment is under way.
+fn startable(order: &OrderRecord, now: Timestamp, under_way: bool) -> Result<(), CheckoutRefusal> {
+    let unpaid = order.payment_status == PaymentStatus::Unpaid && !under_way;
+    let expires = unpaid && order.expires_at <= now;
     may_check_out(
         order.total.minor(),
         order.status,

@@ -239,7 +239,7 @@ impl Services {
             return answer;
         }
         let session = self.session_of(caller, id).await?;
-        let call = self
+        let (replayed, call) = self
             .store
             .write_at(Step::ExpireBegin, |tx| {
                 let (claim, order) = (claim.as_ref(), session.order);
@@ -263,7 +263,7 @@ impl Services {
                 return Ok(Answer {
                     status: 202,
                     body: body_of(&session.public(self.provider.name())),
-                    replayed: false,
+                    replayed,
                     location: Some(format!("/v1/checkout_sessions/{id}")),
                     retry_after_s: Some(ASK_AGAIN_S),
                 });
@@ -279,7 +279,7 @@ impl Services {
             self.finish_key(Step::ExpireAnswer, caller, claim, &stored)
                 .await?;
         }
-        answer_of(&stored, None, false)
+        answer_of(&stored, None, replayed)
     }
 
     async fn session_of(
@@ -291,6 +291,7 @@ impl Services {
         found.ok_or(ServiceError::NotFound)
     }
 
+    /// Whether the key was used before, by this request, and the call that is ours to send.
     async fn begin_expire(
         &self,
         tx: &Tx,
@@ -298,33 +299,35 @@ impl Services {
         claim: Option<&KeyClaim>,
         order: OrderId,
         id: CheckoutSessionId,
-    ) -> Result<Option<ClaimedCall>, ServiceError> {
+    ) -> Result<(bool, Option<ClaimedCall>), ServiceError> {
         let shop = tx.shop(caller.shop);
         shop.lock_order(order).await?;
+        let mut replayed = false;
         if let Some(claim) = claim
             && !shop.claim_key(claim, &id.to_string(), None).await?
         {
             let known = shop.known_key(claim).await?;
             same_request(claim, &known.ok_or(ServiceError::Task)?)?;
+            replayed = true;
         }
         let live = shop.live_session(order).await?;
         let Some(live) = live.filter(|live| live.id == id) else {
-            return Ok(None);
+            return Ok((replayed, None));
         };
         if live.status == SessionStatus::Creating {
             // It has no name at the provider yet; settlement asks for its end as soon as it has.
             shop.request_end(id).await?;
-            return Ok(None);
+            return Ok((replayed, None));
         }
         let (SessionStatus::Open, Some(provider_id)) = (live.status, &live.provider_session_id)
         else {
-            return Ok(None);
+            return Ok((replayed, None));
         };
         if shop
             .call_exists(CallKind::SessionExpire, &id.to_string())
             .await?
         {
-            return Ok(None);
+            return Ok((replayed, None));
         }
         let call = NewCall {
             id: self.clock.id::<CallId>(),
@@ -336,11 +339,11 @@ impl Services {
             cause: caller.request_id.clone(),
             trace: caller.trace(),
         };
-        Ok(Some(shop.insert_claimed_call(&call).await?))
+        Ok((replayed, Some(shop.insert_claimed_call(&call).await?)))
     }
 
     /// Begins to close the orders whose time is up, and closes those that nothing can bring money any more.
-    /// Returns how many were looked at; what failed comes again after a rest, and a row that cannot be read after hours.
+    /// Returns how many that were; what failed comes again after a rest, and a row that cannot be read after hours.
     ///
     /// # Errors
     /// The store's, when nothing could be read.

@@ -81,17 +81,19 @@ impl Services {
                 let named = (caller.kind == KeyKind::Secret).then_some(order);
                 Err(ServiceError::ReferenceTaken(named))
             }
-            Placed::Refused(PricingError::UnknownSku { line }) => {
-                let pointer = format!("/line_items/{line}/sku");
-                let detail = PricingError::UnknownSku { line }.to_string();
-                Err(ServiceError::Invalid(vec![(pointer, detail)]))
-            }
-            Placed::Refused(PricingError::TotalTooLarge) => {
-                let detail = PricingError::TotalTooLarge.to_string();
-                Err(ServiceError::Invalid(vec![(
-                    "/line_items".to_owned(),
-                    detail,
-                )]))
+            Placed::Refused(why) => {
+                let detail = why.to_string();
+                let pointers: Vec<String> = match why {
+                    PricingError::UnknownSku { lines } => {
+                        let pointer = |line| format!("/line_items/{line}/sku");
+                        lines.into_iter().map(pointer).collect()
+                    }
+                    PricingError::TotalTooLarge => vec!["/line_items".to_owned()],
+                };
+                let faults = pointers
+                    .into_iter()
+                    .map(|pointer| (pointer, detail.clone()));
+                Err(ServiceError::Invalid(faults.collect()))
             }
             Placed::NotChargeable(why) => Err(ServiceError::refused(
                 Refusal::AmountNotChargeable,

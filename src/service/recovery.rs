@@ -8,7 +8,6 @@ use futures::stream::{self, StreamExt};
 use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
-use crate::domain::inbox::UNREADABLE;
 use crate::domain::observed::Observed;
 use crate::domain::time::MINUTE_MS;
 use crate::provider::{FetchError, Notice, Reference};
@@ -212,7 +211,10 @@ impl Services {
             return Ok(self.store.event_misaddressed(event, reason).await?);
         }
         let Some(observed) = notice.observed else {
-            return Ok(self.store.event_failed(event, UNREADABLE).await?);
+            let ours = notice.unreadable.is_none_or(|unreadable| unreadable.ours);
+            let names = (notice.intent_id.as_deref(), notice.charge_id.as_deref());
+            let payment = (!ours).then_some(names);
+            return Ok(self.store.still_unreadable(event, payment).await?);
         };
         let mut command = self.settle_command(Source::Retry(event.clone()), Trace::system());
         match self.with_its_payment(observed).await {

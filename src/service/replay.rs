@@ -269,6 +269,9 @@ impl Services {
             };
         }
         if let Some(unreadable) = &notice.unreadable {
+            if !unreadable.ours && stored.verdict == "foreign" {
+                return Said::Nothing("no payment of this database is known for it".to_owned());
+            }
             return Said::Failed(format!("it cannot be read: {}", unreadable.why));
         }
         let Some(observed) = notice.observed else {

@@ -60,17 +60,18 @@ impl Services {
             request_id: Some(request_id.to_owned()),
         };
         if let Some(unreadable) = &notice.unreadable {
-            let ours = unreadable.ours;
-            let kept = self.store.keep_unreadable(&event, &self.account, ours);
-            let kept = kept.await?;
-            if kept == Settled::Pending {
-                tracing::error!(
-                    provider_event.id = %event.id,
-                    reason = %unreadable.why,
-                    "event `{}` is ours and cannot be read; it is kept",
-                    event.id
-                );
-            }
+            let kept = self.store.keep_unreadable(&event, &self.account).await?;
+            let whose = match unreadable.ours {
+                true => "is ours",
+                false => "is about a payment",
+            };
+            tracing::error!(
+                provider_event.id = %event.id,
+                reason = %unreadable.why,
+                verdict = ?kept,
+                "event `{}` {whose} and cannot be read; it is kept",
+                event.id
+            );
             return Ok(kept);
         }
         self.apply(event, notice, request_id).await

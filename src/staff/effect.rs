@@ -39,7 +39,7 @@ struct ChangeView {
 )]
 pub(super) struct Effect {
     moves: Vec<MoveView>,
-    to: Option<String>,
+    to: String,
     lines: Vec<(String, u32, Money)>,
     given_up: Vec<PaymentId>,
     ends_session: bool,
@@ -51,7 +51,7 @@ pub(super) struct Effect {
 impl HtmlSafe for Effect {}
 
 impl Effect {
-    /// Of a preview; `customer` is who gets money back.
+    /// Of a preview; `customer` is whose order it is, and who gets money back.
     pub(super) fn of(preview: &Preview, customer: &str, no_undo: Option<&'static str>) -> Effect {
         let back = preview.moves.iter().any(|moved| moved.way == Way::Back);
         let moves = preview.moves.iter().map(|moved| MoveView {
@@ -76,7 +76,10 @@ impl Effect {
         });
         Effect {
             moves: moves.collect(),
-            to: back.then(|| words::actions::goes_back_to(customer)),
+            to: match back {
+                true => words::actions::goes_back_to(customer),
+                false => words::actions::is_the_order_of(customer),
+            },
             lines: lines.collect(),
             given_up: preview
                 .given_up()

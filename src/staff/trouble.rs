@@ -127,8 +127,15 @@ fn said(problem: &Problem) -> (&'static str, String) {
 /// The console's page that a form was sent from, as the browser says; the start when it does not.
 fn page_before(request: &Request<'_>) -> String {
     let referer = request.headers().get_one("Referer").unwrap_or_default();
-    let path = referer.find("/staff").and_then(|at| referer.get(at..));
-    path.unwrap_or(super::BASE).to_owned()
+    let after_scheme = referer.split_once("://").map_or("", |(_, rest)| rest);
+    let path = after_scheme.find('/').and_then(|at| after_scheme.get(at..));
+    let path = path.unwrap_or(super::BASE);
+    // A form that was shown again stands at an address that is for sending only.
+    let page = match path == request.uri().path().as_str() {
+        true => path.rsplit_once('/').map_or(super::BASE, |(page, _)| page),
+        false => path,
+    };
+    page.to_owned()
 }
 
 /// Sends a browser to sign in, and back to a page it only wanted to read, or to the one whose form it sent: of that
@@ -141,6 +148,8 @@ fn to_sign_in(request: &Request<'_>) -> Response<'static> {
             let next = &wanted as &dyn UriDisplay<Query>;
             format!("{}/sign-in?next={next}", super::BASE)
         }
+        // That was wanted anyway.
+        _ if wanted.ends_with("/sign-out") => format!("{}/sign-in", super::BASE),
         _ => {
             let next = page_before(request);
             let next = &next as &dyn UriDisplay<Query>;

@@ -19,6 +19,9 @@ use crate::domain::observed::Observed;
 use crate::domain::settlement::Reason;
 use crate::domain::time::Timestamp;
 
+/// How often an event that cannot be read waits for its payment to become known.
+const TRIES_FOR_PAYMENT: u32 = 5;
+
 /// A verified event that has just arrived.
 #[derive(Debug, Clone)]
 pub struct InboxEvent {
@@ -293,8 +296,8 @@ impl Store {
         .await
     }
 
-    /// Stores an event whose object cannot be read; `ours` when it says itself that it is about our money, otherwise that
-    /// is so when its payment is known here. Says what became of it, as settling would.
+    /// Stores an event whose object cannot be read and is, or may be, about our money. Says what became of it, as settling
+    /// would.
     ///
     /// # Errors
     /// The database's.
@@ -302,25 +305,49 @@ impl Store {
         &self,
         event: &InboxEvent,
         account: &AccountRecord,
-        ours: bool,
     ) -> Result<Settled, StoreError> {
         self.write_at(Step::KeepEvent, |tx| async move {
-            let (verdict, settled) = if let Some(reason) = event.misaddressed(account, &[]) {
-                (Verdict::quarantined(reason), Settled::Quarantined)
-            } else if ours || is_of_our_payment(&tx, event).await? {
-                let pending = Verdict {
-                    reason: Some(UNREADABLE.to_owned()),
-                    ..Verdict::pending(&tx, inbox_delay_ms(1))
-                };
-                (pending, Settled::Pending)
-            } else {
-                (Verdict::foreign(), Settled::Foreign)
+            let (verdict, settled) = match event.misaddressed(account, &[]) {
+                Some(reason) => (Verdict::quarantined(reason), Settled::Quarantined),
+                None => {
+                    let pending = Verdict {
+                        reason: Some(UNREADABLE.to_owned()),
+                        ..Verdict::pending(&tx, inbox_delay_ms(1))
+                    };
+                    (pending, Settled::Pending)
+                }
             };
             let stored = insert_new(&tx, &[arrived(&tx, event, None, verdict)]).await?;
             Ok(match stored.is_empty() {
                 false => settled,
                 true => Settled::Duplicate,
             })
+        })
+        .await
+    }
+
+    /// Gives a claimed event back whose object still cannot be read. One that only its payment says the owner of, by the
+    /// provider's id of its intent or its charge, is foreign when no such payment has become known in time.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when somebody else has it now.
+    pub async fn still_unreadable(
+        &self,
+        event: &ClaimedEvent,
+        payment: Option<(Option<&str>, Option<&str>)>,
+    ) -> Result<(), StoreError> {
+        self.write_at(Step::EventFailed, |tx| async move {
+            if let Some(names) = payment
+                && event.attempt >= TRIES_FOR_PAYMENT
+                && !is_payment_known(&tx, event.account, names).await?
+            {
+                return decide(&tx, event, None, &Verdict::foreign()).await;
+            }
+            let verdict = Verdict {
+                reason: Some(UNREADABLE.to_owned()),
+                ..Verdict::pending_or_dead(&tx, event)
+            };
+            decide(&tx, event, None, &verdict).await
         })
         .await
     }
@@ -370,16 +397,20 @@ impl Store {
     }
 }
 
-/// Whether an event names a payment that is known here.
-async fn is_of_our_payment(tx: &Tx, event: &InboxEvent) -> Result<bool, StoreError> {
+/// Whether a payment is known by the provider's id of its intent or of its charge.
+async fn is_payment_known(
+    tx: &Tx,
+    account: AccountId,
+    (intent, charge): (Option<&str>, Option<&str>),
+) -> Result<bool, StoreError> {
     let named = [
-        (payment::Column::ProviderPaymentId, &event.intent_id),
-        (payment::Column::ProviderChargeId, &event.charge_id),
+        (payment::Column::ProviderPaymentId, intent),
+        (payment::Column::ProviderChargeId, charge),
     ];
     for (column, id) in named {
         let Some(id) = id else { continue };
         let found = payment::Entity::find()
-            .filter(payment::Column::ProviderAccountId.eq(event.account.to_string()))
+            .filter(payment::Column::ProviderAccountId.eq(account.to_string()))
             .filter(column.eq(id))
             .one(tx.conn())
             .await?;

@@ -56,7 +56,7 @@ impl Store {
             let before = with_rows(&tx).await?;
             Migrator::down(tx.transaction(), Some(steps)).await?;
             let after = with_rows(&tx).await?;
-            let lost: Vec<&str> = before.into_iter().filter(|t| !after.contains(t)).collect();
+            let lost: Vec<String> = before.into_iter().filter(|t| !after.contains(t)).collect();
             if lost.is_empty() || discarded {
                 return Ok(());
             }
@@ -171,32 +171,31 @@ impl Store {
     }
 }
 
-/// Tables with what nobody could make again.
-const KEPT: [&str; 7] = [
-    "shop",
-    "api_key",
-    "product",
-    "order",
-    "provider_event",
-    "staff_user",
-    "audit_entry",
+/// Tables whose rows are made anew by themselves.
+const MADE_ANEW: [&str; 6] = [
+    "seaql_migrations",
+    "deployment",
+    "provider_account",
+    "ledger_account",
+    "order_term",
+    "search_cursor",
 ];
 
-/// Which of the tables with what nobody could make again are there and have any rows.
-async fn with_rows(tx: &super::Tx) -> Result<Vec<&'static str>, StoreError> {
-    let exists = match tx.engine {
-        Engine::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+/// The tables that have rows which nobody could make again.
+async fn with_rows(tx: &super::Tx) -> Result<Vec<String>, StoreError> {
+    let tables = match tx.engine {
+        Engine::Sqlite => {
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name"
+        }
         Engine::Postgres => {
-            "SELECT COUNT(*) FROM pg_catalog.pg_tables \
-             WHERE tablename = ? AND schemaname = current_schema()"
+            "SELECT tablename::text FROM pg_catalog.pg_tables WHERE schemaname = current_schema() ORDER BY 1"
         }
     };
+    let tables = tx.conn().query_all_raw(sql(tx.engine, tables, [])).await?;
     let mut found = Vec::new();
-    for table in KEPT {
-        let row = sql(tx.engine, exists, [table.into()]);
-        let row = tx.conn().query_one_raw(row).await?;
-        let there: i64 = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
-        if there == 0 {
+    for table in tables {
+        let table: String = table.try_get_by_index(0)?;
+        if MADE_ANEW.contains(&table.as_str()) {
             continue;
         }
         let any = format!("SELECT 1 FROM \"{table}\" LIMIT 1");

@@ -86,6 +86,16 @@ async fn an_order_is_priced_with_what_was_put_last_and_inactive_is_not_sold() {
         refused.problem(422, "invalid_request").pointers(),
         ["/line_items/0/sku"]
     );
+    let line = |sku: &str| json!({"sku": sku, "quantity": 1});
+    let lines = [line("mug"), line("shirt"), line("cup")];
+    let order = json!({"currency": "EUR", "line_items": lines});
+    let refused = browser.post("/v1/orders", &order).await;
+    let refused = refused.problem(422, "invalid_request");
+    assert_eq!(
+        refused.pointers(),
+        ["/line_items/0/sku", "/line_items/2/sku"],
+        "all that are wrong at once"
+    );
 
     // A browser sees what is sold, and everything a caller of the shop's own.
     browser

@@ -237,7 +237,9 @@ async fn a_session_that_is_wanted_ended_while_it_is_being_made_is_ended_once_it_
             Some(key) => shop.post_with_key(&path, key, &json!({})).await,
             None => shop.send(shop.request(reqwest::Method::POST, &path)).await,
         };
-        assert_eq!(expire().await.expect(202).str("status"), "creating");
+        let begun = expire().await.expect(202);
+        assert_eq!(begun.str("status"), "creating");
+        assert_eq!(begun.header("idempotent-replayed"), None);
         app.advance(3).await;
         app.work().await;
         assert_eq!(
@@ -245,7 +247,10 @@ async fn a_session_that_is_wanted_ended_while_it_is_being_made_is_ended_once_it_
             "expired",
             "{key:?}"
         );
-        assert_eq!(expire().await.expect(200).str("status"), "expired");
+        let ended = expire().await.expect(200);
+        assert_eq!(ended.str("status"), "expired");
+        let replayed = key.as_ref().map(|_| "true");
+        assert_eq!(ended.header("idempotent-replayed"), replayed);
         assert_eq!(shop.order(&order).await["status"], "open");
         shop.check_out(&order).await.expect(201);
     }

@@ -79,8 +79,9 @@ async fn a_form_sent_after_the_session_ended_says_so_and_leads_back() {
     let app = TestApp::quiet().await;
     let person = app.newcomer(Role::Viewer, None).await;
     let shop = format!("/staff/{}/orders", app.shop.id);
+    let refund = format!("{shop}/ord_1/refund");
     let send = async |referer: &str| {
-        let form = person.request(Method::POST, &format!("{shop}/ord_1/refund"));
+        let form = person.request(Method::POST, &refund);
         let form = form.header("Referer", referer).body("share=rest");
         let form = form.header("Content-Type", "application/x-www-form-urlencoded");
         Answer::read(form.send().await.expect("Till answers")).await
@@ -96,6 +97,22 @@ async fn a_form_sent_after_the_session_ended_says_so_and_leads_back() {
         told.contains(&format!("name=\"next\" value=\"{page}\"")),
         "{told}"
     );
+    for (referer, next) in [
+        (format!("https://staff.example{page}"), page.as_str()),
+        (
+            format!("https://till.example{refund}"),
+            refund.trim_end_matches("/refund"),
+        ),
+    ] {
+        let sent = send(&referer).await.expect(303);
+        let sign_in = sent.header("location").expect("a way").to_owned();
+        let told = person.get(&sign_in).await.expect(200).text;
+        let led = format!("name=\"next\" value=\"{next}\"");
+        assert!(told.contains(&led), "{referer}: {told}");
+    }
+    let out = person.request(Method::POST, "/staff/sign-out").send().await;
+    let out = Answer::read(out.expect("Till answers")).await.expect(303);
+    assert_eq!(out.header("location"), Some("/staff/sign-in"));
     let sent = send("https://evil.example/x").await.expect(303);
     let sign_in = sent.header("location").expect("a way").to_owned();
     let told = person.get(&sign_in).await.expect(200).text;

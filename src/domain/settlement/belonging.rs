@@ -4,6 +4,7 @@
 //! payments belong to the order while their sum stays within its total; the rest is in suspense until people or
 //! a policy decide. A cancelled or expired order has a total of nothing. Once staff accepted a payment of it, it is open
 //! again, and what its total still lacks may be paid like before: were it taken for nobody's, each try would be given back.
+//! What somebody began to give back while it was closed stays out of it.
 //!
 //! Where not all of them fit, those a decision names come first, by the age of their sessions. Of the others as
 //! much as can be belongs, and of two choices of one sum the one with the older session. Last come those that a
@@ -35,8 +36,19 @@ pub(super) fn reopens(terms: &Terms, facts: &[Fact], payments: &[PaymentState]) 
     })
 }
 
+/// Whether an order takes money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It does.
+    Open,
+    /// It was cancelled, or has expired.
+    Closed,
+    /// It had been closed, and staff accepted money that came after that.
+    Reopened,
+}
+
 /// Marks the payments whose captured money is the order's.
-pub(super) fn mark(terms: &Terms, facts: &[Fact], closed: bool, payments: &mut [PaymentState]) {
+pub(super) fn mark(terms: &Terms, facts: &[Fact], life: Life, payments: &mut [PaymentState]) {
     let accepted = accepted(facts);
     let wanted_refund = wanted_by_refund(terms, facts);
     let given_back = given_back_from_suspense(terms, facts);
@@ -50,7 +62,10 @@ pub(super) fn mark(terms: &Terms, facts: &[Fact], closed: bool, payments: &mut [
     };
     order.sort_by_key(rank);
     let mut sum: i64 = 0;
-    let total = if closed { 0 } else { terms.total.minor() };
+    let total = match life {
+        Life::Closed => 0,
+        Life::Open | Life::Reopened => terms.total.minor(),
+    };
     let (mut others, mut last) = (Vec::new(), Vec::new());
     for at in order {
         let (Some(payment), Some(state)) = (terms.payments.get(at), payments.get_mut(at)) else {
@@ -67,6 +82,8 @@ pub(super) fn mark(terms: &Terms, facts: &[Fact], closed: bool, payments: &mut [
             if state.belongs {
                 sum = reached;
             }
+        } else if life == Life::Reopened && is_being_returned(terms, payment, &given_back) {
+            // It was nobody's when somebody began to give it back, and goods must not leave for it now.
         } else if state.valid {
             let rest = if given_back.contains(intent) {
                 &mut last
@@ -84,6 +101,15 @@ pub(super) fn mark(terms: &Terms, facts: &[Fact], closed: bool, payments: &mut [
             }
         }
     }
+}
+
+/// Whether a payment's money is given back out of suspense, or is about to be.
+fn is_being_returned(terms: &Terms, payment: &PaymentTerms, given_back: &BTreeSet<&str>) -> bool {
+    let begun = terms
+        .refunds
+        .iter()
+        .any(|refund| refund.payment == payment.id && terms.suspense_refunds.contains(&refund.id));
+    begun || given_back.contains(payment.intent.as_str())
 }
 
 /// How many payments are weighed against each other: the number of possible sums may double with each. An order

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::belonging;
+use super::belonging::{self, Life};
 use super::facts::{Fact, FactKind};
 use super::labels;
 use super::reviews::{self, ReviewKey};
@@ -169,8 +169,13 @@ pub fn fold(terms: &Terms, facts: &[Fact]) -> OrderState {
         .map(|payment| payment_state(terms, payment, facts))
         .collect();
     let ended = has(FactKind::OrderCancelled) || has(FactKind::OrderExpired);
-    let closed = ended && !belonging::reopens(terms, facts, &payments);
-    belonging::mark(terms, facts, closed, &mut payments);
+    let life = match (ended, belonging::reopens(terms, facts, &payments)) {
+        (false, _) => Life::Open,
+        (true, true) => Life::Reopened,
+        (true, false) => Life::Closed,
+    };
+    let closed = life == Life::Closed;
+    belonging::mark(terms, facts, life, &mut payments);
 
     let paid = belonging::sum_of(terms.total, &payments, |payment| payment.captured_minor);
     let refunded = belonging::sum_of(terms.total, &payments, |payment| payment.refunded_minor);

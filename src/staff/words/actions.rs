@@ -130,6 +130,12 @@ pub fn capture_hint(reserved: &str) -> String {
     )
 }
 
+/// Whose order it is.
+#[must_use]
+pub fn is_the_order_of(customer: &str) -> String {
+    format!("The customer is {customer}.")
+}
+
 /// Who gets the money back.
 #[must_use]
 pub fn goes_back_to(customer: &str) -> String {

@@ -618,6 +618,42 @@ fn an_order_that_was_opened_again_takes_what_it_still_lacks() {
     }
 }
 
+#[test]
+fn what_was_given_back_of_a_closed_order_does_not_come_back_with_it() {
+    let sessions = [100, 60].map(|amount| (amount, Capture::Automatic));
+    let mut terms = order_of(100, &sessions);
+    terms.payments[0].requested = eur(40);
+    let back = Object::Refund(1, BY_POLICY).said(&terms, FactKind::RefundSucceeded);
+    let back = back.of(eur(60));
+    let id = back.refund.expect("a refund of ours");
+    terms.refunds.push(RefundTerms {
+        id,
+        object: None,
+        payment: terms.payments[1].id,
+        amount: eur(60),
+        ours: true,
+        repeats: None,
+    });
+    if !terms.suspense_refunds.contains(&id) {
+        terms.suspense_refunds.push(id);
+    }
+    let closed = Object::Order.said(&terms, FactKind::OrderExpired);
+    let accepted = Object::Intent(0).said(&terms, FactKind::PaymentAccepted);
+    let facts = [
+        captured(&terms, 0, 40),
+        captured(&terms, 1, 60),
+        closed,
+        accepted,
+    ];
+    // The money is on its way, and then it is gone.
+    for told in [None, Some(back)] {
+        let state = after(&terms, facts.iter().cloned().chain(told));
+        assert_eq!(state.paid, eur(40));
+        assert_eq!(state.payment_status, PaymentStatus::PartiallyPaid);
+        assert!(!state.counts_as_paid);
+    }
+}
+
 /// A refund with a row, and everything that can be said of it, in every order.
 #[test]
 fn a_refund_is_what_the_provider_says_of_it_in_whatever_order() {

@@ -136,8 +136,9 @@ pub fn expected(terms: &Terms, facts: &[Fact]) -> Expected {
     let reopened = abouts
         .iter()
         .any(|about| about.captured() > 0 && accepted.contains(&about.payment.intent));
-    let closed = !reopened && (has(FactKind::OrderCancelled) || has(FactKind::OrderExpired));
-    let belonging = belonging(terms, facts, closed, &accepted, &abouts);
+    let ended = has(FactKind::OrderCancelled) || has(FactKind::OrderExpired);
+    let closed = ended && !reopened;
+    let belonging = belonging(terms, facts, (ended, closed), &accepted, &abouts);
     let ours: Vec<&About> = abouts
         .iter()
         .filter(|about| belonging.contains(&about.payment.intent))
@@ -322,7 +323,7 @@ fn accepted(terms: &Terms, facts: &[Fact]) -> BTreeSet<String> {
 fn belonging(
     terms: &Terms,
     facts: &[Fact],
-    closed: bool,
+    (ended, closed): (bool, bool),
     accepted: &BTreeSet<String>,
     abouts: &[About],
 ) -> BTreeSet<String> {
@@ -375,6 +376,16 @@ fn belonging(
     for wanted in [1, 2] {
         let mut rest = by_age(wanted);
         rest.retain(|about| is_valid(terms, about.payment));
+        // What somebody gives back of a closed order's does not come back with it.
+        let returned = |about: &About| {
+            let mut refunds = terms.refunds.iter();
+            given_back(&about.payment.intent, true)
+                || refunds.any(|refund| {
+                    refund.payment == about.payment.id
+                        && terms.suspense_refunds.contains(&refund.id)
+                })
+        };
+        rest.retain(|about| !ended || !returned(about));
         // Every choice there is, each a row of yes and no; the largest is compared by its sum, then its oldest.
         let mut best: (i64, Vec<bool>) = (0, vec![false; rest.len()]);
         for choice in 0..1_usize << rest.len() {
