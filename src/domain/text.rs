@@ -1,5 +1,7 @@
 //! Text callers give: bounds and forms, each rule once.
 
+use serde::{Serialize as _, Serializer};
+
 use super::card_number::holds_card_number;
 
 /// Why a text is refused; the sentence follows the name of the field.
@@ -129,29 +131,19 @@ fn is_port(port: &str) -> bool {
 ///
 /// # Errors
 /// The serialiser's.
-pub fn as_shortest_amount<T: AmountText, S: serde::Serializer>(
-    amount: &T,
+pub fn as_shortest_amount<S: Serializer>(amount: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(shortest_amount(amount))
+}
+
+/// The same of an amount that may be left out.
+///
+/// # Errors
+/// The serialiser's.
+pub fn as_shortest_amount_if_any<S: Serializer>(
+    amount: &Option<String>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serde::Serialize::serialize(&amount.text().map(shortest_amount), serializer)
-}
-
-/// A text that may hold an amount.
-pub trait AmountText {
-    /// The text, if there is one.
-    fn text(&self) -> Option<&str>;
-}
-
-impl AmountText for String {
-    fn text(&self) -> Option<&str> {
-        Some(self)
-    }
-}
-
-impl AmountText for Option<String> {
-    fn text(&self) -> Option<&str> {
-        self.as_deref()
-    }
+    amount.as_deref().map(shortest_amount).serialize(serializer)
 }
 
 fn shortest_amount(text: &str) -> &str {

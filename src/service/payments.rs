@@ -23,7 +23,7 @@ use crate::store::idempotency::KeyClaim;
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// Taken: so much of it, or all; the rest is released.
-    Capture(#[serde(serialize_with = "text::as_shortest_amount")] Option<String>),
+    Capture(#[serde(serialize_with = "text::as_shortest_amount_if_any")] Option<String>),
     /// Released.
     Void,
 }
