@@ -198,6 +198,11 @@ async fn with_rows(tx: &super::Tx) -> Result<Vec<String>, StoreError> {
         if MADE_ANEW.contains(&table.as_str()) {
             continue;
         }
+        if tx.engine == Engine::Postgres {
+            // Nobody writes between this look and the end.
+            let hold = format!("LOCK TABLE \"{table}\" IN SHARE MODE");
+            tx.conn().execute_raw(sql(tx.engine, &hold, [])).await?;
+        }
         let any = format!("SELECT 1 FROM \"{table}\" LIMIT 1");
         let any = tx.conn().query_one_raw(sql(tx.engine, &any, [])).await?;
         if any.is_some() {
