@@ -9,6 +9,7 @@
 )]
 
 pub mod actions;
+mod asking;
 pub mod audit;
 pub mod calls;
 pub mod catalogue;
