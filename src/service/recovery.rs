@@ -197,6 +197,13 @@ impl Services {
         Ok(count)
     }
 
+    /// Why an event is not about our account's money, when it is not.
+    pub(super) fn misaddressed(&self, notice: &Notice) -> Option<&'static str> {
+        let external = notice.external_account.as_deref();
+        let said = notice.observed.as_slice();
+        self.account.misaddressed(notice.live, external, said)
+    }
+
     async fn retry_event(&self, event: &ClaimedEvent) -> Result<(), ServiceError> {
         if event.quarantined {
             return self.refetch(event).await;
@@ -205,9 +212,7 @@ impl Services {
             .provider
             .parse_event(&event.raw)
             .map_err(ServiceError::MalformedEvent)?;
-        let external = notice.external_account.as_deref();
-        let said = notice.observed.as_slice();
-        if let Some(reason) = self.account.misaddressed(notice.live, external, said) {
+        if let Some(reason) = self.misaddressed(&notice) {
             return Ok(self.store.event_misaddressed(event, reason).await?);
         }
         let Some(observed) = notice.observed else {

@@ -245,9 +245,7 @@ impl Services {
             Ok(notice) => notice,
             Err(error) => return Said::Failed(chain(&error)),
         };
-        let external = notice.external_account.as_deref();
-        let said = notice.observed.as_slice();
-        if let Some(why) = self.account.misaddressed(notice.live, external, said) {
+        if let Some(why) = self.misaddressed(&notice) {
             return Said::Nothing(format!("{why}: it is not about this account's money"));
         }
         let doubted = stored

@@ -3,6 +3,7 @@
 use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
+use crate::domain::inbox::UNREADABLE;
 use crate::provider::Notice;
 use crate::store::StoreError;
 use crate::store::inbox::InboxEvent;
@@ -60,7 +61,8 @@ impl Services {
             request_id: Some(request_id.to_owned()),
         };
         if let Some(unreadable) = &notice.unreadable {
-            let kept = self.store.keep_unreadable(&event, &self.account).await?;
+            let kept = self.store.keep_event(&event, &self.account, UNREADABLE);
+            let kept = kept.await?;
             let whose = match unreadable.ours {
                 true => "is ours",
                 false => "is about a payment",
@@ -104,12 +106,9 @@ impl Services {
                     "event `{}` could not be applied; it is kept and tried again",
                     event.id
                 );
-                let new = self.store.keep_event(&event, "not_applied").await?;
-                if new {
-                    Settled::Pending
-                } else {
-                    Settled::Duplicate
-                }
+                self.store
+                    .keep_event(&event, &self.account, "not_applied")
+                    .await?
             }
         };
         tracing::info!(

@@ -280,38 +280,23 @@ impl Leased for ClaimedEvent {
 }
 
 impl Store {
-    /// Stores an event that could not be applied, to be tried again; false when it was stored before.
+    /// Stores an event that could not be applied, to be tried again if it is about our account's money. Says what became of
+    /// it, as settling would.
     ///
     /// # Errors
     /// The database's.
-    pub async fn keep_event(&self, event: &InboxEvent, reason: &str) -> Result<bool, StoreError> {
-        self.write_at(Step::KeepEvent, |tx| async move {
-            let verdict = Verdict {
-                reason: Some(reason.to_owned()),
-                ..Verdict::pending(&tx, inbox_delay_ms(1))
-            };
-            let stored = insert_new(&tx, &[arrived(&tx, event, None, verdict)]).await?;
-            Ok(!stored.is_empty())
-        })
-        .await
-    }
-
-    /// Stores an event whose object cannot be read and is, or may be, about our money. Says what became of it, as settling
-    /// would.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn keep_unreadable(
+    pub async fn keep_event(
         &self,
         event: &InboxEvent,
         account: &AccountRecord,
+        reason: &str,
     ) -> Result<Settled, StoreError> {
         self.write_at(Step::KeepEvent, |tx| async move {
             let (verdict, settled) = match event.misaddressed(account, &[]) {
-                Some(reason) => (Verdict::quarantined(reason), Settled::Quarantined),
+                Some(why) => (Verdict::quarantined(why), Settled::Quarantined),
                 None => {
                     let pending = Verdict {
-                        reason: Some(UNREADABLE.to_owned()),
+                        reason: Some(reason.to_owned()),
                         ..Verdict::pending(&tx, inbox_delay_ms(1))
                     };
                     (pending, Settled::Pending)
@@ -343,11 +328,7 @@ impl Store {
             {
                 return decide(&tx, event, None, &Verdict::foreign()).await;
             }
-            let verdict = Verdict {
-                reason: Some(UNREADABLE.to_owned()),
-                ..Verdict::pending_or_dead(&tx, event)
-            };
-            decide(&tx, event, None, &verdict).await
+            give_back(&tx, event, UNREADABLE).await
         })
         .await
     }
@@ -385,16 +366,23 @@ impl Store {
     /// [`StoreError::LeaseLost`] when somebody else has it now.
     pub async fn event_failed(&self, event: &ClaimedEvent, reason: &str) -> Result<(), StoreError> {
         self.write_at(Step::EventFailed, |tx| async move {
-            let mut verdict = Verdict::pending_or_dead(&tx, event);
-            verdict.reason = Some(reason.to_owned());
-            // A question to the provider that got no answer stays a question, also when it is given up.
-            if event.quarantined {
-                return keep_doubting(&tx, event).await;
-            }
-            decide(&tx, event, None, &verdict).await
+            give_back(&tx, event, reason).await
         })
         .await
     }
+}
+
+/// Lets go of a claimed event that could not be applied, to be tried again; dead after a day.
+async fn give_back(tx: &Tx, event: &ClaimedEvent, reason: &str) -> Result<(), StoreError> {
+    // A question to the provider that got no answer stays a question, also when it is given up.
+    if event.quarantined {
+        return keep_doubting(tx, event).await;
+    }
+    let verdict = Verdict {
+        reason: Some(reason.to_owned()),
+        ..Verdict::pending_or_dead(tx, event)
+    };
+    decide(tx, event, None, &verdict).await
 }
 
 /// Whether a payment is known by the provider's id of its intent or of its charge.
