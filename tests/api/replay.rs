@@ -276,6 +276,26 @@ async fn a_replay_asks_about_the_refund_that_was_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_object_was_fetched_instead_is_left_alone() {
+    let app = TestApp::quiet().await;
+    let (payable, mut event) = paid(&app).await;
+    event["data"]["object"]["amount_total"] = json!(1);
+    app.deliver(&event).await.expect(200);
+    assert_eq!(app.verdict(&event).await, "quarantined amount_mismatch");
+    app.work().await;
+    assert_eq!(app.verdict(&event).await, "applied");
+    let story = app.story(&payable.order).await;
+    assert!(story.contains(&"order.paid".to_owned()), "{story:?}");
+    for dry_run in [true, false] {
+        let replayed = replay(&app, &event, dry_run).await;
+        assert_eq!(replayed.outcome, ReplayOutcome::Unchanged, "{replayed:?}");
+    }
+    assert_eq!(app.verdict(&event).await, "applied");
+    assert_eq!(app.story(&payable.order).await, story);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_somebody_works_on_is_left_to_them() {
     let app = TestApp::quiet().await;
     let (_, event) = paid(&app).await;
