@@ -26,6 +26,7 @@ mod m20261129_000017_cheaper_rows;
 mod m20261130_000018_facts_by_order;
 mod m20261130_000019_overdue_orders;
 mod m20261130_000020_ends_and_reasons;
+mod m20261130_000021_given_rows;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000018_facts_by_order::Migration),
             Box::new(m20261130_000019_overdue_orders::Migration),
             Box::new(m20261130_000020_ends_and_reasons::Migration),
+            Box::new(m20261130_000021_given_rows::Migration),
         ]
     }
 }

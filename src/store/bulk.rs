@@ -1,8 +1,8 @@
 //! Many rows in one statement whose text depends on the table alone, so that it is parsed once and stays in each
 //! connection's cache of prepared statements, however many rows there are.
 //!
-//! PostgreSQL takes one array per column and makes rows of them with `unnest`. The arrays travel as text, in the
-//! server's own notation: the driver's arrays cannot hold a NULL. What is long travels beside them, see [`packed`].
+//! PostgreSQL takes them as one array of rows, in the server's own notation, and what is long in them beside it, see
+//! [`packed`].
 //! SQLite takes rows as `VALUES`, as many as the next power of two, so that each table has a handful of texts; the rows
 //! that are missing are NULL and passed over.
 
@@ -208,7 +208,7 @@ pub(super) fn columns<E: EntityTrait>() -> String {
 /// more column of numbers, behind theirs.
 pub(super) fn given<E: EntityTrait>(
     rows: &[&[Value]],
-    beside: Option<Vec<Value>>,
+    beside: Option<&[Option<i64>]>,
     values: &mut Vec<Value>,
 ) -> String {
     let columns: Vec<E::Column> = E::Column::iter().collect();
@@ -389,19 +389,14 @@ pub(super) fn keyed<const N: usize>(
         Engine::Postgres => {
             let same = conditions(&|at| format!("w.k{at}"));
             let names: Vec<String> = (0..N).map(|at| format!("k{at}")).collect();
-            let lists = (0..N).map(|at| match at {
-                0 => "(SELECT ?)::text[]",
-                _ => "?::text[]",
-            });
+            let (source, value) = packed::texts(keys.iter().copied());
             // The offset keeps the planner from joining in another way.
             let text = format!(
-                "unnest({}) AS w({}) CROSS JOIN LATERAL \
+                "{source} AS w({}) CROSS JOIN LATERAL \
                  (SELECT t.* FROM \"{table}\" AS t WHERE {same} OFFSET 0) AS t",
-                lists.collect::<Vec<_>>().join(", "),
                 names.join(", ")
             );
-            let of = |at: usize| keys.iter().filter_map(move |key| key.get(at).copied());
-            (text, (0..N).map(|at| list(engine, of(at))).collect())
+            (text, vec![value])
         }
     }
 }
@@ -464,58 +459,9 @@ pub(super) fn source<C: ColumnTrait>(
     }
 }
 
-/// Values as PostgreSQL writes an array: `{1,NULL,"a \"word\""}`.
-fn array<V: std::borrow::Borrow<Value>>(values: impl Iterator<Item = V>) -> String {
-    let mut text = String::from("{");
-    for (value, at) in values.zip(0_usize..) {
-        if at > 0 {
-            text.push(',');
-        }
-        match value.borrow() {
-            Value::BigInt(Some(number)) => text.push_str(&number.to_string()),
-            Value::Bool(Some(yes)) => text.push_str(if *yes { "t" } else { "f" }),
-            Value::String(Some(words)) => quote(words, &mut text),
-            _ => text.push_str("NULL"),
-        }
-    }
-    text.push('}');
-    text
-}
-
-/// A text between quotes, piece by piece between what must be escaped.
-fn quote(words: &str, text: &mut String) {
-    text.push('"');
-    let mut left = words;
-    while let Some(at) = left.find(['"', '\\']) {
-        let (plain, rest) = left.split_at(at);
-        text.push_str(plain);
-        text.push('\\');
-        let mut rest = rest.chars();
-        text.extend(rest.next());
-        left = rest.as_str();
-    }
-    text.push_str(left);
-    text.push('"');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_array_is_written_as_the_server_reads_it() {
-        let values = [
-            Value::from(-1_i64),
-            Value::BigInt(None),
-            Value::from(true),
-            Value::from("a \"word\", a \\ and {}"),
-            Value::from("NULL"),
-            Value::from(""),
-        ];
-        let wanted = r#"{-1,NULL,t,"a \"word\", a \\ and {}","NULL",""}"#;
-        assert_eq!(array(values.into_iter()), wanted);
-        assert_eq!(array(std::iter::empty::<Value>()), "{}");
-    }
 
     #[test]
     fn sqlite_takes_rows_in_few_sizes_and_postgresql_all_at_once() {

@@ -21,6 +21,9 @@ async fn dump(connection: &DatabaseConnection) -> Vec<String> {
              || ' ' || column_name || ' ' || data_type \
              || ' ' || is_nullable || ' ' || COALESCE(collation_name, '-') || ' ' || COALESCE(column_default, '-') \
              FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1",
+            "SELECT 'type ' || udt_name || ' ' || attribute_name || ' ' || data_type || ' ' \
+             || COALESCE(collation_name, '-') \
+             FROM information_schema.attributes WHERE udt_schema = current_schema() ORDER BY 1",
             "SELECT 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) \
              FROM pg_constraint WHERE connamespace = current_schema()::regnamespace ORDER BY 1",
             "SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = current_schema() ORDER BY 1",

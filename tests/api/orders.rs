@@ -490,6 +490,43 @@ async fn texts_and_metadata_come_back_byte_for_byte() {
     app.finish().await;
 }
 
+/// A set's rows travel to the database in its own notation, where these signs mean something.
+#[tokio::test(flavor = "multi_thread")]
+async fn signs_that_a_database_reads_as_its_own_are_texts() {
+    let app = TestApp::quiet().await;
+    let merchant = app.merchant().await;
+    let texts = [
+        "a,b", ",", "(x)", ")", "\"", "\"\"", "\"a\",b", "\\", "\\\"", "\\\\", "\\,", "NULL",
+        "null", "{}", "{a,b}", "'", "$1", "?", "()", "(,)", "a\\nb", "\\x00", "a  b",
+    ];
+    let orders: Vec<Value> = texts
+        .iter()
+        .map(|text| {
+            json!({
+                "currency": "EUR", "reference": text, "customer": {"name": text},
+                "line_items": [{"name": text, "unit_price": "1.00", "quantity": 1}],
+            })
+        })
+        .collect();
+    // At once, so that they meet in sets.
+    let placed = join_all(
+        orders
+            .iter()
+            .map(|order| merchant.post("/v1/orders", order)),
+    )
+    .await;
+    for (text, placed) in texts.iter().zip(placed) {
+        let read = merchant.order(placed.expect(201).str("id")).await;
+        let got = [
+            &read["reference"],
+            &read["customer"]["name"],
+            &read["line_items"][0]["name"],
+        ];
+        assert_eq!(got, [text; 3]);
+    }
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_total_the_provider_cannot_charge_is_refused_and_nothing_is_stored() {
     let app = TestApp::quiet().await;

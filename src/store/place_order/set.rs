@@ -72,10 +72,10 @@ impl<'a> Rows<'a> {
 /// Inserts a set in one statement; returns the ids of the orders that were inserted.
 async fn at_once(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
     let mut values: Vec<Value> = Vec::new();
-    let catalogues = set.iter().map(|one| Value::BigInt(one.catalogue));
+    let catalogues: Vec<Option<i64>> = set.iter().map(|one| one.catalogue).collect();
     let rows = Rows::of(set);
-    let catalogues = Some(catalogues.collect());
-    let keys_source = bulk::given::<idempotency_key::Entity>(&rows.keys, catalogues, &mut values);
+    let keys_source =
+        bulk::given::<idempotency_key::Entity>(&rows.keys, Some(&catalogues), &mut values);
     let orders_source = bulk::given::<order::Entity>(&rows.orders, None, &mut values);
     let lines_source = bulk::given::<line_item::Entity>(&rows.lines, None, &mut values);
     let events_source = bulk::given::<event::Entity>(&rows.events, None, &mut values);

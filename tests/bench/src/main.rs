@@ -162,7 +162,7 @@ async fn measure(options: Measure) -> anyhow::Result<()> {
             only: options.only,
             rounds: 2,
             time: Duration::from_secs(2),
-            paid: 300,
+            paid: 500,
             webhooks: 1_000,
             starts: 3,
             large: options.large,
