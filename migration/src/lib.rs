@@ -27,6 +27,7 @@ mod m20261130_000018_facts_by_order;
 mod m20261130_000019_overdue_orders;
 mod m20261130_000020_ends_and_reasons;
 mod m20261130_000021_given_rows;
+mod m20261130_000022_refunds_made_elsewhere;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000019_overdue_orders::Migration),
             Box::new(m20261130_000020_ends_and_reasons::Migration),
             Box::new(m20261130_000021_given_rows::Migration),
+            Box::new(m20261130_000022_refunds_made_elsewhere::Migration),
         ]
     }
 }

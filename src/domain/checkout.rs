@@ -69,6 +69,8 @@ pub enum Unstartable {
     Order(CheckoutRefusal),
     /// It has a live session that takes the money at another time.
     OtherCapture,
+    /// It has a session that is to be ended as soon as it is known at the provider.
+    Ending,
     /// It had its sessions for now.
     TooMany {
         /// When the next one may be made, in seconds.

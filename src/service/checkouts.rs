@@ -144,7 +144,8 @@ impl Services {
                 if shop.known_key(&command.key).await?.is_some() {
                     return Ok(Begun::KeyKnown);
                 }
-                startable(&order, plan.now, false).map_err(refusal)?;
+                // Whether it is overdue the plan knows, which sees its sessions, too.
+                startable(&order, plan.now, true).map_err(refusal)?;
                 self.still(&shop, caller, command.order).await?;
                 Ok(tx.begin_checkout(command).await?)
             })
@@ -157,6 +158,11 @@ impl Services {
             Unstartable::OtherCapture => ServiceError::refused(
                 Refusal::SessionConflict,
                 "The order has a live checkout session with another `capture`; expire that session first.",
+            ),
+            Unstartable::Ending => ServiceError::refused(
+                Refusal::SessionConflict,
+                "The order's checkout session is being ended, as was asked for; nothing was done. Try again in a \
+                 moment, with the same Idempotency-Key.",
             ),
             Unstartable::TooMany { retry_after_s } => ServiceError::Throttled {
                 name: "checkout_sessions",
@@ -365,6 +371,8 @@ impl CheckoutPlan for Plan {
         if let Some(live) = sessions.iter().find(|session| session.status.is_live()) {
             return match live.status {
                 SessionStatus::Creating if !self.has_looked => Ok(CheckoutStep::LookFirst),
+                // Whoever joined it would be given a page that is taken away at once.
+                _ if live.ending => Err(Unstartable::Ending),
                 _ if live.capture == self.wanted.capture => Ok(CheckoutStep::Join(live.clone())),
                 _ => Err(Unstartable::OtherCapture),
             };

@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 
 use super::calls::Performed;
 use super::replay::{ReplayOutcome, Replayed};
-use super::{ServiceError, Services};
+use super::{Refusal, ServiceError, Services};
 use crate::domain::call::{CallFile, CallFilter, CallStory};
 use crate::domain::ids::{CallId, Id, OrderId, PaymentId, ProviderEventId, RefundId, ShopId};
 use crate::domain::inbox::{InboxFile, InboxFilter, InboxStory};
@@ -212,13 +212,21 @@ impl Services {
     /// Tries one of a shop's open calls now: sends it again while that is safe, else looks at its object.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`] for what is not there or another shop's; the store's.
+    /// [`ServiceError::NotFound`] for what is not there or another shop's; a refusal for an open call of another
+    /// account than this server has the key of; the store's.
     pub async fn retry_call(
         self: &Arc<Self>,
         shop: ShopId,
         id: CallId,
     ) -> Result<Retried, ServiceError> {
-        self.call_story(shop, id).await?;
+        let CallFile {
+            account, status, ..
+        } = self.call_story(shop, id).await?.call;
+        if account != self.account.id && status.is_open() {
+            let detail = "The call is of another provider account than this server has the key of; a server of that account \
+                 tries it by itself.";
+            return Err(ServiceError::refused(Refusal::ModeMismatch, detail));
+        }
         if self.gate.closed_for_ms(self.clock.now().ms()).is_some() {
             return Ok(Retried::Paused);
         }

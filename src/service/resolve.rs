@@ -125,6 +125,7 @@ impl Services {
             let stored = known.answer.ok_or(ServiceError::Task)?;
             return answer_of(&stored, None, true);
         }
+        self.same_mode(caller)?;
         let standing = self.standing(caller, wanted.order).await?;
         let mut known = standing.reviews.iter();
         let known = known.find(|known| known.id == wanted.review);

@@ -35,6 +35,8 @@ pub struct SessionRecord {
     pub url: Option<String>,
     /// When it stops being payable.
     pub expires_at: Timestamp,
+    /// Somebody wants it ended once it is known at the provider.
+    pub ending: bool,
     /// When it was created.
     pub created_at: Timestamp,
 }
@@ -56,6 +58,7 @@ impl TryFrom<row::Model> for SessionRecord {
             provider_session_id: row.provider_session_id,
             url: row.url,
             expires_at: Timestamp::from_ms(row.expires_at),
+            ending: row.end_requested_at.is_some(),
             created_at: Timestamp::from_ms(row.created_at),
         })
     }

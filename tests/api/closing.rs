@@ -240,6 +240,12 @@ async fn a_session_that_is_wanted_ended_while_it_is_being_made_is_ended_once_it_
         let begun = expire().await.expect(202);
         assert_eq!(begun.str("status"), "creating");
         assert_eq!(begun.header("idempotent-replayed"), None);
+        // Whoever wants to pay is not sent to a page that is about to go; the refusal keeps no key.
+        let checkout = format!("/v1/orders/{order}/checkout_sessions");
+        let again = fresh_key();
+        shop.post_with_key(&checkout, &again, &checkout_body())
+            .await
+            .problem(409, "checkout_session_conflict");
         app.advance(3).await;
         app.work().await;
         assert_eq!(
@@ -252,7 +258,11 @@ async fn a_session_that_is_wanted_ended_while_it_is_being_made_is_ended_once_it_
         let replayed = key.as_ref().map(|_| "true");
         assert_eq!(ended.header("idempotent-replayed"), replayed);
         assert_eq!(shop.order(&order).await["status"], "open");
-        shop.check_out(&order).await.expect(201);
+        let other = shop
+            .post_with_key(&checkout, &again, &checkout_body())
+            .await
+            .expect(201);
+        assert_ne!(other.str("id"), session.str("id"));
     }
     assert_eq!(app.requests("checkout.session.expire").await.len(), 2);
     app.finish().await;

@@ -3,6 +3,7 @@
 //! `TILL_TEST_DATABASE` is `sqlite` (the default) or the URL of a PostgreSQL server whose user may create
 //! databases; `tests/run` starts one.
 
+mod accounts;
 mod architecture;
 mod bad_input;
 mod batching;

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use till::domain::call::{CallKind, CallStatus};
 use till::domain::settlement::{FactDraft, FactKind};
-use till::service::files::Retried;
 use till::store::calls::{AttemptNote, ClaimedCall};
 use till::store::settle::{Settle, Source};
 use till::store::{Engine, StoreError};
@@ -444,67 +443,6 @@ async fn two_processes_ask_about_a_session_once() {
     other.store.close().await.expect("closes");
     let paid = "SELECT COUNT(*) FROM event WHERE type = 'order.paid'";
     assert_eq!(app.count(paid).await, 20);
-    app.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_due_at_one_account_is_never_done_with_the_key_of_another() {
-    let app = TestApp::quiet().await;
-    let shop = app.merchant().await;
-    let (paid, _) = shop.paid(&app).await;
-    // Carried out, and nobody knows: with another account's key it would look as if there were nothing to give back.
-    app.fault(json!({"on": "refund.create", "do": "timeout_after_commit"}))
-        .await;
-    let path = format!("/v1/orders/{}/refunds", paid.order);
-    let refund = shop.post(&path, &json!({})).await.expect(202);
-    let open = shop.payable().await;
-    app.pay(&open).await;
-    let mut unknown = app
-        .provider_event("checkout.session.completed", &open)
-        .await;
-    unknown["data"]["object"]["status"] = json!("upside_down");
-    app.deliver(&unknown).await.expect(200);
-    let (reserved, _) = shop.reserved(&app).await;
-    app.advance(7 * 3_600).await;
-
-    let other = app.process_of_another_account().await;
-    assert_ne!(other.account.id, app.services.account.id);
-    let rounds = [
-        other.send_due_calls().await,
-        other.poll_due_sessions().await,
-        other.poll_due_payments().await,
-        other.retry_due_events().await,
-    ];
-    for done in rounds {
-        assert_eq!(done.expect("a round"), 0);
-    }
-    let session = open.session.parse().expect("an id");
-    let session = other.store.any_session(session).await.expect("a session");
-    let refreshed = other.refresh_session(&session.expect("a session")).await;
-    assert!(!refreshed.expect("no answer"));
-    let payment = shop.payment_of(&reserved.order).await;
-    let payment = payment["id"]
-        .as_str()
-        .expect("an id")
-        .parse()
-        .expect("an id");
-    let refused = other.refresh_payment(payment).await;
-    assert!(refused.is_err(), "{refused:?}");
-    let call = format!(
-        "SELECT id FROM provider_call WHERE subject_id = '{}'",
-        refund.str("id")
-    );
-    let call = app.texts(&call).await.remove(0).parse().expect("an id");
-    let shop_id = app.texts("SELECT id FROM shop").await.remove(0);
-    let shop_id = shop_id.parse().expect("an id");
-    let retried = other.retry_call(shop_id, call).await.expect("no call");
-    assert_eq!(retried, Retried::NotDue);
-    other.store.close().await.expect("closes");
-
-    app.work().await;
-    assert_eq!(shop.refunds_of(&paid.order).await[0]["status"], "succeeded");
-    assert_eq!(shop.order(&open.order).await["payment_status"], "paid");
-    assert_eq!(app.effects("refund.created").await.len(), 1);
     app.finish().await;
 }
 

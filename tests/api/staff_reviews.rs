@@ -13,6 +13,7 @@ use till::service::{Answer, Caller, ServiceError};
 
 use crate::harness::actor::fresh_key;
 use crate::harness::{Actor, Payable, Setup, TestApp};
+use crate::other_money::{event_of, paid_copy};
 
 /// A Till that gives nothing back by itself.
 pub async fn holding() -> TestApp {
@@ -178,6 +179,64 @@ async fn accepted_late_money_reopens_the_order() {
     shop.post(&path, &json!({"amount": "5.00"}))
         .await
         .expect(201);
+    app.finish().await;
+}
+
+/// Part of what completes an order that was opened again is given back at the provider: the rest stays the order's.
+#[tokio::test(flavor = "multi_thread")]
+async fn money_of_a_reopened_order_that_goes_back_in_part_elsewhere_stays_its_money() {
+    let app = holding().await;
+    let shop = app.merchant().await;
+    let late = shop.payable().await;
+    let path = format!("/v1/orders/{}/cancel", late.order);
+    shop.post(&path, &json!({})).await.expect(200);
+    let (_, intent) = paid_copy(&app, &late, "1000", "eur").await;
+    let event = event_of(&app, "payment_intent.succeeded", &intent).await;
+    app.deliver(&event).await.expect(200);
+    app.services.retry_due_events().await.expect("a round");
+    let clerk = clerk(&app);
+    let form = form(&app, &clerk, &late.order, Resolution::Accept).await;
+    resolve(&app, &clerk, &form).await.expect("accepted");
+    let order = shop.order(&late.order).await;
+    assert_eq!(order["payment_status"], "partially_paid", "{order}");
+    let second = shop.check_out(&late.order).await.expect(201);
+    assert_eq!(second.str("amount"), "15.00");
+    let second = Payable {
+        session: second.str("id").to_owned(),
+        at_provider: second.str("provider_session_id").to_owned(),
+        ..late.clone()
+    };
+    app.pay(&second).await;
+    let event = app
+        .provider_event("payment_intent.succeeded", &second)
+        .await;
+    app.deliver(&event).await.expect(200);
+    let payment = shop.payment_of(&late.order).await;
+    let intent = payment["provider_payment_id"].as_str().expect("an id");
+    let act = format!("payment_intents/{intent}/refund");
+    app.simulate(&act, &json!({"amount": 500})).await;
+    let event = app.provider_events("refund.created").await.pop();
+    app.deliver(&event.expect("an event")).await.expect(200);
+    let refresh = format!("/v1/checkout_sessions/{}?refresh=true", second.session);
+    shop.get(&refresh).await.expect(200);
+    let event = app.provider_events("refund.updated").await.pop();
+    if let Some(event) = event {
+        app.deliver(&event).await.expect(200);
+    }
+    let order = shop.order(&late.order).await;
+    assert_eq!(order["amount_paid"], "25.00", "{order}");
+    assert_eq!(order["amount_refunded"], "5.00");
+    assert_eq!(order["payment_status"], "partially_refunded");
+    assert_eq!(order["review"], Value::Null);
+    assert_eq!(
+        app.balances(&late.order).await,
+        [
+            "provider_clearing EUR 2000",
+            "refunds EUR 500",
+            "sales EUR -2500",
+            "suspense EUR 0"
+        ]
+    );
     app.finish().await;
 }
 

@@ -80,6 +80,7 @@ async fn expire_sessions(
             tx,
             command,
             found,
+            &row.provider_account_id,
             CallKind::SessionExpire,
             &row.id,
             request,
@@ -106,7 +107,8 @@ async fn void(
         return Ok(());
     }
     let request = command.follow_ups.void(&row.provider_payment_id);
-    insert(tx, command, found, CallKind::Void, &id, request).await
+    let account = &row.provider_account_id;
+    insert(tx, command, found, account, CallKind::Void, &id, request).await
 }
 
 /// Gives back money that came too late or twice, once: if that fails, people decide.
@@ -155,7 +157,7 @@ async fn give_back(
         shop: found.shop,
         order: found.order,
         payment: payment.id,
-        account: command.account.id,
+        account: parse("payment.provider_account_id", &row.provider_account_id)?,
         provider_refund_id: None,
         amount,
         reason: None,
@@ -169,13 +171,26 @@ async fn give_back(
     insert_refund(tx, &new).await?;
     super::super::refunds::reserve(tx, &id, amount.minor()).await?;
     let subject = refund.to_string();
-    insert(tx, command, found, CallKind::Refund, &subject, request).await
+    let account = &row.provider_account_id;
+    insert(
+        tx,
+        command,
+        found,
+        account,
+        CallKind::Refund,
+        &subject,
+        request,
+    )
+    .await
 }
 
+/// Inserts a call with the account its object is of: a process of the other mode may settle, but only the account's own
+/// key is known to the provider there.
 async fn insert(
     tx: &Tx,
     command: &Settle,
     found: &Match,
+    account: &str,
     kind: CallKind,
     subject: &str,
     request: CallRequest,
@@ -183,7 +198,7 @@ async fn insert(
     let call = NewCall {
         id: tx.clock.id::<CallId>(),
         order: found.order,
-        account: command.account.id,
+        account: parse("provider_account_id", account)?,
         kind,
         subject_id: subject.to_owned(),
         request,

@@ -31,6 +31,8 @@ pub(super) async fn follow(
         later.flush(tx).await?;
     }
     for (terms, seen) in &changes.new_refunds {
+        let mut payments = changes.after.payments.iter();
+        let of = payments.find(|payment| payment.id == terms.payment);
         let new = NewRefundRow {
             id: terms.id,
             shop: found.shop,
@@ -41,7 +43,7 @@ pub(super) async fn follow(
             amount: terms.amount,
             reason: None,
             origin: RefundOrigin::Provider,
-            payment_belonged: false,
+            payment_belonged: of.is_some_and(|payment| payment.belongs),
             repeats: None,
             trace: Trace {
                 request_id: command.trace.request_id.clone(),
