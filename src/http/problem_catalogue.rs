@@ -119,7 +119,8 @@ catalogue! {
         "Money has been taken or authorised for this order. To give it back, refund it, or void the authorisation."
     CheckoutSessionConflict "checkout_session_conflict" 409
         "Another checkout session is open"
-        "The order has an open session with other terms. Use that session, or expire it first and make a new one."
+        "The order has an open session with other terms: use that session, or expire it first and make a new one. Or it \
+         has one that is being ended, as was asked for: try again in a moment."
     AlreadyCaptured "already_captured" 409
         "The payment is already captured"
         "A payment can be captured once; what was not captured then has been released. Fetch the payment for the amount."
