@@ -34,6 +34,9 @@ pub(super) async fn demo(mut config: Config, once: bool) -> anyhow::Result<ExitC
         "  Database    {}\n",
         DATABASE.trim_start_matches("sqlite://")
     );
+    println!("Keys (also good for your shop's code):\n");
+    println!("  secret key        {}", shop.secret_key);
+    println!("  publishable key   {}\n", shop.publishable_key);
     walk(&shop).await?;
     println!(
         "\nPaid {} ms after the start.\n",
@@ -91,13 +94,11 @@ fn tell_what_next(shop: &Shop) {
     let Shop {
         till_url,
         secret_key,
-        publishable_key,
         ..
     } = shop;
-    println!("Till keeps serving; stop it with Ctrl-C. Keys (also good for your shop's code):\n");
-    println!("  secret key        {secret_key}");
-    println!("  publishable key   {publishable_key}");
-    println!("  API document      {till_url}/openapi.json\n");
+    println!(
+        "Till keeps serving; stop it with Ctrl-C. Its API document: {till_url}/openapi.json\n"
+    );
     println!("Three things to try next, in another terminal:\n");
     println!(
         "# 1. Look the order up\ncurl {till_url}/v1/orders -H 'Authorization: Bearer {secret_key}'\n"

@@ -1,14 +1,14 @@
 //! Card numbers in texts: Till must never hold one, and people type them into any field there is.
 //!
-//! A text that is nothing but such a number is refused whoever may have issued the card. Within other words only
-//! numbers that cards really have are looked for: one number in ten passes the check by chance, and order
-//! references, telephone numbers and times in milliseconds must not be refused by chance.
+//! A text that is nothing but such a number is refused if it begins as any card may, whoever issued it. Within other
+//! words only numbers that common cards really have are looked for: one number in ten passes the check by chance, and
+//! order references, telephone numbers, barcodes and times must not be refused by chance.
 
-/// Lengths of a card number.
-const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
+/// Lengths of a card number. Cards of 13 digits are issued no more, and barcodes and times in milliseconds have as many.
+const LENGTHS: std::ops::RangeInclusive<usize> = 14..=19;
 
-/// Whether a text is a number of 13 to 19 digits that passes the Luhn check, or has a card's number among its
-/// words; spaces and hyphens between digits do not count.
+/// Whether a text is a number of 14 to 19 digits that may be a card's and passes the Luhn check, or has a common card's
+/// number among its words; spaces and hyphens between digits do not count.
 #[must_use]
 pub fn holds_card_number(text: &str) -> bool {
     is_number(text) || has_card_within(text)
@@ -17,7 +17,18 @@ pub fn holds_card_number(text: &str) -> bool {
 fn is_number(text: &str) -> bool {
     let plain = text.chars().all(|c| c.is_ascii_digit() || " -".contains(c));
     let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
-    plain && LENGTHS.contains(&digits.len()) && luhn_holds(&digits)
+    plain && LENGTHS.contains(&digits.len()) && may_be_issued(&digits) && luhn_holds(&digits)
+}
+
+/// Whether any issuer's cards may begin so. Those of banks begin with 2 to 6, or are local ones of 16 digits; what begins
+/// with 1 is a time in microseconds or less, but for air travel cards.
+fn may_be_issued(digits: &[u32]) -> bool {
+    let start = digits.first().copied().unwrap_or(0);
+    match digits.len() {
+        15 => matches!(start, 1..=6),
+        16 => matches!(start, 2..=6 | 8 | 9),
+        _ => matches!(start, 2..=6),
+    }
 }
 
 fn has_card_within(text: &str) -> bool {
@@ -108,6 +119,10 @@ mod tests {
             "30569309025904 diners",
             "12 4242 4242 4242 4242",
             "ä4000056655665556ä",
+            // Local and air travel cards, alone.
+            "9792020000000001",
+            "8600000000000007",
+            "135412345678911",
         ] {
             assert!(holds_card_number(card), "{card}");
         }
@@ -122,6 +137,8 @@ mod tests {
             "49 170 1234567",
             "+49 151 23456789 04",
             "web-1763844712341",
+            "4006381333932",
+            "9783161484102",
             "at 1763844712349 ms",
             "DE89 3704 0044 0532 0130 00",
             "4242 4242, 4242 4242",
@@ -138,7 +155,14 @@ mod tests {
     #[test]
     fn no_time_in_milliseconds_makes_a_reference_a_card() {
         for ms in 1_763_844_712_000_u64..1_763_844_713_000 {
-            assert!(!holds_card_number(&format!("web-{ms}")), "{ms}");
+            for text in [
+                format!("web-{ms}"),
+                ms.to_string(),
+                format!("{ms}000"),
+                format!("{ms}000000"),
+            ] {
+                assert!(!holds_card_number(&text), "{text}");
+            }
         }
     }
 }

@@ -205,7 +205,7 @@ async fn a_card_that_asks_pays_once_the_customer_has_confirmed() {
     let app = TestApp::start().await;
     let browser = Browser::opens_the_page_of_a_new_order(&app).await;
     for outcome in ["fail", "complete"] {
-        let answer = browser.pays_with("4000 0027 6000 3155").await;
+        let answer = browser.pays_with("4000 0025 0000 3155").await;
         assert_eq!(answer.status, 303, "{}", answer.text);
         let target = answer
             .headers

@@ -31,6 +31,9 @@ async fn the_demo_pays_an_order_within_five_seconds_twice_in_one_folder() {
             "{}",
             ended.stdout
         );
+        for key in ["  secret key        sk_", "  publishable key   pk_"] {
+            assert!(ended.stdout.contains(key), "{}", ended.stdout);
+        }
         let number = format!("order {} (ord_", 1_000 + run);
         assert!(ended.stdout.contains(&number), "{}", ended.stdout);
     }

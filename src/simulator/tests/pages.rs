@@ -101,7 +101,7 @@ async fn a_confirmation_can_fail_and_then_complete() {
     let id = bench.session().await;
     let path = format!("/pay/{id}");
     let confirm = format!("{path}/confirm");
-    let card = "card_number=4000002760003155&email=a%40b.example";
+    let card = "card_number=4000002500003155&email=a%40b.example";
     assert_eq!(submit(&bench, &path, card).await.1, confirm);
     assert!(page(&bench, &confirm).await.contains("3-D Secure"));
     let (status, _, html) = submit(&bench, &confirm, "outcome=fail").await;
