@@ -131,6 +131,12 @@ pub async fn build_services(
             file.display()
         );
     }
+    if config.delivery.allow_private && store.has_live_shop().await? {
+        return Err(ConfigError::Unsafe(
+            "TILL_DELIVERY__ALLOW_PRIVATE is for tests, and this database has a live shop: unset it.".to_owned(),
+        )
+        .into());
+    }
     let account = store
         .default_account(provider.name(), provider.mode())
         .await?;

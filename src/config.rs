@@ -15,8 +15,8 @@ use rocket::figment::providers::{Env, Format, Serialized, Toml};
 use serde::Deserialize;
 
 pub use sections::{
-    Database, Http, LatePayments, LogFormat, LogSettings, MetricsSettings, Orders, Providers,
-    StripeConfig, Texts, Worker,
+    Database, Delivery, Http, LatePayments, LogFormat, LogSettings, MetricsSettings, Orders,
+    Providers, StripeConfig, Texts, Worker,
 };
 
 use crate::provider::stripe::StripeSettings;
@@ -50,6 +50,9 @@ pub struct Config {
     /// `TILL_PROVIDERS__…`
     #[serde(default)]
     pub providers: Providers,
+    /// `TILL_DELIVERY__…`
+    #[serde(default)]
+    pub delivery: Delivery,
     /// `TILL_WORKER__…`
     #[serde(default)]
     pub worker: Worker,
@@ -95,7 +98,7 @@ impl Config {
             )
             .merge(
                 Env::prefixed("TILL_")
-                    .ignore(&["TEST_DATABASE", "TEST_FULL", variables::RESERVED])
+                    .ignore(&["TEST_DATABASE", "TEST_FULL"])
                     .split("__")
                     .global(),
             )

@@ -65,6 +65,14 @@ impl Default for StripeConfig {
     }
 }
 
+/// Deliveries to shops' own endpoints, which Till does not make yet.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delivery {
+    /// Lets them go to plain http and to private addresses: for tests, never beside a live shop.
+    pub allow_private: bool,
+}
+
 /// The background work.
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -11,11 +11,8 @@ use super::Config;
 /// What the tests are steered with; the programs do not read them.
 const TESTS_OWN: &str = "TILL_TEST_";
 
-/// A setting of deliveries to shops' own endpoints, which Till does not make yet: whoever sets it already is not refused.
-pub const RESERVED: &str = "DELIVERY__ALLOW_PRIVATE";
-
 /// What each setting may look like, for messages.
-const EXAMPLES: [(&str, &str); 15] = [
+const EXAMPLES: [(&str, &str); 16] = [
     ("TILL_DATABASE__URL", "sqlite://till.db"),
     ("TILL_DATABASE__MAX_CONNECTIONS", "8"),
     ("TILL_DATABASE__BATCH", "64"),
@@ -25,6 +22,7 @@ const EXAMPLES: [(&str, &str); 15] = [
     ("TILL_PROVIDERS__STRIPE__BASE_URL", "https://api.stripe.com"),
     ("TILL_PROVIDERS__STRIPE__TIMEOUT_MS", "10000"),
     ("TILL_PROVIDERS__STRIPE__CONNECT_TIMEOUT_MS", "2000"),
+    ("TILL_DELIVERY__ALLOW_PRIVATE", "false"),
     ("TILL_WORKER__ENABLED", "true"),
     ("TILL_WORKER__PORT", "9100"),
     ("TILL_ORDERS__EXPIRE_AFTER_S", "86400"),
@@ -72,11 +70,7 @@ fn unknown_of(given: impl Iterator<Item = String>) -> Vec<(String, Option<String
     let mut unknown: Vec<_> = given
         .filter(|name| {
             let name = name.to_uppercase();
-            let reserved = name.strip_prefix("TILL_") == Some(RESERVED);
-            name.starts_with("TILL_")
-                && !name.starts_with(TESTS_OWN)
-                && !reserved
-                && !known.contains(&name)
+            name.starts_with("TILL_") && !name.starts_with(TESTS_OWN) && !known.contains(&name)
         })
         .map(|name| {
             let nearest = nearest(&name.to_uppercase(), &known);

@@ -59,6 +59,18 @@ impl Store {
         rows.into_iter().map(ShopRecord::try_from).collect()
     }
 
+    /// Whether the money of any shop is real.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_live_shop(&self) -> Result<bool, StoreError> {
+        let live = shop::Entity::find()
+            .filter(shop::Column::Mode.eq(Mode::Live.to_string()))
+            .one(&self.reader)
+            .await?;
+        Ok(live.is_some())
+    }
+
     /// The id of this database, made at the first call: it marks everything we create at providers.
     ///
     /// # Errors

@@ -178,6 +178,25 @@ async fn a_simulator_never_gets_a_live_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_setting_for_tests_is_refused_beside_a_live_shop() {
+    let sandbox = Sandbox::new().await;
+    let setting = ("TILL_DELIVERY__ALLOW_PRIVATE", "true");
+    let live = ["shop", "create", "Real", "--mode", "live"];
+    let made = Process::start(sandbox.bare(&live));
+    made.finish(Duration::from_secs(10)).await.success();
+    let mut command = sandbox.bare(&["serve", "--with-simulator"]);
+    command.env(setting.0, setting.1);
+    let ended = Process::start(command)
+        .finish(Duration::from_secs(10))
+        .await;
+    ended.exit(2).complains_of(&[setting.0, "live shop"]);
+    let sandbox = Sandbox::new().await;
+    let mut command = sandbox.bare(&["serve", "--with-simulator"]);
+    command.env(setting.0, setting.1);
+    Process::start(command).line("Till listens on ").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_secret_key_file_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::new().await;
