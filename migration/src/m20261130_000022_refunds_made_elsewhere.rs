@@ -18,10 +18,12 @@ impl MigrationTrait for Migration {
         let up = ["UPDATE refund SET payment_belonged = \
              (SELECT payment.belongs FROM payment WHERE payment.id = refund.payment_id) \
              WHERE origin = 'provider'"];
+        dialect::take_time(manager).await?;
         dialect::run(manager, &up).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        dialect::take_time(manager).await?;
         let down = ["UPDATE refund SET payment_belonged = FALSE WHERE origin = 'provider'"];
         dialect::run(manager, &down).await
     }
