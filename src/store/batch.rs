@@ -205,18 +205,21 @@ impl<M: Member> Batcher<M> {
         let mut state = self.lock();
         let state = &mut *state;
         let most = self.share.of(state.waiting.len()).min(limit);
-        let mut set = Vec::new();
-        let mut left = VecDeque::with_capacity(state.waiting.len());
-        while let Some(one) = state.waiting.pop_front() {
-            let alone = one.claims.iter().all(|claim| !state.taken.contains(claim));
-            if set.len() < most && alone {
+        let (mut set, mut left) = (Vec::new(), Vec::new());
+        while set.len() < most
+            && let Some(one) = state.waiting.pop_front()
+        {
+            if one.claims.iter().all(|claim| !state.taken.contains(claim)) {
                 state.taken.extend(one.claims.iter().cloned());
                 set.push(one);
             } else {
-                left.push_back(one);
+                left.push(one);
             }
         }
-        state.waiting = left;
+        // Those that were passed over keep their places; the others were not even looked at.
+        for one in left.into_iter().rev() {
+            state.waiting.push_front(one);
+        }
         if set.is_empty() {
             state.running = state.running.saturating_sub(1);
             return None;

@@ -1,14 +1,16 @@
 //! API keys: looked up by their public id, checked by the hash of their secret.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use entity::{api_key, shop};
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    RelationDef,
+    ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, RelationDef, RuntimeErr,
 };
 
 use super::rows::parse;
@@ -18,7 +20,11 @@ use crate::domain::ids::{ApiKeyId, ShopId};
 use crate::domain::time::Timestamp;
 
 /// For how long a key that was looked up is known: a revoked one must stop working within a second everywhere.
-const HOLD: Duration = Duration::from_millis(500);
+const HOLD: Duration = Duration::from_millis(800);
+/// How old one is that is asked for again while it is still known.
+const AGED: Duration = Duration::from_millis(300);
+/// How long the database may take to say: longer than one waits for a connection. Whoever comes after that asks anew.
+const ANSWER_WITHIN: Duration = Duration::from_secs(6);
 /// The most keys that are known.
 const MAX_KNOWN: usize = 10_000;
 
@@ -79,30 +85,99 @@ fn record(row: api_key::Model, shop: &shop::Model) -> Result<KeyRecord, StoreErr
     })
 }
 
+/// A key that was looked up.
+struct KnownKey {
+    key: KeyRecord,
+    /// When the database was asked.
+    asked: Instant,
+    /// Whether it is being asked again.
+    again: bool,
+}
+
+/// A question that all who ask the same wait for.
+type Asked = Shared<BoxFuture<'static, Result<Option<KeyRecord>, Arc<StoreError>>>>;
+
 /// Keys that were looked up a moment ago.
 #[derive(Default)]
-pub(super) struct KnownKeys(Mutex<HashMap<ApiKeyId, (KeyRecord, Instant)>>);
+pub(super) struct KnownKeys(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    keys: HashMap<ApiKeyId, KnownKey>,
+    /// Those that the database is being asked for.
+    asked: HashMap<ApiKeyId, Asked>,
+    /// How often one was forgotten: what was asked for before may be of before that.
+    forgotten: u64,
+}
 
 impl KnownKeys {
-    fn get(&self, id: ApiKeyId) -> Option<KeyRecord> {
-        let known = self.lock();
-        let (key, asked) = known.get(&id)?;
-        (asked.elapsed() < HOLD).then(|| key.clone())
-    }
-
-    fn keep(&self, key: &KeyRecord, asked: Instant) {
+    /// The key, if it is known, and whether the caller is the one to ask for it again.
+    fn get(&self, id: ApiKeyId) -> Option<(KeyRecord, bool)> {
         let mut known = self.lock();
-        if known.len() >= MAX_KNOWN {
-            known.retain(|_, (_, asked)| asked.elapsed() < HOLD);
+        let one = known.keys.get_mut(&id)?;
+        let age = one.asked.elapsed();
+        if age >= HOLD {
+            return None;
         }
-        if known.len() < MAX_KNOWN {
-            known.insert(key.id, (key.clone(), asked));
+        let ask = age >= AGED && !one.again;
+        one.again |= ask;
+        Some((one.key.clone(), ask))
+    }
+
+    fn forgotten(&self) -> u64 {
+        self.lock().forgotten
+    }
+
+    fn forget(&self, id: ApiKeyId) {
+        let mut known = self.lock();
+        known.keys.remove(&id);
+        known.forgotten = known.forgotten.wrapping_add(1);
+    }
+
+    /// Keeps what was read, unless a key was forgotten since so many were.
+    fn keep(&self, key: &KeyRecord, asked: Instant, forgotten: u64) {
+        let mut known = self.lock();
+        if known.forgotten != forgotten {
+            return;
+        }
+        if known.keys.len() >= MAX_KNOWN {
+            known.keys.retain(|_, one| one.asked.elapsed() < HOLD);
+        }
+        if known.keys.len() < MAX_KNOWN {
+            let key = key.clone();
+            let again = false;
+            known.keys.insert(key.id, KnownKey { key, asked, again });
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ApiKeyId, (KeyRecord, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets the next one ask anew, however a question ends.
+struct AskedFor<'k>(&'k KnownKeys, ApiKeyId);
+
+impl Drop for AskedFor<'_> {
+    fn drop(&mut self) {
+        self.0.lock().asked.remove(&self.1);
+    }
+}
+
+/// The error of one who waited with others.
+fn alike(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Corrupt(what) => StoreError::Corrupt(what.clone()),
+        StoreError::Panicked => StoreError::Panicked,
+        other => {
+            let source = std::error::Error::source(other);
+            unavailable(source.map_or_else(|| other.to_string(), ToString::to_string))
+        }
+    }
+}
+
+fn unavailable(why: String) -> StoreError {
+    StoreError::Unavailable(DbErr::Conn(RuntimeErr::Internal(why)))
 }
 
 fn shop_of_key() -> RelationDef {
@@ -113,16 +188,47 @@ fn shop_of_key() -> RelationDef {
 }
 
 impl Store {
-    /// The key with this id, revoked or not, as it was at most half a second ago: a key that another process
-    /// revokes works no longer than that.
+    /// The key with this id, revoked or not, as it was less than a second ago: a key that another process revokes works
+    /// no longer than that. Nobody waits for a key in use: it is asked for again, once, before that time is over. A crowd
+    /// that comes with a key that is not known asks once, too, and fares alike.
     ///
     /// # Errors
     /// The database's.
     pub async fn key(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError> {
-        if let Some(known) = self.known_keys.get(id) {
-            return Ok(Some(known));
+        let Some((known, ask)) = self.known_keys.get(id) else {
+            return self.ask_for_key(id).await.map_err(|error| alike(&error));
+        };
+        if ask {
+            // It goes on by itself. Should it fail, whoever comes when the key is not known any more asks again.
+            drop(self.ask_for_key(id));
         }
-        let asked = Instant::now();
+        Ok(Some(known))
+    }
+
+    /// Begins to ask for a key, or waits with those who have begun.
+    fn ask_for_key(&self, id: ApiKeyId) -> Asked {
+        let mut known = self.known_keys.lock();
+        if let Some(asked) = known.asked.get(&id) {
+            return asked.clone();
+        }
+        let store = self.clone();
+        let asking = tokio::spawn(async move {
+            let _asked = AskedFor(&store.known_keys, id);
+            let read = tokio::time::timeout(ANSWER_WITHIN, store.read_key(id)).await;
+            read.unwrap_or_else(|_| Err(unavailable("it did not answer in time".to_owned())))
+        });
+        let asked: Asked = async move {
+            let answer = asking.await.unwrap_or(Err(StoreError::Panicked));
+            answer.map_err(Arc::new)
+        }
+        .boxed()
+        .shared();
+        known.asked.insert(id, asked.clone());
+        asked
+    }
+
+    async fn read_key(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError> {
+        let (asked, forgotten) = (Instant::now(), self.known_keys.forgotten());
         let found = api_key::Entity::find_by_id(id.to_string())
             .join(JoinType::InnerJoin, shop_of_key())
             .select_also(shop::Entity)
@@ -133,13 +239,13 @@ impl Store {
         };
         let shop = shop.ok_or_else(|| StoreError::Corrupt("a key without its shop".to_owned()))?;
         let key = record(row, &shop)?;
-        self.known_keys.keep(&key, asked);
+        self.known_keys.keep(&key, asked, forgotten);
         Ok(Some(key))
     }
 
     /// Forgets what is known of a key that was just changed.
     pub fn forget_key(&self, id: ApiKeyId) {
-        self.known_keys.lock().remove(&id);
+        self.known_keys.forget(id);
     }
 
     /// Every key, newest first.
@@ -204,5 +310,58 @@ impl Tx {
             .one(self.conn())
             .await?;
         Ok(known.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    fn a_key() -> KeyRecord {
+        let clock = Clock::system();
+        KeyRecord {
+            id: clock.id(),
+            shop: clock.id(),
+            shop_name: "A shop".to_owned(),
+            mode: Mode::Test,
+            kind: KeyKind::Secret,
+            scopes: Scopes::all(),
+            secret_hash: "0".repeat(64),
+            last4: "abcd".to_owned(),
+            created_at: clock.now(),
+            revoked_at: None,
+        }
+    }
+
+    /// Knows a key that was asked for a while ago.
+    fn known_for(age: Duration) -> (KnownKeys, ApiKeyId) {
+        let (known, key) = (KnownKeys::default(), a_key());
+        let asked = Instant::now().checked_sub(age);
+        known.keep(&key, asked.expect("a machine that runs for long"), 0);
+        (known, key.id)
+    }
+
+    #[test]
+    fn a_key_that_ages_is_still_known_and_one_caller_asks_for_it_again() {
+        let (fresh, id) = known_for(Duration::ZERO);
+        assert_eq!(fresh.get(id).map(|(_, ask)| ask), Some(false));
+        let (aged, id) = known_for(AGED);
+        let asking = [aged.get(id), aged.get(id)].map(|one| one.map(|(_, ask)| ask));
+        assert_eq!(asking, [Some(true), Some(false)]);
+        let (old, id) = known_for(HOLD);
+        assert_eq!(old.get(id), None);
+    }
+
+    #[test]
+    fn what_was_read_before_a_key_was_forgotten_is_not_kept() {
+        let (known, id) = known_for(Duration::ZERO);
+        let (key, _) = known.get(id).expect("known");
+        let before = known.forgotten();
+        known.forget(id);
+        known.keep(&key, Instant::now(), before);
+        assert_eq!(known.get(id), None);
+        known.keep(&key, Instant::now(), known.forgotten());
+        assert!(known.get(id).is_some());
     }
 }

@@ -1,10 +1,13 @@
 //! API keys: nothing without a valid one, nothing beyond its rights, and no secret in the database. A table of
 //! every route under /v1 is called with every kind of key; it must name all that are mounted.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
 use serde_json::{Value, json};
 use till::domain::access::{KeyKind, Mode, Scope, Scopes};
+use till::domain::ids::ApiKeyId;
 use till::service::keys;
 
 use crate::harness::actor::{checkout_body, fresh_key, two_mugs};
@@ -309,6 +312,50 @@ async fn a_revoked_key_stops_working_at_once_and_others_go_on() {
         .await
         .problem(401, "unauthenticated");
     two.get(&format!("/v1/orders/{id}")).await.expect(200);
+    app.finish().await;
+}
+
+/// How often the database is asked when a crowd shows one key at the same moment; all of it learns the key.
+async fn asked_by_a_crowd(app: &TestApp, key: ApiKeyId) -> u64 {
+    let store = &app.services.store;
+    let before = store.statements();
+    let known = futures::future::join_all((0..300).map(|_| store.key(key))).await;
+    assert!(known.iter().all(|key| matches!(key, Ok(Some(_)))));
+    store.statements() - before
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_with_one_key_asks_the_database_once() {
+    let mut app = TestApp::quiet().await;
+    let key = app.merchant().await.key_id();
+    assert_eq!(asked_by_a_crowd(&app, key).await, 1);
+    assert_eq!(asked_by_a_crowd(&app, key).await, 0);
+    let unknown: ApiKeyId = app.clock.id();
+    assert!(matches!(app.services.store.key(unknown).await, Ok(None)));
+    // Nor does a crowd queue up for a database that is gone.
+    app.lose_database().await;
+    let store = &app.services.store;
+    let all = futures::future::join_all((0..300).map(|_| store.key(unknown))).await;
+    assert!(all.iter().all(Result::is_err));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_in_use_is_asked_for_again_by_one_of_the_crowd() {
+    let app = TestApp::quiet().await;
+    let key = app.merchant().await.key_id();
+    asked_by_a_crowd(&app, key).await;
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(350)).await;
+        let before = app.services.store.statements();
+        asked_by_a_crowd(&app, key).await;
+        eventually("it is asked for again", async || {
+            app.services.store.statements() > before
+        })
+        .await;
+        // Two, if so much time has passed that it was not known any more.
+        assert!(app.services.store.statements() - before <= 2);
+    }
     app.finish().await;
 }
 
