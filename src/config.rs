@@ -88,8 +88,22 @@ impl Config {
     /// [`ConfigError::Unreadable`] with what is wrong and where.
     pub fn load() -> Result<Config, ConfigError> {
         require_named_file()?;
+        Config::from_figment(Config::given())
+    }
+
+    /// How many threads answer requests: as configured, or the number of cores. A configuration that cannot be read
+    /// says so when it is loaded.
+    #[must_use]
+    pub fn threads() -> usize {
+        let given: Option<usize> = Config::given().extract_inner("workers").ok();
+        let usual = || rocket::Config::release_default().workers;
+        given.filter(|threads| *threads > 0).unwrap_or_else(usual)
+    }
+
+    /// What files and environment say, over the defaults.
+    fn given() -> Figment {
         let profile = rocket::Config::figment().profile().clone();
-        let figment = Figment::from(defaults())
+        Figment::from(defaults())
             .merge(Toml::file(Env::var_or("ROCKET_CONFIG", "Rocket.toml")).nested())
             .merge(
                 Env::prefixed("ROCKET_")
@@ -102,8 +116,7 @@ impl Config {
                     .split("__")
                     .global(),
             )
-            .select(profile);
-        Config::from_figment(figment)
+            .select(profile)
     }
 
     /// Reads the configuration from a figment; tests and the demo bring their own.
@@ -112,7 +125,21 @@ impl Config {
     /// As [`Config::load`].
     pub fn from_figment(figment: Figment) -> Result<Config, ConfigError> {
         let mut config: Config = figment.extract().map_err(unreadable)?;
-        let _: rocket::Config = figment.extract().map_err(unreadable)?;
+        let rocket: rocket::Config = figment.extract().map_err(unreadable)?;
+        if figment.find_value("tls").is_ok() {
+            return Err(ConfigError::Unsafe(
+                "ROCKET_TLS would change nothing: Till does not speak TLS. Unset it, and put a proxy in front that does; \
+                 the README has one under \"Behind nginx\"."
+                    .to_owned(),
+            ));
+        }
+        if rocket.workers == 0 {
+            return Err(ConfigError::Unsafe(
+                "ROCKET_WORKERS must be at least 1: how many threads answer requests. Leave it out for as many as there \
+                 are cores."
+                    .to_owned(),
+            ));
+        }
         if let Some(token) = &config.metrics.token
             && (token.len() < MIN_METRICS_TOKEN
                 || !token.bytes().all(|byte| byte.is_ascii_graphic()))
@@ -290,6 +317,13 @@ impl Config {
                 "There is no webhook secret, so no payment could ever be believed: set \
                  TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS='[\"whsec_…\"]' to the signing secret of the endpoint \
                  that points to /webhooks/stripe.",
+            );
+        }
+        let is_bare = |secret: &String| secret.trim().trim_start_matches("whsec_").is_empty();
+        if stripe.webhook_secrets.0.iter().any(is_bare) {
+            return refuse(
+                "TILL_PROVIDERS__STRIPE__WEBHOOK_SECRETS has an entry that is no secret: anybody could sign with it. \
+                 Give the whole signing secret of the endpoint, whsec_ and what follows.",
             );
         }
         let live = api_key.starts_with("sk_live_") || api_key.starts_with("rk_live_");

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::output::print;
-use super::storage::with_store;
+use super::storage::{must_exist, with_store};
 use super::{KeyCommand, ShopCommand, WrongUse};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -58,6 +58,9 @@ pub(super) async fn shop(config: &Config, command: ShopCommand) -> anyhow::Resul
 }
 
 pub(super) async fn key(config: &Config, command: KeyCommand) -> anyhow::Result<ExitCode> {
+    if !matches!(command, KeyCommand::Create { .. }) {
+        must_exist(config)?;
+    }
     let clock = Clock::system();
     with_store(config, clock.clone(), async |store| {
         manage_keys(store, &clock, command).await

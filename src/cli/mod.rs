@@ -421,6 +421,7 @@ pub fn run() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _failpoints = fail::FailScenario::setup();
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(Config::threads())
         .enable_all()
         .build();
     let outcome = match runtime {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::output::print;
-use super::storage::closing;
+use super::storage::{closing, must_exist};
 use super::{ReplayArgs, WrongUse, simulated};
 use crate::app;
 use crate::clock::Clock;
@@ -23,6 +23,7 @@ pub(super) async fn replay(mut config: Config, args: ReplayArgs) -> anyhow::Resu
         })
     });
     let since = since.transpose()?;
+    must_exist(&config)?;
     use_simulator_beside(&mut config).await;
     app::check(&config, false)?;
     let clock = Clock::system();

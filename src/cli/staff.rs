@@ -7,7 +7,7 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::json;
 
 use super::output::print;
-use super::storage::with_store;
+use super::storage::{must_exist, with_store};
 use super::{StaffCommand, WrongUse};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -21,6 +21,9 @@ use crate::service::{ServiceError, keys};
 use crate::store::Store;
 
 pub(super) async fn staff(config: &Config, command: StaffCommand) -> anyhow::Result<ExitCode> {
+    if !matches!(command, StaffCommand::Create { .. }) {
+        must_exist(config)?;
+    }
     let clock = Clock::system();
     with_store(config, clock.clone(), async |store| {
         manage_staff(store, &clock, command).await

@@ -1,9 +1,26 @@
 //! The database of a command that does one thing and ends.
 
+use super::WrongUse;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::store::connect::sqlite_path;
 use crate::store::{Store, StoreError};
+
+/// Refuses to go on without a database file: whoever looks into one, or changes what is in it, is in the wrong folder
+/// when there is none.
+///
+/// # Errors
+/// [`WrongUse`], which says what to look at.
+pub(super) fn must_exist(config: &Config) -> Result<(), WrongUse> {
+    match sqlite_path(&config.database.url).filter(|file| !file.exists()) {
+        None => Ok(()),
+        Some(file) => Err(WrongUse(format!(
+            "there is no database at {}; run this in the folder Till is started in, or set TILL_DATABASE__URL",
+            file.display()
+        ))),
+    }
+}
 
 /// Opens the database with the schema this program needs, does the work, and closes it however that went.
 ///

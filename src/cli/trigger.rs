@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::output::print;
+use super::storage::must_exist;
 use super::{TriggerArgs, WrongUse, simulated};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -17,7 +18,6 @@ use crate::domain::ids::OrderId;
 use crate::provider::stripe::DEFAULT_BASE_URL;
 use crate::store::Store;
 use crate::store::checkouts::SessionRecord;
-use crate::store::connect::sqlite_path;
 
 /// What can be made to happen, by the name of the webhook that tells of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -121,13 +121,7 @@ async fn find_simulator(config: &Config) -> anyhow::Result<String> {
 }
 
 async fn session_of(config: &Config, order: OrderId) -> anyhow::Result<SessionRecord> {
-    if let Some(file) = sqlite_path(&config.database.url).filter(|file| !file.exists()) {
-        return Err(WrongUse(format!(
-            "there is no database at {}; run this in the folder Till is started in, or set TILL_DATABASE__URL",
-            file.display()
-        ))
-        .into());
-    }
+    must_exist(config)?;
     let store = Store::open_read_only(&config.database(), Clock::system()).await?;
     let known = store.has_order(order).await?;
     let session = store.newest_session(order).await?;

@@ -4,26 +4,19 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::WrongUse;
 use super::output::print;
+use super::storage::must_exist;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::verify::{Finding, MAX_LISTED, Report};
 use crate::service::verify::verify as verify_store;
 use crate::store::Store;
-use crate::store::connect::sqlite_path;
 
 /// How often the database is read when another process comes and goes meanwhile.
 const TRIES: u32 = 5;
 
 pub(super) async fn verify(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    if let Some(file) = sqlite_path(&config.database.url).filter(|file| !file.exists()) {
-        return Err(WrongUse(format!(
-            "there is no database at {}; run this in the folder Till is started in, or set TILL_DATABASE__URL",
-            file.display()
-        ))
-        .into());
-    }
+    must_exist(config)?;
     let report = undisturbed_report(config).await?;
     print(json, &value(&report), || lines(&report))?;
     Ok(ExitCode::from(u8::from(report.broken() > 0)))

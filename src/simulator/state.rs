@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -125,7 +126,14 @@ impl StateLog {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".new");
         let temporary = path.with_file_name(name);
-        let mut writer = BufWriter::new(File::create(&temporary)?);
+        match std::fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // It holds a secret that signs webhooks, and customers' addresses.
+        let mut fresh = OpenOptions::new();
+        let fresh = fresh.write(true).create_new(true).mode(0o600);
+        let mut writer = BufWriter::new(fresh.open(&temporary)?);
         for record in records {
             serde_json::to_writer(&mut writer, &[record])?;
             writer.write_all(b"\n")?;

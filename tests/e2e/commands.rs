@@ -141,6 +141,32 @@ async fn the_api_document_needs_nothing_and_leaves_nothing() {
     );
 }
 
+/// An empty answer about a database that was made for it would be a lie about the one that was meant.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_in_the_wrong_folder_is_told_and_leaves_nothing() {
+    let sandbox = Sandbox::on(None).await;
+    for arguments in [
+        &["key", "list"][..],
+        &["key", "revoke", "key_01jzzzzzzzzzzzzzzzzzzzzzzz"],
+        &["staff", "list"],
+        &["staff", "reset", "ada@example.com", "--generate"],
+        &["staff", "disable", "ada@example.com"],
+        &["staff", "enable", "ada@example.com"],
+        &["verify"],
+    ] {
+        let told = sandbox.run(arguments).await.exit(2);
+        told.complains_of(&["no database at till.db", "TILL_DATABASE__URL"]);
+    }
+    let command = sandbox.till_for(
+        &["replay", "--since", "2026-01-01T00:00:00Z"],
+        "http://127.0.0.1:9",
+    );
+    let told = Process::start(command).finish(Duration::from_secs(5)).await;
+    told.exit(2).complains_of(&["no database at till.db"]);
+    let mut left = std::fs::read_dir(&sandbox.folder).expect("a folder");
+    assert!(left.next().is_none());
+}
+
 /// A log beside a SQLite file says that somebody has it open: `till verify` and whoever copies the file go by that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_has_ended_has_closed_its_database() {

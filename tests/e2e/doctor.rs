@@ -465,7 +465,7 @@ fn a_mistyped_variable_is_refused_with_the_right_one() {
             &["TILL_DATABSE__URL", "did you mean TILL_DATABASE__URL?"],
         );
     }
-    let told = folder.run(&["key", "list"], &[("TILL_TEST_ANYTHING", "1")]);
+    let told = folder.run(&["migrate", "up"], &[("TILL_TEST_ANYTHING", "1")]);
     assert_eq!(told.code, 0, "{told:?}");
 }
 

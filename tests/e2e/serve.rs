@@ -1,9 +1,10 @@
 //! The server: with its simulator it takes a payment, and a restart loses nothing.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use crate::harness::client::{checkout_body, checkout_path};
-use crate::harness::{Client, Process, Sandbox, postgres_server};
+use crate::harness::{Client, Process, Sandbox, Server, postgres_server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_paid_and_a_restart_keeps_everything() {
@@ -35,6 +36,49 @@ async fn an_order_is_paid_and_a_restart_keeps_everything() {
     provider.pay(&session).await;
     shop.until_paid(&waiting).await;
     assert_eq!(provider.effects("checkout.session.created").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_file_that_was_lost_is_missed_before_a_new_one_is_made() {
+    let sandbox = Sandbox::on(None).await;
+    let doctor = async || {
+        let mut command = sandbox.till(&["doctor", "--json"]);
+        command.env("ROCKET_PORT", "8000");
+        let told = Process::start(command).finish(Duration::from_secs(10));
+        let checks = told.await.json()["checks"].clone();
+        let checks = checks.as_array().expect("a list").clone();
+        let keys = checks
+            .into_iter()
+            .find(|check| check["name"] == "secret keys");
+        keys.expect("it looks for the keys")["status"].clone()
+    };
+    assert_eq!(doctor().await, "ok", "there is nothing yet");
+    let (server, _) = sandbox.serve_with_simulator().await;
+    let files = ["till.db", "till.key", "till.simulator.json"];
+    for file in files {
+        let data = std::fs::metadata(sandbox.folder.join(file)).expect(file);
+        assert_eq!(data.permissions().mode() & 0o077, 0, "{file}");
+    }
+    let key = sandbox.secret_key().await;
+    server.client(&key).place_order().await;
+    server.process.terminate();
+    let ended = server.process.finish(Duration::from_secs(10)).await;
+    ended.success();
+    assert_eq!(doctor().await, "ok");
+    std::fs::remove_file(sandbox.folder.join("till.key")).expect("it goes");
+    assert_eq!(doctor().await, "failed");
+    assert!(!sandbox.folder.join("till.key").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_threads_answer_as_are_asked_for() {
+    let sandbox = Sandbox::new().await;
+    let mut command = sandbox.till(&["serve", "--with-simulator"]);
+    command.env("ROCKET_WORKERS", "24");
+    let server = Server::listening(Process::start(command)).await;
+    let threads = server.process.threads();
+    let answering = threads.iter().filter(|name| *name == "tokio-rt-worker");
+    assert!(answering.count() >= 24);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,6 +28,21 @@ const CASES: &[Case] = &[
         &["TILL_DATABASE__MAX_CONNECTIONS", "at least 1"],
     ),
     (
+        &[("ROCKET_TLS", "{certs=\"c.pem\",key=\"k.pem\"}")],
+        &["ROCKET_TLS", "proxy"],
+    ),
+    (
+        &[
+            (API_KEY, "sk_test_a"),
+            (SECRETS, "[\"whsec_a\",\"whsec_\"]"),
+        ],
+        &[SECRETS, "whsec_"],
+    ),
+    (
+        &[("ROCKET_WORKERS", "0")],
+        &["ROCKET_WORKERS", "at least 1"],
+    ),
+    (
         &[("TILL_ORDERS__EXPIRE_AFTER_S", "0")],
         &["TILL_ORDERS__EXPIRE_AFTER_S", "at least 1"],
     ),

@@ -31,7 +31,7 @@ pub(super) async fn database(report: &mut Report, config: &Config) {
             return;
         }
     };
-    if let Err(error) = look(report, &store).await {
+    if let Err(error) = look(report, &store, config).await {
         let mend = "see the database's own log; restore a backup if its file is damaged";
         report.fail(NAME, in_full(&error.into()), mend);
     }
@@ -43,7 +43,7 @@ fn in_memory(file: &std::path::Path) -> bool {
     file.as_os_str().is_empty() || file.to_string_lossy().contains(":memory:")
 }
 
-async fn look(report: &mut Report, store: &Store) -> Result<(), StoreError> {
+async fn look(report: &mut Report, store: &Store, config: &Config) -> Result<(), StoreError> {
     let engine = match store.engine() {
         Engine::Sqlite => "SQLite",
         Engine::Postgres => "PostgreSQL",
@@ -51,10 +51,27 @@ async fn look(report: &mut Report, store: &Store) -> Result<(), StoreError> {
     let version = store.server_version().await?;
     report.ok("database", format!("{engine} {version}, reachable"));
     settings(report, store).await?;
-    if schema(report, store).await? {
+    let has_tables = schema(report, store).await?;
+    if let Some(file) = config.secret_key_file().filter(|file| !file.exists()) {
+        if has_tables && store.has_orders().await? {
+            lost_key(report, &file);
+        } else {
+            super::files::first_key(report, &file);
+        }
+    }
+    if has_tables {
         shops(report, store).await?;
     }
     Ok(())
+}
+
+fn lost_key(report: &mut Report, file: &std::path::Path) {
+    report.fail(
+        "secret keys",
+        format!("{} is not there, and the database has orders", file.display()),
+        "put it back from where the database's backup is, before Till is started: it would make a new one, and shops' \
+         browsers could not see the orders they placed any more",
+    );
 }
 
 async fn settings(report: &mut Report, store: &Store) -> Result<(), StoreError> {

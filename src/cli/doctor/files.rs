@@ -16,8 +16,10 @@ pub(super) fn secret_keys(report: &mut Report, config: &Config) {
     let file = config.secret_key_file();
     if let Some(file) = &file {
         if !file.exists() {
-            let found = format!("none yet; the first start makes {}", file.display());
-            report.ok(NAME, found);
+            // Once there are orders it is not the first start that is to come; the database's checks say so.
+            if !sqlite_path(&config.database.url).is_some_and(|database| database.exists()) {
+                first_key(report, file);
+            }
             return;
         }
         if let Err((found, mend)) = private(file) {
@@ -35,6 +37,12 @@ pub(super) fn secret_keys(report: &mut Report, config: &Config) {
         }
         Err(error) => report.fail(NAME, "they cannot be used", error.to_string()),
     }
+}
+
+/// Says that there is no key file, and when there will be one.
+pub(super) fn first_key(report: &mut Report, file: &Path) {
+    let found = format!("none yet; the first start makes {}", file.display());
+    report.ok("secret keys", found);
 }
 
 /// Whether only this user can read a file; what was found and how to mend it otherwise.

@@ -132,6 +132,16 @@ impl Process {
         open.count()
     }
 
+    /// The names of its threads.
+    pub fn threads(&self) -> Vec<String> {
+        let pid = self.child.id().expect("it runs");
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
+        let name = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm"));
+        // One may end meanwhile.
+        let names = threads.flatten().filter_map(|thread| name(thread).ok());
+        names.map(|name| name.trim().to_owned()).collect()
+    }
+
     /// Asks it to end, as an init system does.
     pub fn terminate(&self) {
         self.signal("TERM");
