@@ -175,7 +175,7 @@ impl ProductInput {
                 .ok()
         };
         let sku = match &self.sku {
-            Some(given) => text::sku(given),
+            Some(given) => text::new_sku(given),
             None => Err("this field is required".to_owned()),
         };
         let sku = keep("/sku", sku);
@@ -184,7 +184,7 @@ impl ProductInput {
             .description
             .and_then(|given| keep("/description", text::prose(&given, 2_000)));
         let tax_category = match self.tax_category {
-            Some(given) => keep("/tax_category", text::sku(&given)),
+            Some(given) => keep("/tax_category", text::new_sku(&given)),
             None => Some(STANDARD_TAX.to_owned()),
         };
         let on_hand = match self.stock.map(|stock| on_hand(stock.on_hand)) {

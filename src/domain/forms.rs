@@ -272,6 +272,7 @@ mod tests {
     use proptest::string::string_regex;
 
     use super::*;
+    use crate::domain::card_number::holds_card_number;
     use crate::domain::ids::OrderId;
     use crate::domain::money::Money;
     use crate::domain::text;
@@ -288,7 +289,8 @@ mod tests {
             plain in matching(PLAIN), prose in matching(PROSE), sku in matching(SKU),
             email in matching(EMAIL), url in matching(WEB_URL),
         ) {
-            prop_assume!(!super::super::card_number::holds_card_number(&plain) && !super::super::card_number::holds_card_number(&prose));
+            let texts = [&plain, &prose, &sku, &email, &url];
+            prop_assume!(!texts.into_iter().any(|text| holds_card_number(text)));
             prop_assert!(text::plain(&plain, 200).is_ok(), "{plain:?}");
             prop_assert!(text::prose(&prose, 200).is_ok(), "{prose:?}");
             prop_assert!(text::sku(&sku).is_ok(), "{sku:?}");

@@ -2,7 +2,7 @@
 
 use serde::{Serialize as _, Serializer};
 
-use super::card_number::holds_card_number;
+use super::card_number::{has_card_within, holds_card_number};
 
 /// Why a text is refused; the sentence follows the name of the field.
 pub type TextError = String;
@@ -35,9 +35,20 @@ fn bounded(text: &str, max: usize, refused: fn(char) -> bool) -> Result<String, 
         return Err("must not contain control characters".to_owned());
     }
     if holds_card_number(text) {
-        return Err("looks like a card number, which Till must never receive".to_owned());
+        return Err(CARD_NUMBER.to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// Why a text with a card's number is refused.
+pub const CARD_NUMBER: &str = "looks like a card number, which Till must never receive";
+
+/// A text of signs, not of words, in which a card's number may have been put by mistake.
+fn without_card(text: &str) -> Result<String, TextError> {
+    match has_card_within(text) {
+        true => Err(CARD_NUMBER.to_owned()),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// A SKU: letters, digits, dot, underscore and hyphen.
@@ -54,10 +65,23 @@ pub fn sku(text: &str) -> Result<String, TextError> {
     }
 }
 
+/// A SKU that is to be stored, or a word like it.
+///
+/// # Errors
+/// As [`sku`], and a card's number. Numbers of 14 digits are let through: many barcodes have as many.
+pub fn new_sku(text: &str) -> Result<String, TextError> {
+    let text = sku(text)?;
+    match text.bytes().filter(u8::is_ascii_digit).count() {
+        0..=14 => Ok(text),
+        _ => without_card(&text),
+    }
+}
+
 /// An e-mail address, checked only for what every address has.
 ///
 /// # Errors
-/// No single `@` with something on both sides, white space, control characters, or more than 254 characters.
+/// No single `@` with something on both sides, white space, control characters, more than 254 characters, or a card's
+/// number.
 pub fn email(text: &str) -> Result<String, TextError> {
     let wrong = || "must be an e-mail address of at most 254 characters".to_owned();
     if text.chars().count() > 254 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
@@ -67,7 +91,7 @@ pub fn email(text: &str) -> Result<String, TextError> {
         Some((local, domain))
             if !local.is_empty() && !domain.is_empty() && !local.contains('@') =>
         {
-            Ok(text.to_owned())
+            without_card(text)
         }
         _ => Err(wrong()),
     }
@@ -77,8 +101,8 @@ pub fn email(text: &str) -> Result<String, TextError> {
 /// name of ASCII letters, digits, hyphens and underscores, or an IPv4 address.
 ///
 /// # Errors
-/// Another scheme, another host, white space or control characters, user information, a port that is none, or
-/// too long.
+/// Another scheme, another host, white space or control characters, user information, a port that is none, too long, or
+/// with a card's number.
 pub fn url(text: &str) -> Result<String, TextError> {
     let wrong = || {
         "must be an absolute http or https URL of at most 2,048 characters, its host in ASCII"
@@ -87,16 +111,20 @@ pub fn url(text: &str) -> Result<String, TextError> {
     if text.chars().count() > 2_048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(wrong());
     }
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"))
-        .ok_or_else(wrong)?;
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    if !["https", "http"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(scheme))
+    {
+        return Err(wrong());
+    }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let (host, port) = match authority.split_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (authority, None),
     };
     if is_host(host) && port.is_none_or(is_port) {
+        without_card(&text.replace("%20", " "))?;
         Ok(text.to_owned())
     } else {
         Err(wrong())
@@ -257,6 +285,7 @@ mod tests {
             "http://localhost:00080?ä",
             "https://xn--exmple-cua.de#x",
             "https://a_b.c-d.e1",
+            "HTTPS://shop.example/4006381333932",
         ] {
             assert!(url(good).is_ok(), "{good}");
         }
@@ -276,8 +305,16 @@ mod tests {
             "https://shop.example:+80",
             "https://sh>op.example",
             "https://[::1]/",
+            "https://shop.example/?card=4242424242424242",
+            "shop.example",
         ] {
             assert!(url(bad).is_err(), "{bad}");
         }
+        assert!(email("4242424242424242@example.com").is_err());
+        assert!(new_sku("4242-4242-4242-4242").is_err());
+        for kept in ["30084518196793", "39681705337428", "mug-4006381333932"] {
+            assert!(new_sku(kept).is_ok(), "{kept}");
+        }
+        assert!(url("https://a.example/?c=4242%204242%204242%204242").is_err());
     }
 }

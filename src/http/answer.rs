@@ -8,6 +8,8 @@ use rocket::response::{self, Responder, Response};
 use super::problem::{FieldError, Problem, REPLAYED, Refused, fail};
 use super::problem_catalogue::Code;
 use super::throttle::{Decision, Policy};
+use crate::domain::card_number::has_card_within;
+use crate::domain::text::CARD_NUMBER;
 use crate::service::{Answer, Refusal, ServiceError};
 
 /// An answer of a use case, as it is sent.
@@ -166,6 +168,10 @@ fn key_of(request: &Request<'_>) -> Result<Option<String>, Problem> {
     let mut given = request.headers().get("Idempotency-Key");
     match (given.next(), given.next()) {
         (None, _) => Ok(None),
+        (Some(key), None) if has_card_within(key) => Err(Problem::new(
+            Code::IdempotencyKeyInvalid,
+            format!("The `Idempotency-Key` {CARD_NUMBER}; send a UUID, say."),
+        )),
         (Some(key), None) if is_key(key) => Ok(Some(key.to_owned())),
         _ => Err(Problem::new(
             Code::IdempotencyKeyInvalid,

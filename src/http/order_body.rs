@@ -271,10 +271,7 @@ fn metadata(given: BTreeMap<String, String>, faults: &mut Faults) -> BTreeMap<St
     }
     for (key, value) in given.iter().take(50) {
         if holds_card_number(key) {
-            faults.add(
-                "/metadata",
-                "a key looks like a card number, which Till must never receive",
-            );
+            faults.add("/metadata", format!("a key {}", text::CARD_NUMBER));
             continue;
         }
         let short = (1..=40).contains(&key.chars().count());

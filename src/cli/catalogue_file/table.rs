@@ -182,7 +182,7 @@ impl Row {
         faults: &mut Faults,
     ) -> Option<Row> {
         let field = |column| header.field(record, column).unwrap_or_default();
-        let sku = faults.keep(line, "sku", text::sku(field(0)));
+        let sku = faults.keep(line, "sku", text::new_sku(field(0)));
         let name = faults.keep(line, "name", text::plain(field(1), 200));
         let price = price(field(2), field(3)).map_err(|(which, why)| match which {
             PriceField::Currency => faults.add(line, "currency", format!("is {why}")),
