@@ -195,12 +195,22 @@ async fn stream_to(mut from: LocalResponse<'_>, pieces: mpsc::Sender<io::Result<
 /// The answer to a request for which there is no room, as Rocket would give it.
 pub(super) fn full(parts: &Parts) -> Answer {
     let detail = "Too many requests wait for the database; nothing was done. Try again.";
+    refused(parts, Problem::new(Code::Overloaded, detail))
+}
+
+/// The answer to a request that does not say of which host it is, or says so twice.
+pub(super) fn without_host(parts: &Parts) -> Answer {
+    let detail = "The request must have one `Host` header.";
+    refused(parts, Problem::new(Code::BadRequest, detail))
+}
+
+fn refused(parts: &Parts, why: Problem) -> Answer {
     let mut given = parts.headers.get_all(RequestId::HEADER).iter();
     let id = match (given.next(), given.next()) {
         (Some(id), None) => id.to_str().ok(),
         _ => None,
     };
-    let mut answer = problem(&Problem::new(Code::Overloaded, detail), id);
+    let mut answer = problem(&why, id);
     if parts.uri.path().starts_with("/v1/") {
         for (name, value) in cors::READABLE {
             let (name, value) = (

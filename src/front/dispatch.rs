@@ -42,9 +42,11 @@ pub(super) async fn answer(
     link.enter(Phase::Body);
     let (arrival, body) = super::arrival::read(body, &shared.body, &shared.kept).await;
     link.enter(Phase::Answering);
-    let admission = shared.admission.as_ref();
+    let named = names_one_host(&parts);
+    let admission = shared.admission.as_ref().filter(|_| named);
     let full = admission.is_some_and(|one| one.is_full(parts.method.as_str(), parts.uri.path()));
     let mut answer = match full {
+        _ if !named => answer::without_host(&parts),
         true => answer::full(&parts),
         false => Running::begin(shared, parts, remote, arrival, body).await,
     };
@@ -53,6 +55,12 @@ pub(super) async fn answer(
         Sent::Whole(_) | Sent::Nothing => link.enter(Phase::Answered),
     }
     Ok(answer)
+}
+
+/// HTTP/1.1 wants one `Host`, no more: what stands in front of Till might believe another one of two.
+fn names_one_host(parts: &Parts) -> bool {
+    let named = parts.headers.get_all(hyper::header::HOST).iter().count();
+    named == 1 || (named == 0 && parts.version < hyper::Version::HTTP_11)
 }
 
 /// A request that Rocket is at. Dropped before its end, it goes on in a task of its own.

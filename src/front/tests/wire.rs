@@ -126,7 +126,8 @@ async fn every_form_of_a_request_is_understood() {
     old.send("GET /v1/orders/7 HTTP/1.0\r\n\r\n").await;
     let answer = old.rest().await;
     assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
-    let invalid = [b"GET /v1/orders/7 HTTP/1.1\r\nX-Odd: \xff\xfe\r\nConnection: close\r\n\r\n"];
+    let invalid =
+        [b"GET /v1/orders/7 HTTP/1.1\r\nHost: x\r\nX-Odd: \xff\xfe\r\nConnection: close\r\n\r\n"];
     let mut client = running.connect().await;
     client.send(invalid[0]).await;
     assert!(client.rest().await.ends_with('7'));
@@ -154,6 +155,15 @@ async fn every_form_of_a_request_is_understood() {
         .send(format!("GET / HTTP/1.1\r\nX-Long: {long}\r\n\r\n"))
         .await;
     assert!(client.rest().await.starts_with("HTTP/1.1 431 "));
+}
+
+#[rocket::async_test]
+async fn a_request_names_its_host_once() {
+    for hosts in ["", "Host: x\r\nHost: x\r\n", "Host: x\r\nHost: y\r\n"] {
+        let request = format!("GET /v1/orders/7 HTTP/1.1\r\n{hosts}\r\n");
+        let answer = raw(&[request.as_bytes()], false).await;
+        assert_problem(&answer, Code::BadRequest);
+    }
 }
 
 #[rocket::async_test]
