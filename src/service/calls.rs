@@ -283,23 +283,21 @@ impl Services {
                 self.succeeded(call, note("found_done"), subject, observed)
                     .await
             }
-            // A list may be older than what it lists, and a refund believed to be missing is asked for again.
-            Ok(None)
-                if call.kind == CallKind::Refund
-                    && !self.store.call_noted(call.id, NOT_FOUND_YET).await? =>
-            {
-                let note = note(NOT_FOUND_YET);
-                let kept = self.store.call_unknown(&call, SECOND_LOOK_MS, &note).await;
-                kept.map(|()| Performed::Unknown)
-            }
-            Ok(None) => {
-                let decline = Decline {
-                    code: "not_executed".to_owned(),
-                    message: String::new(),
-                };
-                self.declined(call, note("found_not_done"), subject, &decline)
-                    .await
-            }
+            Ok(None) => match self.until_second_look_ms(&call).await? {
+                Some(wait) => {
+                    let note = note(NOT_FOUND_YET);
+                    let kept = self.store.call_unknown(&call, wait, &note).await;
+                    kept.map(|()| Performed::Unknown)
+                }
+                None => {
+                    let decline = Decline {
+                        code: "not_executed".to_owned(),
+                        message: String::new(),
+                    };
+                    self.declined(call, note("found_not_done"), subject, &decline)
+                        .await
+                }
+            },
             Err(error) => match self.may_wait(&call, subject, &error) {
                 Some(wait) => {
                     tracing::warn!(
@@ -315,6 +313,18 @@ impl Services {
                 None => self.in_doubt(call, note("outcome_unknown"), &error).await,
             },
         }
+    }
+
+    /// How long to wait before it is believed that a call was not carried out, in milliseconds; none when it is. A list
+    /// may be older than what it lists, and a refund believed to be missing is asked for again. So it must be missing
+    /// twice, and however soon somebody looks again, that counts only after a while.
+    async fn until_second_look_ms(&self, call: &ClaimedCall) -> Result<Option<i64>, StoreError> {
+        if call.kind != CallKind::Refund {
+            return Ok(None);
+        }
+        let missed = self.store.call_first_noted(call.id, NOT_FOUND_YET).await?;
+        let waited = missed.map_or(0, |at| self.clock.now().since(at).max(0));
+        Ok(Some(SECOND_LOOK_MS.saturating_sub(waited)).filter(|wait| *wait > 0))
     }
 
     /// How long to wait before a session is looked up again, in milliseconds; none when people are to be told.
@@ -520,8 +530,14 @@ fn believed(call: &ClaimedCall, subject: &Subject, outcome: &Outcome) -> CallRes
         (CallResult::Succeeded(observed), Subject::Refund(refund)) => {
             let asked = match observed.as_ref() {
                 Observed::Refund(answer) => {
+                    let own = refund.public.id.to_string();
                     answer.amount == refund.public.amount
                         && answer.intent.as_deref() == Some(refund.intent.as_str())
+                        && answer
+                            .marks
+                            .refund
+                            .as_ref()
+                            .is_none_or(|named| *named == own)
                 }
                 _ => false,
             };

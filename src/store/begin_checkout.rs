@@ -18,6 +18,7 @@ use super::failpoint::Step;
 use super::idempotency::{KeyClaim, key_row};
 use super::orders::{OrderRecord, record};
 use super::{Constraint, Engine, Store, StoreError, Tx};
+use crate::domain::call::{CallKind, CallStatus};
 use crate::domain::checkout::Unstartable;
 use crate::domain::ids::{OrderId, ShopId};
 use crate::domain::time::Timestamp;
@@ -141,6 +142,9 @@ struct Known {
     keys: HashSet<[String; 4]>,
 }
 
+/// A page whose end is tried again later than this serves until then: after an outage it may be hours.
+const SOON_MS: i64 = 120_000;
+
 /// What is to be written of a set.
 #[derive(Default)]
 struct Rows {
@@ -235,6 +239,13 @@ async fn read(tx: &Tx, set: &[&BeginCheckout]) -> Result<Known, StoreError> {
     let orders_list = bulk::list(engine, ids.iter().map(String::as_str));
     let since = set.iter().map(|one| one.since.ms()).min().unwrap_or(0);
     let live = checkouts::LIVE.join("', '");
+    let ends = format!(
+        "{of_orders} AND kind = '{}' AND status IN ('{}', '{}') AND next_at <= {} + {SOON_MS}",
+        CallKind::SessionExpire,
+        CallStatus::Sending,
+        CallStatus::Unknown,
+        tx.now_sql(),
+    );
     let names: Vec<[String; 4]> = set.iter().map(|one| named(one)).collect();
     let names = names.iter().map(|name| name.each_ref().map(String::as_str));
     let (keys, keys_named) = bulk::keyed(
@@ -248,8 +259,9 @@ async fn read(tx: &Tx, set: &[&BeginCheckout]) -> Result<Known, StoreError> {
         Wanted::rows::<line_item::Entity>(of_orders.clone(), vec![orders_list.clone()]),
         Wanted::rows::<checkout_session::Entity>(
             format!("{of_orders} AND (status IN ('{live}') OR created_at > ?)"),
-            vec![orders_list, since.into()],
+            vec![orders_list.clone(), since.into()],
         ),
+        Wanted::columns(&["subject_id"], "provider_call", ends, vec![orders_list]),
         Wanted::columns(
             &["t.shop_id", "t.key_kind", "t.route", "t.key"],
             &keys,
@@ -285,10 +297,20 @@ async fn read(tx: &Tx, set: &[&BeginCheckout]) -> Result<Known, StoreError> {
         .lines
         .values_mut()
         .for_each(|lines| lines.sort_by_key(|line| line.position));
+    let sessions = next();
+    let mut ends = HashSet::new();
     for row in next() {
+        ends.insert(row.text(0)?.to_owned());
+    }
+    for row in sessions {
         let session = row.model::<checkout_session::Entity>()?;
         let of = known.sessions.entry(session.order_id.clone()).or_default();
-        of.push(SessionRecord::try_from(session)?);
+        let is_ended = ends.contains(&session.id);
+        let session = SessionRecord::try_from(session)?;
+        of.push(SessionRecord {
+            ending: session.ending || is_ended,
+            ..session
+        });
     }
     for row in next() {
         known.keys.insert(key_of(&row)?);

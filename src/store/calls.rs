@@ -460,17 +460,22 @@ impl Store {
         .await
     }
 
-    /// Whether a try of a call ended with this word.
+    /// When the first try of a call began that ended with this word; none when none did.
     ///
     /// # Errors
     /// The database's.
-    pub async fn call_noted(&self, call: CallId, outcome: &str) -> Result<bool, StoreError> {
+    pub async fn call_first_noted(
+        &self,
+        call: CallId,
+        outcome: &str,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let noted = provider_attempt::Entity::find()
             .filter(provider_attempt::Column::ProviderCallId.eq(call.to_string()))
             .filter(provider_attempt::Column::Outcome.eq(outcome))
+            .order_by_asc(provider_attempt::Column::Number)
             .one(&self.reader)
             .await?;
-        Ok(noted.is_some())
+        Ok(noted.map(|noted| Timestamp::from_ms(noted.started_at)))
     }
 
     /// Claims up to `limit` calls of an account that are due, each for the time of a lease.

@@ -269,6 +269,54 @@ async fn a_session_that_is_wanted_ended_while_it_is_being_made_is_ended_once_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_sent_to_an_open_page_whose_end_is_under_way() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    app.fault(json!({"on": "checkout.session.expire", "do": "status:503"}))
+        .await;
+    let path = format!("/v1/checkout_sessions/{}/expire", payable.session);
+    shop.post(&path, &json!({})).await.expect(202);
+    let checkout = format!("/v1/orders/{}/checkout_sessions", payable.order);
+    let again = fresh_key();
+    shop.post_with_key(&checkout, &again, &checkout_body())
+        .await
+        .problem(409, "checkout_session_conflict");
+    app.advance(60).await;
+    app.work().await;
+    assert_eq!(shop.session(&payable.session).await["status"], "expired");
+    let other = shop
+        .post_with_key(&checkout, &again, &checkout_body())
+        .await
+        .expect(201);
+    assert_ne!(other.str("id"), payable.session);
+    app.finish().await;
+}
+
+/// While its end is not tried again for hours, the page serves whoever wants to pay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_end_waits_for_long_serves_until_then() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = shop.payable().await;
+    app.fault(json!({"on": "checkout.session.expire", "do": "status:503", "times": "always"}))
+        .await;
+    let path = format!("/v1/checkout_sessions/{}/expire", payable.session);
+    shop.post(&path, &json!({})).await.expect(202);
+    for _ in 0..8 {
+        app.advance(1_800).await;
+        app.work().await;
+    }
+    let joined = shop.check_out(&payable.order).await.expect(200);
+    assert_eq!(joined.str("id"), payable.session);
+    app.heal().await;
+    app.advance(12 * 3_600).await;
+    app.work().await;
+    assert_eq!(shop.session(&payable.session).await["status"], "expired");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_whose_time_is_up_is_not_checked_out_any_more() {
     let app = TestApp::quiet().await;
     let shop = app.merchant().await;

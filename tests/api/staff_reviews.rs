@@ -185,18 +185,25 @@ async fn accepted_late_money_reopens_the_order() {
 /// Part of what completes an order that was opened again is given back at the provider: the rest stays the order's.
 #[tokio::test(flavor = "multi_thread")]
 async fn money_of_a_reopened_order_that_goes_back_in_part_elsewhere_stays_its_money() {
-    let app = holding().await;
+    for refund_is_heard_of_first in [false, true] {
+        let app = holding().await;
+        second_payment_goes_back_in_part(&app, refund_is_heard_of_first).await;
+        app.finish().await;
+    }
+}
+
+async fn second_payment_goes_back_in_part(app: &TestApp, refund_is_heard_of_first: bool) {
     let shop = app.merchant().await;
     let late = shop.payable().await;
     let path = format!("/v1/orders/{}/cancel", late.order);
     shop.post(&path, &json!({})).await.expect(200);
-    let (_, intent) = paid_copy(&app, &late, "1000", "eur").await;
-    let event = event_of(&app, "payment_intent.succeeded", &intent).await;
+    let (_, intent) = paid_copy(app, &late, "1000", "eur").await;
+    let event = event_of(app, "payment_intent.succeeded", &intent).await;
     app.deliver(&event).await.expect(200);
     app.services.retry_due_events().await.expect("a round");
-    let clerk = clerk(&app);
-    let form = form(&app, &clerk, &late.order, Resolution::Accept).await;
-    resolve(&app, &clerk, &form).await.expect("accepted");
+    let clerk = clerk(app);
+    let form = form(app, &clerk, &late.order, Resolution::Accept).await;
+    resolve(app, &clerk, &form).await.expect("accepted");
     let order = shop.order(&late.order).await;
     assert_eq!(order["payment_status"], "partially_paid", "{order}");
     let second = shop.check_out(&late.order).await.expect(201);
@@ -207,16 +214,35 @@ async fn money_of_a_reopened_order_that_goes_back_in_part_elsewhere_stays_its_mo
         ..late.clone()
     };
     app.pay(&second).await;
-    let event = app
+    let paid = app
         .provider_event("payment_intent.succeeded", &second)
         .await;
-    app.deliver(&event).await.expect(200);
-    let payment = shop.payment_of(&late.order).await;
-    let intent = payment["provider_payment_id"].as_str().expect("an id");
+    if refund_is_heard_of_first {
+        // The payment is known, as one that failed at first; that it went through comes last.
+        let mut failed = paid.clone();
+        failed["id"] = json!("evt_failed_before");
+        failed["type"] = json!("payment_intent.payment_failed");
+        let intent = &mut failed["data"]["object"];
+        intent["status"] = json!("requires_payment_method");
+        intent["amount_received"] = json!(0);
+        intent["latest_charge"] = Value::Null;
+        intent["last_payment_error"] = json!({"code": "card_declined", "type": "card_error"});
+        app.deliver(&failed).await.expect(200);
+    } else {
+        app.deliver(&paid).await.expect(200);
+    }
+    let intent = paid["data"]["object"]["id"].as_str().expect("an id");
     let act = format!("payment_intents/{intent}/refund");
     app.simulate(&act, &json!({"amount": 500})).await;
     let event = app.provider_events("refund.created").await.pop();
     app.deliver(&event.expect("an event")).await.expect(200);
+    if refund_is_heard_of_first {
+        let payments = shop.payments_of(&late.order).await;
+        let captured = |payment: &&Value| payment["amount_captured"] != "0.00";
+        assert_eq!(payments.iter().filter(captured).count(), 1, "{payments:?}");
+        assert_eq!(shop.refunds_of(&late.order).await.len(), 1);
+        app.deliver(&paid).await.expect(200);
+    }
     let refresh = format!("/v1/checkout_sessions/{}?refresh=true", second.session);
     shop.get(&refresh).await.expect(200);
     let event = app.provider_events("refund.updated").await.pop();
@@ -237,7 +263,6 @@ async fn money_of_a_reopened_order_that_goes_back_in_part_elsewhere_stays_its_mo
             "suspense EUR 0"
         ]
     );
-    app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use super::load::Books;
 use super::{Match, Settle, Source, Tx};
+use crate::domain::call::CallKind;
 use crate::domain::checkout::Capture;
 use crate::domain::closing::{Closing, closing};
 use crate::domain::event::{EventType, Shown, happened};
@@ -141,6 +142,13 @@ fn completed(command: &Settle, books: &Books, object: &Observed) -> Observed {
         Observed::Session(_) | Observed::Intent(_) => {}
         Observed::Refund(refund) => {
             refund.intent = refund.intent.take().or(intent);
+            if let Source::Call { call, .. } = &command.source
+                && call.kind == CallKind::Refund
+            {
+                // What a call of ours is answered with is what it asked for, whether the marks came back or not.
+                refund.marks.refund = Some(call.subject_id.clone());
+                return object;
+            }
             let ours = refund.marks.deployment.as_deref() == Some(command.deployment.as_str());
             let named = refund.marks.refund.as_deref();
             let known = books

@@ -14,7 +14,9 @@ use super::later::Later;
 use super::load::Books;
 use super::{Match, Settle};
 use crate::domain::access::Trace;
+use crate::domain::order::OrderStatus;
 use crate::domain::refund::{RefundOrigin, RefundStatus};
+use crate::domain::settlement::PaymentState;
 
 /// Brings the stored refunds to those of the fold; returns all as they are now.
 pub(super) async fn follow(
@@ -33,6 +35,13 @@ pub(super) async fn follow(
     for (terms, seen) in &changes.new_refunds {
         let mut payments = changes.after.payments.iter();
         let of = payments.find(|payment| payment.id == terms.payment);
+        // What a payment is before its money is known to have come says nothing of it: that may be learned later.
+        let closed = matches!(
+            changes.after.status,
+            OrderStatus::Cancelled | OrderStatus::Expired
+        );
+        let belonged =
+            |payment: &PaymentState| payment.belongs || (payment.captured_minor == 0 && !closed);
         let new = NewRefundRow {
             id: terms.id,
             shop: found.shop,
@@ -43,7 +52,7 @@ pub(super) async fn follow(
             amount: terms.amount,
             reason: None,
             origin: RefundOrigin::Provider,
-            payment_belonged: of.is_some_and(|payment| payment.belongs),
+            payment_belonged: of.is_some_and(belonged),
             repeats: None,
             trace: Trace {
                 request_id: command.trace.request_id.clone(),

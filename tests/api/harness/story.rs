@@ -115,6 +115,13 @@ impl Actor {
         list.expect(200).json["data"][0].clone()
     }
 
+    /// The payments of an order, newest first.
+    pub async fn payments_of(&self, order: &str) -> Vec<Value> {
+        let list = self.get(&format!("/v1/payments?order_id={order}")).await;
+        let list = list.expect(200).json["data"].clone();
+        list.as_array().expect("a list").clone()
+    }
+
     /// The refunds of an order, newest first.
     pub async fn refunds_of(&self, order: &str) -> Vec<Value> {
         let list = self
@@ -285,6 +292,13 @@ impl TestApp {
         let mut config = self.config.clone();
         config.providers.stripe.api_key = Some("sk_live_harness".to_owned());
         config.providers.stripe.base_url = "https://192.0.2.1".to_owned();
+        process(&config, self.clock.clone()).await
+    }
+
+    /// A second process of the same account, which finds the provider at another address.
+    pub async fn process_at(&self, provider_url: &str) -> Arc<Services> {
+        let mut config = self.config.clone();
+        config.providers.stripe.base_url = provider_url.to_owned();
         process(&config, self.clock.clone()).await
     }
 
