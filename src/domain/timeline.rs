@@ -206,12 +206,13 @@ fn follows(entry: &TimelineEntry) -> bool {
     learned.iter().any(|prefix| cause.starts_with(prefix))
 }
 
-/// The entries after `after`, at most [`MAX_ENTRIES`], and whether there are more; nothing when there is no such
-/// entry.
+/// The entries after `after`, at most so many and [`MAX_ENTRIES`], and whether there are more; nothing when there is no
+/// such entry.
 #[must_use]
 pub fn page(
     entries: Vec<TimelineEntry>,
     after: Option<&str>,
+    most: usize,
 ) -> Option<(Vec<TimelineEntry>, bool)> {
     let skip = match after {
         None => 0,
@@ -220,8 +221,9 @@ pub fn page(
             .position(|entry| entry.id == id)?
             .saturating_add(1),
     };
-    let has_more = entries.len().saturating_sub(skip) > MAX_ENTRIES;
-    let page = entries.into_iter().skip(skip).take(MAX_ENTRIES);
+    let most = most.min(MAX_ENTRIES);
+    let has_more = entries.len().saturating_sub(skip) > most;
+    let page = entries.into_iter().skip(skip).take(most);
     Some((page.collect(), has_more))
 }
 
@@ -312,17 +314,19 @@ mod tests {
         let all: Vec<TimelineEntry> = (0..2_345)
             .map(|at| entry("fact", &format!("fact_{at:05}"), at, None))
             .collect();
-        let (mut seen, mut after) = (Vec::new(), None::<String>);
-        loop {
-            let (page, more) = page(all.clone(), after.as_deref()).expect("a page");
-            assert!(page.len() <= MAX_ENTRIES);
-            after = page.last().map(|entry| entry.id.clone());
-            seen.extend(page);
-            if !more {
-                break;
+        for most in [usize::MAX, 100] {
+            let (mut seen, mut after) = (Vec::new(), None::<String>);
+            loop {
+                let (page, more) = page(all.clone(), after.as_deref(), most).expect("a page");
+                assert!(page.len() <= MAX_ENTRIES.min(most));
+                after = page.last().map(|entry| entry.id.clone());
+                seen.extend(page);
+                if !more {
+                    break;
+                }
             }
+            assert_eq!(seen, all);
         }
-        assert_eq!(seen, all);
-        assert!(page(all, Some("fact_x")).is_none());
+        assert!(page(all, Some("fact_x"), 1).is_none());
     }
 }

@@ -12,8 +12,11 @@ use super::problem::Problem;
 use super::query::{NoQuery, Query};
 use super::throttles::{OrderPlacer, Throttles};
 use crate::domain::ids::OrderId;
-use crate::domain::order::{Order, OrderFilter, PlacedOrder};
+use crate::domain::order::{
+    FulfilmentStatus, Order, OrderFilter, OrderStatus, PaymentStatus, PlacedOrder,
+};
 use crate::domain::page::List;
+use crate::domain::settlement::Reason;
 use crate::service::Services;
 
 /// Place an order
@@ -133,12 +136,11 @@ pub async fn list(
 ) -> Result<Json<List<Order>>, Problem> {
     let mut query = query.reader();
     let page = query.page();
-    let review =
-        query.parsed::<crate::domain::settlement::Reason>("review", "a reason for a review");
+    let review = query.word("review", Reason::ALL);
     let filter = OrderFilter {
-        status: query.parsed("status", "open, completed, cancelled or expired"),
-        payment_status: query.parsed("payment_status", "a payment status"),
-        fulfilment_status: query.parsed("fulfilment_status", "a fulfilment status"),
+        status: query.word("status", OrderStatus::ALL),
+        payment_status: query.word("payment_status", PaymentStatus::ALL),
+        fulfilment_status: query.word("fulfilment_status", FulfilmentStatus::ALL),
         review: review.map(|reason| reason.to_string()),
         email: query.text("email", 254),
         reference: query.text("reference", 64),

@@ -1,5 +1,6 @@
 //! Query parameters: each known, each given once, each checked.
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use rocket::Request;
@@ -119,6 +120,17 @@ impl Reader {
             self.fault(name, &format!("must be {wanted}"));
         }
         value
+    }
+
+    /// A word of a closed list, which whoever mistypes it is told.
+    pub fn word<T: FromStr + Copy + Display>(&mut self, name: &str, all: &[T]) -> Option<T> {
+        let words: Vec<String> = all.iter().map(T::to_string).collect();
+        let wanted = match words.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => String::new(),
+        };
+        self.parsed(name, &wanted)
     }
 
     /// A point in time.

@@ -414,5 +414,10 @@ async fn a_parameter_that_is_not_understood_is_refused_by_name() {
     let several = merchant.get("/v1/orders?limit=0&status=x&nonsense=1").await;
     let several = several.problem(422, "invalid_request");
     assert_eq!(several.pointers(), ["/limit", "/status", "/nonsense"]);
+    assert!(
+        several
+            .text
+            .contains("must be open, completed, cancelled or expired")
+    );
     app.finish().await;
 }

@@ -110,7 +110,15 @@ async fn a_timeline_leads_from_the_request_to_the_event() {
             entries[at + 1..]
         );
     }
-    for query in ["?starting_after=fact_x", "?limit=5"] {
+    let first = shop.get(&format!("{path}?limit=2")).await.expect(200).json;
+    assert_eq!(first["data"].as_array().expect("a list")[..], entries[..2]);
+    assert_eq!(first["has_more"], true);
+    for query in [
+        "?starting_after=fact_x",
+        "?limit=0",
+        "?limit=101",
+        "?ending_before=x",
+    ] {
         let refused = shop.get(&format!("{path}{query}")).await;
         refused.problem(422, "invalid_request");
     }

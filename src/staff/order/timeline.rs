@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::domain::chapters::{Step, chapters, has_failed};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
-use crate::domain::timeline::{TimelineEntry, page};
+use crate::domain::timeline::{MAX_ENTRIES, TimelineEntry, page};
 use crate::service::{ServiceError, Services};
 use crate::staff::parts::money_text;
 use crate::staff::words::{ledger, timeline as words};
@@ -78,7 +78,7 @@ pub fn told(
     names: &HashMap<String, String>,
 ) -> Option<(Vec<ChapterView>, Option<String>)> {
     let answers = answers(&timeline);
-    let (entries, more) = page(timeline, after)?;
+    let (entries, more) = page(timeline, after, MAX_ENTRIES)?;
     let last = entries.last().map(|entry| entry.id.clone());
     let views = chapters(entries).into_iter().filter_map(|chapter| {
         let head = chapter.head()?;

@@ -133,6 +133,9 @@ pub fn capture_hint(reserved: &str) -> String {
 /// Whose order it is.
 #[must_use]
 pub fn is_the_order_of(customer: &str) -> String {
+    if customer == UNKNOWN_CUSTOMER {
+        return "The customer's name is not known.".to_owned();
+    }
     format!("The customer is {customer}.")
 }
 
