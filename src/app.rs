@@ -122,6 +122,15 @@ pub async fn build_services(
     let provider: Arc<dyn PaymentProvider> = Arc::new(Stripe::new(config.stripe()?)?);
     let missing = config.secret_key_file().filter(|file| !file.exists());
     let secrets = Arc::new(config.secret_keys()?);
+    let deployment = store.deployment_id().await?;
+    let marks = secrets.marks();
+    for number in store.note_key_marks(&marks, missing.is_some()).await? {
+        tracing::error!(
+            "the secret key {number} is another one than other processes of this database were started with: each \
+             process believes its own order tokens only, so shops' browsers may not see the orders they placed. Give \
+             every process the same keys, and a new key a number of its own"
+        );
+    }
     if let Some(file) = missing
         && store.has_orders().await?
     {
@@ -141,7 +150,7 @@ pub async fn build_services(
         .default_account(provider.name(), provider.mode())
         .await?;
     Ok(Arc::new(Services {
-        deployment: store.deployment_id().await?,
+        deployment,
         account,
         store,
         clock,

@@ -3,6 +3,8 @@
 
 pub mod password;
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,6 +15,9 @@ use crate::domain::access::{KeyKind, Mode};
 use crate::domain::ids::{ApiKeyId, Id, OrderId, ShopId};
 
 type HmacSha256 = Hmac<Sha256>;
+
+/// How many characters of base64 a key's mark has: enough to tell a few keys apart.
+const MARK_CHARS: usize = 16;
 
 /// The secret keys of an installation; the first one signs, every one is accepted.
 pub struct SecretKeys(Vec<(i64, Vec<u8>)>);
@@ -68,6 +73,24 @@ impl SecretKeys {
     #[must_use]
     pub fn generate() -> String {
         format!("1:{}", STANDARD.encode(random_bytes::<32>()))
+    }
+
+    /// What each key is recognised by, by its number: nothing of the key can be learned from it.
+    #[must_use]
+    pub fn marks(&self) -> BTreeMap<i64, String> {
+        let mark = |secret: &[u8]| {
+            let mut mac =
+                HmacSha256::new_from_slice(secret).expect("HMAC takes keys of any length");
+            mac.update(b"key-mark/1");
+            let mut mark = URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
+            mark.truncate(MARK_CHARS);
+            mark
+        };
+        let marks = self
+            .0
+            .iter()
+            .map(|(number, secret)| (*number, mark(secret)));
+        marks.collect()
     }
 
     /// The number of the key that signs now.

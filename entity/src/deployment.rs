@@ -14,6 +14,8 @@ pub struct Model {
     pub id: String,
     /// Created, in epoch milliseconds.
     pub created_at: i64,
+    /// Marks of the secret keys that processes were started with, by their numbers, as a JSON object.
+    pub key_marks: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

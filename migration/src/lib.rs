@@ -28,6 +28,7 @@ mod m20261130_000019_overdue_orders;
 mod m20261130_000020_ends_and_reasons;
 mod m20261130_000021_given_rows;
 mod m20261130_000022_refunds_made_elsewhere;
+mod m20261130_000023_marks_of_keys;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000020_ends_and_reasons::Migration),
             Box::new(m20261130_000021_given_rows::Migration),
             Box::new(m20261130_000022_refunds_made_elsewhere::Migration),
+            Box::new(m20261130_000023_marks_of_keys::Migration),
         ]
     }
 }

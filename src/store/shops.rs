@@ -1,8 +1,10 @@
 //! Shops, and the id of this database.
 
+use std::collections::BTreeMap;
+
 use entity::{deployment, shop};
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::rows::parse;
 use super::{Store, StoreError, Tx};
@@ -84,6 +86,7 @@ impl Store {
                 only_row: Set(1),
                 id: Set(fresh.clone()),
                 created_at: Set(now),
+                key_marks: Set(None),
             };
             deployment::Entity::insert(row)
                 .on_conflict(
@@ -99,6 +102,59 @@ impl Store {
         })
         .await
     }
+}
+
+type Marks = BTreeMap<i64, String>;
+
+impl Store {
+    /// The marks of the secret keys that processes were started with, by number.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn key_marks(&self) -> Result<Marks, StoreError> {
+        let row = deployment::Entity::find().one(&self.reader).await?;
+        known_marks(row.as_ref())
+    }
+
+    /// Notes the marks of this process's secret keys. Returns the numbers under which others were started with another
+    /// key; with `anew`, what is given takes the place of those.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn note_key_marks(&self, given: &Marks, anew: bool) -> Result<Vec<i64>, StoreError> {
+        self.write(|tx| async move {
+            let row = deployment::Entity::find().lock_exclusive();
+            let mut known = known_marks(row.one(tx.conn()).await?.as_ref())?;
+            let (mut others, before) = (Vec::new(), known.clone());
+            for (number, mark) in given {
+                match known.get(number) {
+                    Some(other) if other != mark && !anew => others.push(*number),
+                    _ => {
+                        known.insert(*number, mark.clone());
+                    }
+                }
+            }
+            if known != before {
+                deployment::Entity::update_many()
+                    .col_expr(
+                        deployment::Column::KeyMarks,
+                        Expr::value(super::rows::to_json(&known)),
+                    )
+                    .exec(tx.conn())
+                    .await?;
+            }
+            Ok(others)
+        })
+        .await
+    }
+}
+
+fn known_marks(row: Option<&deployment::Model>) -> Result<Marks, StoreError> {
+    let Some(text) = row.and_then(|row| row.key_marks.as_deref()) else {
+        return Ok(Marks::new());
+    };
+    serde_json::from_str(text)
+        .map_err(|_| StoreError::Corrupt("deployment.key_marks is no JSON object".to_owned()))
 }
 
 impl Tx {

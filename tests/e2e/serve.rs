@@ -71,6 +71,44 @@ async fn a_key_file_that_was_lost_is_missed_before_a_new_one_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_with_another_secret_key_than_the_others_is_noticed() {
+    const FIRST: &str = r#"["1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]"#;
+    const OTHER: &str = r#"["1:HxECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]"#;
+    const ROLLED: &str = r#"["2:HxECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=","1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]"#;
+    const COMPLAINT: &str = "the secret key 1 is another one";
+    let sandbox = Sandbox::new().await;
+    let serve = async |keys: &str| {
+        let mut command = sandbox.till(&["serve", "--with-simulator"]);
+        command.env("TILL_SECRET_KEYS", keys);
+        let server = Server::listening(Process::start(command)).await;
+        server.process.terminate();
+        let ended = server.process.finish(Duration::from_secs(10)).await;
+        let ended = ended.success();
+        ended.stdout + &ended.stderr
+    };
+    let doctor = async |keys: &str| {
+        let mut command = sandbox.till(&["doctor", "--json"]);
+        command.env("TILL_SECRET_KEYS", keys);
+        let told = Process::start(command).finish(Duration::from_secs(10));
+        let checks = told.await.json()["checks"].clone();
+        let checks = checks.as_array().expect("a list").clone();
+        let same = checks
+            .into_iter()
+            .find(|check| check["name"] == "same secret keys");
+        same.expect("it compares the keys")["status"].clone()
+    };
+    assert!(!serve(FIRST).await.contains(COMPLAINT));
+    assert_eq!(doctor(FIRST).await, "ok");
+    assert_eq!(doctor(OTHER).await, "failed");
+    assert_eq!(doctor(ROLLED).await, "ok");
+    for _ in 0..2 {
+        assert!(serve(OTHER).await.contains(COMPLAINT));
+    }
+    assert!(!serve(ROLLED).await.contains(COMPLAINT));
+    assert_eq!(doctor(FIRST).await, "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn as_many_threads_answer_as_are_asked_for() {
     let sandbox = Sandbox::new().await;
     let mut command = sandbox.till(&["serve", "--with-simulator"]);

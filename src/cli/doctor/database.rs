@@ -53,15 +53,52 @@ async fn look(report: &mut Report, store: &Store, config: &Config) -> Result<(),
     settings(report, store).await?;
     let has_tables = schema(report, store).await?;
     if let Some(file) = config.secret_key_file().filter(|file| !file.exists()) {
-        if has_tables && store.has_orders().await? {
+        // A schema that is behind may have orders, too; one without tables cannot say.
+        if store.has_orders().await.unwrap_or(false) {
             lost_key(report, &file);
         } else {
             super::files::first_key(report, &file);
         }
     }
     if has_tables {
+        same_keys(report, store, config).await?;
         shops(report, store).await?;
     }
+    Ok(())
+}
+
+/// Whether the secret keys are those that other processes were started with.
+async fn same_keys(report: &mut Report, store: &Store, config: &Config) -> Result<(), StoreError> {
+    const NAME: &str = "same secret keys";
+    if config.secret_key_file().is_some_and(|file| !file.exists()) {
+        return Ok(());
+    }
+    // Keys that cannot be used are another check's matter.
+    let Ok(keys) = config.secret_keys() else {
+        return Ok(());
+    };
+    let known = store.key_marks().await?;
+    let given = keys.marks();
+    let mut others = given.iter().filter(|(number, mark)| {
+        let before = known.get(number);
+        before.is_some_and(|before| before != *mark)
+    });
+    let lost = known.keys().filter(|number| !given.contains_key(number));
+    let lost: Vec<String> = lost.map(i64::to_string).collect();
+    if let Some((number, _)) = others.next() {
+        report.fail(
+            NAME,
+            format!("the key {number} is another one than processes of this database were started with"),
+            "give every process the same keys, and a new key a number of its own: each process believes its own order \
+             tokens only",
+        );
+        return Ok(());
+    }
+    let given_up = match lost.is_empty() {
+        true => String::new(),
+        false => format!("; not given any more: {}", lost.join(", ")),
+    };
+    report.ok(NAME, format!("as in the processes before{given_up}"));
     Ok(())
 }
 
