@@ -131,6 +131,8 @@ impl KnownKeys {
     fn forget(&self, id: ApiKeyId) {
         let mut known = self.lock();
         known.keys.remove(&id);
+        // What is being read may be of before: whoever comes now asks anew.
+        known.asked.remove(&id);
         known.forgotten = known.forgotten.wrapping_add(1);
     }
 

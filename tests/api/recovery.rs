@@ -10,9 +10,8 @@ use till::store::calls::{AttemptNote, ClaimedCall};
 use till::store::settle::{Settle, Source};
 use till::store::{Engine, StoreError};
 use till::worker;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
+use crate::harness::story::provider_that_says;
 use crate::harness::{Setup, TestApp, eventually};
 
 fn note() -> AttemptNote {
@@ -272,20 +271,11 @@ async fn a_call_keeps_its_key_and_bytes_through_many_failures() {
 
 /// A provider that is asked too often: every answer says when to come back.
 async fn busy_provider(retry_after_s: u32) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        let answer = format!(
-            "HTTP/1.1 429 Too Many Requests\r\nRetry-After: {retry_after_s}\r\nContent-Length: 0\r\n\
-             Connection: close\r\n\r\n"
-        );
-        while let Ok((mut client, _)) = listener.accept().await {
-            let mut asked = [0; 16_384];
-            let _ = client.read(&mut asked).await;
-            let _ = client.write_all(answer.as_bytes()).await;
-        }
-    });
-    format!("http://{address}")
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\nRetry-After: {retry_after_s}\r\nContent-Length: 0\r\n\
+         Connection: close\r\n\r\n"
+    );
+    provider_that_says(answer).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,9 @@
 //! Refunds: whole, by amount and by lines, reserved before they are asked for, and those made elsewhere.
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::actor::fresh_key;
+use crate::harness::story::provider_that_says;
 use crate::harness::{Actor, Answer, Payable, TestApp};
 
 fn path_of(order: &str) -> String {
@@ -560,22 +560,12 @@ async fn forgetful_provider(intent: &str) -> String {
         "charge": null, "status": "succeeded", "created": 1_790_000_000, "metadata": {},
     });
     let body = refund.to_string();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
-    let listener = listener.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        let length = body.len();
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
-             Connection: close\r\n\r\n{body}"
-        );
-        while let Ok((mut client, _)) = listener.accept().await {
-            let mut asked = [0; 16_384];
-            let _ = client.read(&mut asked).await;
-            let _ = client.write_all(answer.as_bytes()).await;
-        }
-    });
-    format!("http://{address}")
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
+    );
+    provider_that_says(answer).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

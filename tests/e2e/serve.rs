@@ -3,6 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use serde_json::Value;
+use tokio::process::Command;
+
 use crate::harness::client::{checkout_body, checkout_path};
 use crate::harness::{Client, Process, Sandbox, Server, postgres_server};
 
@@ -38,19 +41,21 @@ async fn an_order_is_paid_and_a_restart_keeps_everything() {
     assert_eq!(provider.effects("checkout.session.created").await, 2);
 }
 
+/// What `till doctor --json` says of one thing.
+async fn check(doctor: Command, name: &str) -> Value {
+    let told = Process::start(doctor).finish(Duration::from_secs(10)).await;
+    let checks = told.json()["checks"].clone();
+    let mut checks = checks.as_array().expect("a list").iter();
+    let found = checks.find(|check| check["name"] == name);
+    found.expect("it looks at that")["status"].clone()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_file_that_was_lost_is_missed_before_a_new_one_is_made() {
     let sandbox = Sandbox::on(None).await;
     let doctor = async || {
-        let mut command = sandbox.till(&["doctor", "--json"]);
-        command.env("ROCKET_PORT", "8000");
-        let told = Process::start(command).finish(Duration::from_secs(10));
-        let checks = told.await.json()["checks"].clone();
-        let checks = checks.as_array().expect("a list").clone();
-        let keys = checks
-            .into_iter()
-            .find(|check| check["name"] == "secret keys");
-        keys.expect("it looks for the keys")["status"].clone()
+        let command = sandbox.till(&["doctor", "--json"]);
+        check(command, "secret keys").await
     };
     assert_eq!(doctor().await, "ok", "there is nothing yet");
     let (server, _) = sandbox.serve_with_simulator().await;
@@ -89,13 +94,7 @@ async fn a_process_with_another_secret_key_than_the_others_is_noticed() {
     let doctor = async |keys: &str| {
         let mut command = sandbox.till(&["doctor", "--json"]);
         command.env("TILL_SECRET_KEYS", keys);
-        let told = Process::start(command).finish(Duration::from_secs(10));
-        let checks = told.await.json()["checks"].clone();
-        let checks = checks.as_array().expect("a list").clone();
-        let same = checks
-            .into_iter()
-            .find(|check| check["name"] == "same secret keys");
-        same.expect("it compares the keys")["status"].clone()
+        check(command, "same secret keys").await
     };
     assert!(!serve(FIRST).await.contains(COMPLAINT));
     assert_eq!(doctor(FIRST).await, "ok");

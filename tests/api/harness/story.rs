@@ -11,6 +11,8 @@ use till::config::Config;
 use till::front::Front;
 use till::service::Services;
 use till::store::Store;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::{Actor, TestApp, serve};
 
@@ -317,6 +319,20 @@ async fn process(config: &Config, clock: Clock) -> Arc<Services> {
     let store = Arc::new(store.expect("the database opens"));
     let services = app::build_services(config, store, clock).await;
     services.expect("the services")
+}
+
+/// The address of a provider that has one answer, given as it goes over the wire, to whatever it is asked.
+pub async fn provider_that_says(answer: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut asked = [0; 16_384];
+            let _ = client.read(&mut asked).await;
+            let _ = client.write_all(answer.as_bytes()).await;
+        }
+    });
+    format!("http://{address}")
 }
 
 /// A lock of the test's own on an order.
