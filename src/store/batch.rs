@@ -12,7 +12,6 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sea_orm::{DbErr, RuntimeErr};
 use tokio::sync::oneshot;
 
 use super::{Store, StoreError};
@@ -279,8 +278,7 @@ async fn carry_out<M: Member>(store: &Store, set: Vec<Waiting<M>>) {
         // Nothing would get through one by one either, only later.
         Err(StoreError::Unavailable(_)) if set.len() > 1 => {
             for one in set {
-                let reason = RuntimeErr::Internal("it failed for the whole set".to_owned());
-                let error = StoreError::Unavailable(DbErr::Conn(reason));
+                let error = StoreError::unavailable("it failed for the whole set");
                 let _ = one.answer.send(Err(error));
             }
         }

@@ -283,8 +283,7 @@ async fn first_primary(servers: &Servers) -> Result<(Server, Found), StoreError>
         }
         if began.elapsed() >= POSTGRES_START_PATIENCE {
             let reason = "none of the servers in TILL_DATABASE__URL answers as the primary";
-            let reason = RuntimeErr::Internal(reason.to_owned());
-            return Err(StoreError::Unavailable(DbErr::Conn(reason)));
+            return Err(StoreError::unavailable(reason));
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }

@@ -122,6 +122,11 @@ impl Failure for StoreError {
 }
 
 impl StoreError {
+    /// The database is not available, for a reason that no driver gave.
+    pub(super) fn unavailable(why: impl Into<String>) -> StoreError {
+        StoreError::Unavailable(DbErr::Conn(RuntimeErr::Internal(why.into())))
+    }
+
     /// Whether the connection it happened on leads nowhere any more, or to a server that takes no orders.
     pub(super) fn lost_the_server(&self) -> bool {
         let StoreError::Unavailable(error) = self else {

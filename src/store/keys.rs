@@ -9,8 +9,8 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, RelationDef, RuntimeErr,
+    ActiveValue::Set, ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationDef,
 };
 
 use super::rows::parse;
@@ -90,8 +90,6 @@ struct KnownKey {
     key: KeyRecord,
     /// When the database was asked.
     asked: Instant,
-    /// Whether it is being asked again.
-    again: bool,
 }
 
 /// A question that all who ask the same wait for.
@@ -104,8 +102,8 @@ pub(super) struct KnownKeys(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     keys: HashMap<ApiKeyId, KnownKey>,
-    /// Those that the database is being asked for.
-    asked: HashMap<ApiKeyId, Asked>,
+    /// Those that the database is being asked for, each with how often a key had been forgotten then.
+    asked: HashMap<ApiKeyId, (u64, Asked)>,
     /// How often one was forgotten: what was asked for before may be of before that.
     forgotten: u64,
 }
@@ -113,19 +111,11 @@ struct Known {
 impl KnownKeys {
     /// The key, if it is known, and whether the caller is the one to ask for it again.
     fn get(&self, id: ApiKeyId) -> Option<(KeyRecord, bool)> {
-        let mut known = self.lock();
-        let one = known.keys.get_mut(&id)?;
+        let known = self.lock();
+        let one = known.keys.get(&id)?;
         let age = one.asked.elapsed();
-        if age >= HOLD {
-            return None;
-        }
-        let ask = age >= AGED && !one.again;
-        one.again |= ask;
-        Some((one.key.clone(), ask))
-    }
-
-    fn forgotten(&self) -> u64 {
-        self.lock().forgotten
+        let ask = age >= AGED && !known.asked.contains_key(&id);
+        (age < HOLD).then(|| (one.key.clone(), ask))
     }
 
     fn forget(&self, id: ApiKeyId) {
@@ -147,8 +137,7 @@ impl KnownKeys {
         }
         if known.keys.len() < MAX_KNOWN {
             let key = key.clone();
-            let again = false;
-            known.keys.insert(key.id, KnownKey { key, asked, again });
+            known.keys.insert(key.id, KnownKey { key, asked });
         }
     }
 
@@ -157,12 +146,23 @@ impl KnownKeys {
     }
 }
 
-/// Lets the next one ask anew, however a question ends.
-struct AskedFor<'k>(&'k KnownKeys, ApiKeyId);
+/// Lets the next one ask anew, however a question ends. One that was asked after a key was forgotten goes on.
+struct AskedFor<'k> {
+    keys: &'k KnownKeys,
+    id: ApiKeyId,
+    forgotten: u64,
+}
 
 impl Drop for AskedFor<'_> {
     fn drop(&mut self) {
-        self.0.lock().asked.remove(&self.1);
+        let mut known = self.keys.lock();
+        if known
+            .asked
+            .get(&self.id)
+            .is_some_and(|(then, _)| *then == self.forgotten)
+        {
+            known.asked.remove(&self.id);
+        }
     }
 }
 
@@ -173,13 +173,9 @@ fn alike(error: &StoreError) -> StoreError {
         StoreError::Panicked => StoreError::Panicked,
         other => {
             let source = std::error::Error::source(other);
-            unavailable(source.map_or_else(|| other.to_string(), ToString::to_string))
+            StoreError::unavailable(source.map_or_else(|| other.to_string(), ToString::to_string))
         }
     }
-}
-
-fn unavailable(why: String) -> StoreError {
-    StoreError::Unavailable(DbErr::Conn(RuntimeErr::Internal(why)))
 }
 
 fn shop_of_key() -> RelationDef {
@@ -210,14 +206,19 @@ impl Store {
     /// Begins to ask for a key, or waits with those who have begun.
     fn ask_for_key(&self, id: ApiKeyId) -> Asked {
         let mut known = self.known_keys.lock();
-        if let Some(asked) = known.asked.get(&id) {
+        if let Some((_, asked)) = known.asked.get(&id) {
             return asked.clone();
         }
-        let store = self.clone();
+        let (store, forgotten) = (self.clone(), known.forgotten);
         let asking = tokio::spawn(async move {
-            let _asked = AskedFor(&store.known_keys, id);
-            let read = tokio::time::timeout(ANSWER_WITHIN, store.read_key(id)).await;
-            read.unwrap_or_else(|_| Err(unavailable("it did not answer in time".to_owned())))
+            let keys = &store.known_keys;
+            let _asked = AskedFor {
+                keys,
+                id,
+                forgotten,
+            };
+            let read = tokio::time::timeout(ANSWER_WITHIN, store.read_key(id, forgotten)).await;
+            read.unwrap_or_else(|_| Err(StoreError::unavailable("it did not answer in time")))
         });
         let asked: Asked = async move {
             let answer = asking.await.unwrap_or(Err(StoreError::Panicked));
@@ -225,12 +226,17 @@ impl Store {
         }
         .boxed()
         .shared();
-        known.asked.insert(id, asked.clone());
+        known.asked.insert(id, (forgotten, asked.clone()));
         asked
     }
 
-    async fn read_key(&self, id: ApiKeyId) -> Result<Option<KeyRecord>, StoreError> {
-        let (asked, forgotten) = (Instant::now(), self.known_keys.forgotten());
+    /// Reads a key, and keeps it unless one was forgotten since so many were.
+    async fn read_key(
+        &self,
+        id: ApiKeyId,
+        forgotten: u64,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        let asked = Instant::now();
         let found = api_key::Entity::find_by_id(id.to_string())
             .join(JoinType::InnerJoin, shop_of_key())
             .select_also(shop::Entity)
@@ -349,8 +355,11 @@ mod tests {
         let (fresh, id) = known_for(Duration::ZERO);
         assert_eq!(fresh.get(id).map(|(_, ask)| ask), Some(false));
         let (aged, id) = known_for(AGED);
-        let asking = [aged.get(id), aged.get(id)].map(|one| one.map(|(_, ask)| ask));
-        assert_eq!(asking, [Some(true), Some(false)]);
+        let asks = || aged.get(id).map(|(_, ask)| ask);
+        let first = asks();
+        let answer = futures::future::ready(Ok(None)).boxed().shared();
+        aged.lock().asked.insert(id, (0, answer));
+        assert_eq!([first, asks()], [Some(true), Some(false)]);
         let (old, id) = known_for(HOLD);
         assert_eq!(old.get(id), None);
     }
@@ -359,11 +368,37 @@ mod tests {
     fn what_was_read_before_a_key_was_forgotten_is_not_kept() {
         let (known, id) = known_for(Duration::ZERO);
         let (key, _) = known.get(id).expect("known");
-        let before = known.forgotten();
+        let before = known.lock().forgotten;
         known.forget(id);
         known.keep(&key, Instant::now(), before);
         assert_eq!(known.get(id), None);
-        known.keep(&key, Instant::now(), known.forgotten());
+        let now = known.lock().forgotten;
+        known.keep(&key, Instant::now(), now);
         assert!(known.get(id).is_some());
+    }
+
+    #[test]
+    fn a_question_that_ends_leaves_the_one_asked_after_it() {
+        let (keys, id) = known_for(Duration::ZERO);
+        let ask = |forgotten| {
+            let answer = futures::future::ready(Ok(None)).boxed().shared();
+            keys.lock().asked.insert(id, (forgotten, answer));
+            AskedFor {
+                keys: &keys,
+                id,
+                forgotten,
+            }
+        };
+        let first = ask(0);
+        keys.forget(id);
+        assert!(
+            !keys.lock().asked.contains_key(&id),
+            "whoever comes asks anew"
+        );
+        let second = ask(1);
+        drop(first);
+        assert!(keys.lock().asked.contains_key(&id));
+        drop(second);
+        assert!(!keys.lock().asked.contains_key(&id));
     }
 }
