@@ -4,7 +4,6 @@
 //! what is open; whoever was faster, the customer's payment or the closing, is known only from the facts.
 
 use super::checkout::SessionStatus;
-use super::order::OrderStatus;
 use super::settlement::{FactKind, OrderState};
 
 /// How far the closing of an order is.
@@ -27,7 +26,7 @@ pub enum Closing {
 pub fn closing(state: &OrderState) -> Closing {
     let live = |wanted: SessionStatus| state.sessions.values().any(|status| *status == wanted);
     let any = |wanted: FactKind| state.payments.iter().any(|p| p.rank == Some(wanted));
-    if matches!(state.status, OrderStatus::Cancelled | OrderStatus::Expired) {
+    if state.status.is_closed() {
         Closing::Closed
     } else if state.paid.minor() > 0 {
         Closing::Paid

@@ -24,6 +24,14 @@ words! {
     }
 }
 
+impl OrderStatus {
+    /// Whether it was cancelled, or has expired: no money is wanted for it any more.
+    #[must_use]
+    pub const fn is_closed(self) -> bool {
+        matches!(self, OrderStatus::Cancelled | OrderStatus::Expired)
+    }
+}
+
 words! {
     /// Where an order's money stands.
     PaymentStatus {
@@ -302,7 +310,7 @@ pub fn may_check_out(
     if total_minor == 0 {
         return Err(CheckoutRefusal::NothingToPay);
     }
-    if closing || matches!(status, OrderStatus::Cancelled | OrderStatus::Expired) {
+    if closing || status.is_closed() {
         return Err(CheckoutRefusal::OrderClosed);
     }
     match payment {

@@ -269,9 +269,7 @@ impl Standing {
             | PaymentStatus::PartiallyRefunded
             | PaymentStatus::Refunded
             | PaymentStatus::ChargedBack => true,
-            PaymentStatus::Unpaid => {
-                matches!(self.status, OrderStatus::Cancelled | OrderStatus::Expired)
-            }
+            PaymentStatus::Unpaid => self.status.is_closed(),
             PaymentStatus::Pending
             | PaymentStatus::Authorized
             | PaymentStatus::PartiallyPaid

@@ -15,7 +15,6 @@ use crate::domain::call::{CallKind, CallRequest};
 use crate::domain::checkout::SessionStatus;
 use crate::domain::ids::{CallId, CheckoutSessionId, RefundId};
 use crate::domain::money::Money;
-use crate::domain::order::OrderStatus;
 use crate::domain::refund::RefundOrigin;
 use crate::domain::settlement::{FactKind, PaymentState, Reason};
 
@@ -31,7 +30,7 @@ pub(super) async fn all(
 ) -> Result<(), StoreError> {
     let state = &changes.after;
     let has_its_money = state.paid.minor() > 0 && state.paid.minor() >= books.order.total_minor;
-    let closed = matches!(state.status, OrderStatus::Cancelled | OrderStatus::Expired);
+    let closed = state.status.is_closed();
     let cancelling = books.order.cancel_requested_at.is_some() && !changes.over.cancel;
     let expiring = books.order.close_next_at.is_some() && !changes.over.expiry;
     let closing = cancelling || expiring;

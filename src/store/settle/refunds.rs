@@ -14,7 +14,6 @@ use super::later::Later;
 use super::load::Books;
 use super::{Match, Settle};
 use crate::domain::access::Trace;
-use crate::domain::order::OrderStatus;
 use crate::domain::refund::{RefundOrigin, RefundStatus};
 use crate::domain::settlement::PaymentState;
 
@@ -36,10 +35,7 @@ pub(super) async fn follow(
         let mut payments = changes.after.payments.iter();
         let of = payments.find(|payment| payment.id == terms.payment);
         // What a payment is before its money is known to have come says nothing of it: that may be learned later.
-        let closed = matches!(
-            changes.after.status,
-            OrderStatus::Cancelled | OrderStatus::Expired
-        );
+        let closed = changes.after.status.is_closed();
         let belonged =
             |payment: &PaymentState| payment.belongs || (payment.captured_minor == 0 && !closed);
         let new = NewRefundRow {
