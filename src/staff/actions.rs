@@ -356,17 +356,16 @@ pub(super) fn moved(preview: &Preview) -> String {
     first.map_or_else(String::new, |first| parts::money_text(&first.amount))
 }
 
-/// Who the order's customer is, in words.
+/// Who the order's customer is, in words; none when that is not known.
 pub(super) async fn customer_of(
     services: &Services,
     caller: &Caller,
     order: OrderId,
-) -> Result<String, ServiceError> {
+) -> Result<Option<String>, ServiceError> {
     let customer = services.customer(caller, order).await?;
     Ok(match (customer.name, customer.email) {
-        (Some(name), Some(email)) => format!("{name} ({email})"),
-        (Some(known), None) | (None, Some(known)) => known,
-        (None, None) => words::actions::UNKNOWN_CUSTOMER.to_owned(),
+        (Some(name), Some(email)) => Some(format!("{name} ({email})")),
+        (name, email) => name.or(email),
     })
 }
 
@@ -449,7 +448,7 @@ pub(super) async fn previewed<R: Rung>(
     services: &Services,
     order: OrderId,
     action: &Action,
-) -> Result<(Preview, String), ServiceError> {
+) -> Result<(Preview, Option<String>), ServiceError> {
     let caller = desk.caller();
     let preview = services.preview(&caller, order, action).await?;
     let customer = customer_of(services, &caller, order).await?;
@@ -490,7 +489,7 @@ async fn refund_form(
                 title: words::actions::REFUND,
                 number: preview.standing.number.clone(),
                 back: desk.url(&format!("orders/{order}")),
-                effect: Effect::of(&preview, &customer, no_undo),
+                effect: Effect::of(&preview, customer.as_deref(), no_undo),
                 hidden: form.hidden(&preview.version),
                 key: form.key(),
                 button: words::actions::refund_amount(&amount),
@@ -540,7 +539,11 @@ async fn cancel_form(
             title: words::actions::CANCEL,
             number: preview.standing.number.clone(),
             back: desk.url(&format!("orders/{order}")),
-            effect: Effect::of(&preview, &customer, Some(words::actions::NO_UNDO_CANCEL)),
+            effect: Effect::of(
+                &preview,
+                customer.as_deref(),
+                Some(words::actions::NO_UNDO_CANCEL),
+            ),
             hidden: vec![("version".to_owned(), preview.version.clone())],
             key: parts::fresh_key(),
             button: words::actions::CANCEL.to_owned(),

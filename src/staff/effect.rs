@@ -51,8 +51,12 @@ pub(super) struct Effect {
 impl HtmlSafe for Effect {}
 
 impl Effect {
-    /// Of a preview; `customer` is whose order it is, and who gets money back.
-    pub(super) fn of(preview: &Preview, customer: &str, no_undo: Option<&'static str>) -> Effect {
+    /// Of a preview; `customer` is whose order it is, and who gets money back, if that is known.
+    pub(super) fn of(
+        preview: &Preview,
+        customer: Option<&str>,
+        no_undo: Option<&'static str>,
+    ) -> Effect {
         let back = preview.moves.iter().any(|moved| moved.way == Way::Back);
         let moves = preview.moves.iter().map(|moved| MoveView {
             amount: moved.amount,

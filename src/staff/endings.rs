@@ -113,7 +113,7 @@ async fn capture_foretold(
         Ok((preview, customer)) => {
             let taken = moved(&preview);
             let no_undo = Some(words::actions::NO_UNDO_CAPTURE);
-            page.effect = Some(Effect::of(&preview, &customer, no_undo));
+            page.effect = Some(Effect::of(&preview, customer.as_deref(), no_undo));
             page.version = preview.version;
             page.button = words::actions::capture_amount(&taken);
             Ok(Shown::Capture(Box::new(Page::new(page))))
@@ -214,7 +214,7 @@ async fn void_form(
                 title: words::actions::VOID,
                 number: preview.standing.number.clone(),
                 back: desk.url(&format!("orders/{order}")),
-                effect: Effect::of(&preview, &customer, no_undo),
+                effect: Effect::of(&preview, customer.as_deref(), no_undo),
                 hidden: vec![("version".to_owned(), preview.version.clone())],
                 key: parts::fresh_key(),
                 button: words::actions::void_amount(&released),

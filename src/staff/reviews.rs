@@ -382,7 +382,7 @@ async fn answer_form(
         order_url: desk.url(&format!("orders/{order}")),
         back: desk.url(&format!("reviews/{id}")),
         explained: words::reviews::explained(resolution),
-        effect: preview.map(|preview| Effect::of(&preview, &customer, no_undo)),
+        effect: preview.map(|preview| Effect::of(&preview, customer.as_deref(), no_undo)),
         opening: review.opening,
         version,
         button: button(resolution, money),

@@ -132,16 +132,17 @@ pub fn capture_hint(reserved: &str) -> String {
 
 /// Whose order it is.
 #[must_use]
-pub fn is_the_order_of(customer: &str) -> String {
-    if customer == UNKNOWN_CUSTOMER {
-        return "The customer's name is not known.".to_owned();
+pub fn is_the_order_of(customer: Option<&str>) -> String {
+    match customer {
+        Some(customer) => format!("The customer is {customer}."),
+        None => "The customer's name is not known.".to_owned(),
     }
-    format!("The customer is {customer}.")
 }
 
 /// Who gets the money back.
 #[must_use]
-pub fn goes_back_to(customer: &str) -> String {
+pub fn goes_back_to(customer: Option<&str>) -> String {
+    let customer = customer.unwrap_or(UNKNOWN_CUSTOMER);
     format!("It goes back the way it came, to {customer}.")
 }
 
@@ -238,5 +239,21 @@ pub fn no_undo(resolution: Resolution) -> Option<&'static str> {
         Resolution::Refund | Resolution::RefundAgain => Some(NO_UNDO_REFUND),
         Resolution::Release => Some(NO_UNDO_VOID),
         Resolution::Ask | Resolution::Acknowledge => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_customer_nobody_knows_is_not_made_up() {
+        assert_eq!(is_the_order_of(Some("Ada")), "The customer is Ada.");
+        assert_eq!(is_the_order_of(None), "The customer's name is not known.");
+        let back = goes_back_to(None);
+        assert!(
+            back.ends_with("to the customer, whose name is not known."),
+            "{back}"
+        );
     }
 }
