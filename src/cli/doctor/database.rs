@@ -52,16 +52,14 @@ async fn look(report: &mut Report, store: &Store, config: &Config) -> Result<(),
     report.ok("database", format!("{engine} {version}, reachable"));
     settings(report, store).await?;
     let has_tables = schema(report, store).await?;
-    if let Some(file) = config.secret_key_file().filter(|file| !file.exists()) {
+    match config.secret_key_file().filter(|file| !file.exists()) {
         // A schema that is behind may have orders, too; one without tables cannot say.
-        if store.has_orders().await.unwrap_or(false) {
-            lost_key(report, &file);
-        } else {
-            super::files::first_key(report, &file);
-        }
+        Some(file) if store.has_orders().await.unwrap_or(false) => lost_key(report, &file),
+        Some(file) => super::files::first_key(report, &file),
+        None if has_tables => same_keys(report, store, config).await?,
+        None => {}
     }
     if has_tables {
-        same_keys(report, store, config).await?;
         shops(report, store).await?;
     }
     Ok(())
@@ -70,9 +68,6 @@ async fn look(report: &mut Report, store: &Store, config: &Config) -> Result<(),
 /// Whether the secret keys are those that other processes were started with.
 async fn same_keys(report: &mut Report, store: &Store, config: &Config) -> Result<(), StoreError> {
     const NAME: &str = "same secret keys";
-    if config.secret_key_file().is_some_and(|file| !file.exists()) {
-        return Ok(());
-    }
     // Keys that cannot be used are another check's matter.
     let Ok(keys) = config.secret_keys() else {
         return Ok(());
@@ -83,8 +78,6 @@ async fn same_keys(report: &mut Report, store: &Store, config: &Config) -> Resul
         let before = known.get(number);
         before.is_some_and(|before| before != *mark)
     });
-    let lost = known.keys().filter(|number| !given.contains_key(number));
-    let lost: Vec<String> = lost.map(i64::to_string).collect();
     if let Some((number, _)) = others.next() {
         report.fail(
             NAME,
@@ -94,6 +87,8 @@ async fn same_keys(report: &mut Report, store: &Store, config: &Config) -> Resul
         );
         return Ok(());
     }
+    let lost = known.keys().filter(|number| !given.contains_key(number));
+    let lost: Vec<String> = lost.map(i64::to_string).collect();
     let given_up = match lost.is_empty() {
         true => String::new(),
         false => format!("; not given any more: {}", lost.join(", ")),
