@@ -23,6 +23,7 @@ mod keys;
 mod ledger;
 mod lists;
 mod lost_creations;
+mod lost_refunds;
 mod metrics;
 mod migrations;
 mod openapi;

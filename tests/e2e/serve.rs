@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::harness::client::{checkout_body, checkout_path};
-use crate::harness::{Client, Process, Sandbox, Server, postgres_server};
+use crate::harness::{Client, Process, SECRET_KEY, Sandbox, Server, postgres_server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_paid_and_a_restart_keeps_everything() {
@@ -77,7 +77,7 @@ async fn a_key_file_that_was_lost_is_missed_before_a_new_one_is_made() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_with_another_secret_key_than_the_others_is_noticed() {
-    const FIRST: &str = r#"["1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]"#;
+    const FIRST: &str = SECRET_KEY;
     const OTHER: &str = r#"["1:HxECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]"#;
     const ROLLED: &str = r#"["2:HxECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=","1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]"#;
     const COMPLAINT: &str = "the secret key 1 is another one";

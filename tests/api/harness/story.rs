@@ -113,8 +113,8 @@ impl Actor {
 
     /// The newest payment of an order.
     pub async fn payment_of(&self, order: &str) -> Value {
-        let list = self.get(&format!("/v1/payments?order_id={order}")).await;
-        list.expect(200).json["data"][0].clone()
+        let mut payments = self.payments_of(order).await.into_iter();
+        payments.next().unwrap_or_default()
     }
 
     /// The payments of an order, newest first.

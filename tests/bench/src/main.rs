@@ -422,7 +422,6 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// Lists and searches over few and over many orders.
     /// Lists and searches over few and over many orders, in turns: the machine's speed wanders.
     async fn lists(&mut self, many: i64) -> anyhow::Result<()> {
         let small = self.empty.copy("few")?;

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub const WEBHOOK_SECRET: &str = "whsec_between_two_processes";
 
 /// Derives tokens on PostgreSQL; on SQLite the server makes its own.
-const SECRET_KEY: &str = r#"["1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]"#;
+pub const SECRET_KEY: &str = r#"["1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]"#;
 
 /// The folder and the database of one test; both go when it ends.
 pub struct Sandbox {
