@@ -23,8 +23,11 @@ use crate::domain::time::Timestamp;
 const HOLD: Duration = Duration::from_millis(800);
 /// How old one is that is asked for again while it is still known.
 const AGED: Duration = Duration::from_millis(300);
-/// How long the database may take to say: longer than one waits for a connection. Whoever comes after that asks anew.
+/// How long one waits for the database to say: longer than for a connection.
 const ANSWER_WITHIN: Duration = Duration::from_secs(6);
+/// How old a question may be that others wait for, too: its answer may be of when it was asked, and where a connection
+/// fell silent there is none.
+const JOINED_WITHIN: Duration = Duration::from_millis(500);
 /// The most keys that are known.
 const MAX_KNOWN: usize = 10_000;
 
@@ -95,6 +98,13 @@ struct KnownKey {
 /// A question that all who ask the same wait for.
 type Asked = Shared<BoxFuture<'static, Result<Option<KeyRecord>, Arc<StoreError>>>>;
 
+/// One of those, and since when: its answer may be of that moment.
+struct Question {
+    number: u64,
+    since: Instant,
+    answer: Asked,
+}
+
 /// Keys that were looked up a moment ago.
 #[derive(Default)]
 pub(super) struct KnownKeys(Mutex<Known>);
@@ -102,10 +112,36 @@ pub(super) struct KnownKeys(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     keys: HashMap<ApiKeyId, KnownKey>,
-    /// Those that the database is being asked for, each with how often a key had been forgotten then.
-    asked: HashMap<ApiKeyId, (u64, Asked)>,
+    /// What the database was asked last for a key, until it has answered.
+    asked: HashMap<ApiKeyId, Question>,
+    /// How many questions there were.
+    questions: u64,
     /// How often one was forgotten: what was asked for before may be of before that.
     forgotten: u64,
+}
+
+impl Known {
+    /// The answer to a question that was asked a moment ago.
+    fn joined(&self, id: ApiKeyId) -> Option<Asked> {
+        let last = self.asked.get(&id)?;
+        (last.since.elapsed() < JOINED_WITHIN).then(|| last.answer.clone())
+    }
+
+    fn next_question(&mut self) -> u64 {
+        self.questions = self.questions.wrapping_add(1);
+        self.questions
+    }
+
+    /// Has a question under way that others may wait for.
+    fn ask(&mut self, id: ApiKeyId, number: u64, answer: Asked) {
+        let since = Instant::now();
+        let question = Question {
+            number,
+            since,
+            answer,
+        };
+        self.asked.insert(id, question);
+    }
 }
 
 impl KnownKeys {
@@ -126,10 +162,11 @@ impl KnownKeys {
         known.forgotten = known.forgotten.wrapping_add(1);
     }
 
-    /// Keeps what was read, unless a key was forgotten since so many were.
+    /// Keeps what was read, unless a key was forgotten since so many were, or what is known is newer.
     fn keep(&self, key: &KeyRecord, asked: Instant, forgotten: u64) {
         let mut known = self.lock();
-        if known.forgotten != forgotten {
+        let newer = known.keys.get(&key.id).is_some_and(|one| one.asked > asked);
+        if known.forgotten != forgotten || newer {
             return;
         }
         if known.keys.len() >= MAX_KNOWN {
@@ -146,11 +183,11 @@ impl KnownKeys {
     }
 }
 
-/// Lets the next one ask anew, however a question ends. One that was asked after a key was forgotten goes on.
+/// Lets the next one ask anew, however a question ends. One that was asked later goes on.
 struct AskedFor<'k> {
     keys: &'k KnownKeys,
     id: ApiKeyId,
-    forgotten: u64,
+    number: u64,
 }
 
 impl Drop for AskedFor<'_> {
@@ -159,7 +196,7 @@ impl Drop for AskedFor<'_> {
         if known
             .asked
             .get(&self.id)
-            .is_some_and(|(then, _)| *then == self.forgotten)
+            .is_some_and(|last| last.number == self.number)
         {
             known.asked.remove(&self.id);
         }
@@ -203,31 +240,30 @@ impl Store {
         Ok(Some(known))
     }
 
-    /// Begins to ask for a key, or waits with those who have begun.
+    /// Begins to ask for a key, or waits with those who have begun a moment ago.
     fn ask_for_key(&self, id: ApiKeyId) -> Asked {
         let mut known = self.known_keys.lock();
-        if let Some((_, asked)) = known.asked.get(&id) {
-            return asked.clone();
+        if let Some(answer) = known.joined(id) {
+            return answer;
         }
-        let (store, forgotten) = (self.clone(), known.forgotten);
+        let (store, forgotten, number) = (self.clone(), known.forgotten, known.next_question());
         let asking = tokio::spawn(async move {
             let keys = &store.known_keys;
-            let _asked = AskedFor {
-                keys,
-                id,
-                forgotten,
-            };
-            let read = tokio::time::timeout(ANSWER_WITHIN, store.read_key(id, forgotten)).await;
-            read.unwrap_or_else(|_| Err(StoreError::unavailable("it did not answer in time")))
+            let _asked = AskedFor { keys, id, number };
+            store.read_key(id, forgotten).await
         });
-        let asked: Asked = async move {
-            let answer = asking.await.unwrap_or(Err(StoreError::Panicked));
+        // The waiting is given up, not the reading: a query that is dropped leaves its connection in the middle of it.
+        let answer: Asked = async move {
+            let answer = match tokio::time::timeout(ANSWER_WITHIN, asking).await {
+                Ok(answer) => answer.unwrap_or(Err(StoreError::Panicked)),
+                Err(_) => Err(StoreError::unavailable("it did not answer in time")),
+            };
             answer.map_err(Arc::new)
         }
         .boxed()
         .shared();
-        known.asked.insert(id, (forgotten, asked.clone()));
-        asked
+        known.ask(id, number, answer.clone());
+        answer
     }
 
     /// Reads a key, and keeps it unless one was forgotten since so many were.
@@ -350,6 +386,14 @@ mod tests {
         (known, key.id)
     }
 
+    fn ask(keys: &KnownKeys, id: ApiKeyId) -> AskedFor<'_> {
+        let answer = futures::future::ready(Ok(None)).boxed().shared();
+        let mut known = keys.lock();
+        let number = known.next_question();
+        known.ask(id, number, answer);
+        AskedFor { keys, id, number }
+    }
+
     #[test]
     fn a_key_that_ages_is_still_known_and_one_caller_asks_for_it_again() {
         let (fresh, id) = known_for(Duration::ZERO);
@@ -357,8 +401,7 @@ mod tests {
         let (aged, id) = known_for(AGED);
         let asks = || aged.get(id).map(|(_, ask)| ask);
         let first = asks();
-        let answer = futures::future::ready(Ok(None)).boxed().shared();
-        aged.lock().asked.insert(id, (0, answer));
+        let _asked = ask(&aged, id);
         assert_eq!([first, asks()], [Some(true), Some(false)]);
         let (old, id) = known_for(HOLD);
         assert_eq!(old.get(id), None);
@@ -380,25 +423,46 @@ mod tests {
     #[test]
     fn a_question_that_ends_leaves_the_one_asked_after_it() {
         let (keys, id) = known_for(Duration::ZERO);
-        let ask = |forgotten| {
-            let answer = futures::future::ready(Ok(None)).boxed().shared();
-            keys.lock().asked.insert(id, (forgotten, answer));
-            AskedFor {
-                keys: &keys,
-                id,
-                forgotten,
-            }
-        };
-        let first = ask(0);
+        let first = ask(&keys, id);
         keys.forget(id);
         assert!(
             !keys.lock().asked.contains_key(&id),
             "whoever comes asks anew"
         );
-        let second = ask(1);
+        let second = ask(&keys, id);
         drop(first);
         assert!(keys.lock().asked.contains_key(&id));
         drop(second);
         assert!(!keys.lock().asked.contains_key(&id));
+    }
+
+    #[test]
+    fn nobody_waits_for_an_answer_that_takes_long() {
+        let (keys, id) = known_for(Duration::ZERO);
+        let first = ask(&keys, id);
+        assert!(keys.lock().joined(id).is_some());
+        let mut known = keys.lock();
+        let question = known.asked.get_mut(&id).expect("it is asked");
+        let since = question.since.checked_sub(JOINED_WITHIN);
+        question.since = since.expect("a machine that runs for long");
+        assert!(known.joined(id).is_none());
+        drop(known);
+        let second = ask(&keys, id);
+        drop(first);
+        assert!(keys.lock().joined(id).is_some(), "it goes on");
+        drop(second);
+    }
+
+    #[test]
+    fn an_answer_that_took_long_does_not_take_the_place_of_a_newer_one() {
+        let (keys, id) = known_for(Duration::ZERO);
+        let (newer, _) = keys.get(id).expect("known");
+        let before = Instant::now().checked_sub(AGED);
+        let older = KeyRecord {
+            last4: "0000".to_owned(),
+            ..newer.clone()
+        };
+        keys.keep(&older, before.expect("a machine that runs for long"), 0);
+        assert_eq!(keys.get(id).map(|(key, _)| key), Some(newer));
     }
 }
