@@ -124,21 +124,25 @@ pub async fn build_services(
     let secrets = Arc::new(config.secret_keys()?);
     let deployment = store.deployment_id().await?;
     let marks = secrets.marks();
-    for number in store.note_key_marks(&marks, missing.is_some()).await? {
-        tracing::error!(
-            "the secret key {number} is another one than other processes of this database were started with: each \
-             process believes its own order tokens only, so shops' browsers may not see the orders they placed. Give \
-             every process the same keys, and a new key a number of its own"
-        );
-    }
-    if let Some(file) = missing
-        && store.has_orders().await?
-    {
-        tracing::error!(
-            "{} was not there, so a new key was made, and what the old one signed is not believed any more: shops' \
-             browsers cannot see the orders they placed. If there is a backup of it, stop Till, put it back and start again",
-            file.display()
-        );
+    let others = store.note_key_marks(&marks).await?;
+    if let Some(file) = missing {
+        if store.has_orders().await? {
+            tracing::error!(
+                "{} was not there, so a new key was made, and what the old one signed is not believed any more: shops' \
+                 browsers cannot see the orders they placed. If there is a backup of it, stop Till, put it back and \
+                 start again",
+                file.display()
+            );
+        }
+    } else {
+        for number in others {
+            tracing::error!(
+                "the secret key {number} is another one than the process of this database that was started before this \
+                 one has: each process believes its own order tokens only, so shops' browsers may not see the orders \
+                 they placed. Give every process the same keys, and a new key a number of its own. If this one is \
+                 right and no process has the other any more, nothing is left to do"
+            );
+        }
     }
     if config.delivery.allow_private && store.has_live_shop().await? {
         return Err(ConfigError::Unsafe(

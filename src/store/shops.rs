@@ -107,7 +107,7 @@ impl Store {
 type Marks = BTreeMap<i64, String>;
 
 impl Store {
-    /// The marks of the secret keys that processes were started with, by number.
+    /// The marks of the secret keys that processes were started with, by number: of each the last one.
     ///
     /// # Errors
     /// The database's.
@@ -116,22 +116,23 @@ impl Store {
         known_marks(row.as_ref())
     }
 
-    /// Notes the marks of this process's secret keys. Returns the numbers under which others were started with another
-    /// key; with `anew`, what is given takes the place of those.
+    /// Notes the marks of this process's secret keys. Returns the numbers under which the process before was started with
+    /// another key. What is given takes its place: which of them is right cannot be known here, and one that was wrong is
+    /// not held against the right ones for ever.
     ///
     /// # Errors
     /// The database's.
-    pub async fn note_key_marks(&self, given: &Marks, anew: bool) -> Result<Vec<i64>, StoreError> {
+    pub async fn note_key_marks(&self, given: &Marks) -> Result<Vec<i64>, StoreError> {
         self.write(|tx| async move {
             let row = deployment::Entity::find().lock_exclusive();
             let mut known = known_marks(row.one(tx.conn()).await?.as_ref())?;
             let (mut others, before) = (Vec::new(), known.clone());
             for (number, mark) in given {
-                match known.get(number) {
-                    Some(other) if other != mark && !anew => others.push(*number),
-                    _ => {
-                        known.insert(*number, mark.clone());
-                    }
+                if known
+                    .insert(*number, mark.clone())
+                    .is_some_and(|other| other != *mark)
+                {
+                    others.push(*number);
                 }
             }
             if known != before {

@@ -100,8 +100,12 @@ async fn a_process_with_another_secret_key_than_the_others_is_noticed() {
     assert_eq!(doctor(FIRST).await, "ok");
     assert_eq!(doctor(OTHER).await, "failed");
     assert_eq!(doctor(ROLLED).await, "ok");
-    for _ in 0..2 {
-        assert!(serve(OTHER).await.contains(COMPLAINT));
+    assert!(serve(OTHER).await.contains(COMPLAINT));
+    assert_eq!(doctor(FIRST).await, "failed");
+    // The right one is told, too, and is believed from then on.
+    for complains in [true, false] {
+        assert_eq!(serve(FIRST).await.contains(COMPLAINT), complains);
+        assert_eq!(doctor(FIRST).await, "ok");
     }
     assert!(!serve(ROLLED).await.contains(COMPLAINT));
     assert_eq!(doctor(FIRST).await, "ok");

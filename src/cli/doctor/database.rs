@@ -65,7 +65,7 @@ async fn look(report: &mut Report, store: &Store, config: &Config) -> Result<(),
     Ok(())
 }
 
-/// Whether the secret keys are those that other processes were started with.
+/// Whether the secret keys are those that the last process was started with.
 async fn same_keys(report: &mut Report, store: &Store, config: &Config) -> Result<(), StoreError> {
     const NAME: &str = "same secret keys";
     // Keys that cannot be used are another check's matter.
@@ -81,9 +81,9 @@ async fn same_keys(report: &mut Report, store: &Store, config: &Config) -> Resul
     if let Some((number, _)) = others.next() {
         report.fail(
             NAME,
-            format!("the key {number} is another one than processes of this database were started with"),
+            format!("the key {number} is another one than the process of this database that was started last has"),
             "give every process the same keys, and a new key a number of its own: each process believes its own order \
-             tokens only",
+             tokens only. If the key here is the right one, start the processes again with it",
         );
         return Ok(());
     }
@@ -93,7 +93,7 @@ async fn same_keys(report: &mut Report, store: &Store, config: &Config) -> Resul
         true => String::new(),
         false => format!("; not given any more: {}", lost.join(", ")),
     };
-    report.ok(NAME, format!("as in the processes before{given_up}"));
+    report.ok(NAME, format!("as in the process started last{given_up}"));
     Ok(())
 }
 
