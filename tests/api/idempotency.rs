@@ -156,16 +156,18 @@ async fn a_key_is_required_and_must_be_visible_ascii() {
             .problem(400, "idempotency_key_invalid");
     }
     assert_eq!((app.orders_stored().await, app.keys_stored().await), (1, 1));
-    let longest: String = ('!'..='~').cycle().take(255).collect();
     merchant
-        .post_with_key("/v1/orders", &longest, &two_mugs())
+        .post_with_key("/v1/orders", "4242424242424242", &two_mugs())
         .await
-        .expect(201);
-    let again = merchant
-        .post_with_key("/v1/orders", &longest, &two_mugs())
-        .await
-        .expect(201);
-    assert!(replayed(&again));
+        .problem(400, "idempotency_key_invalid");
+    let longest: String = ('!'..='~').cycle().take(255).collect();
+    // Many draw 63 bits for a key. This number has the check digit and the beginning of a card's.
+    for key in [longest.as_str(), "4242424242424242428"] {
+        let order = merchant.post_with_key("/v1/orders", key, &two_mugs()).await;
+        order.expect(201);
+        let again = merchant.post_with_key("/v1/orders", key, &two_mugs()).await;
+        assert!(replayed(&again.expect(201)));
+    }
     app.finish().await;
 }
 
