@@ -112,7 +112,9 @@ impl ServiceError {
     pub fn is_unavailable(&self) -> bool {
         matches!(
             self,
-            ServiceError::Store(StoreError::Unavailable(_) | StoreError::Collision(_))
+            ServiceError::Store(
+                StoreError::Unavailable(_) | StoreError::Collision(_) | StoreError::Locked(_),
+            )
         )
     }
 

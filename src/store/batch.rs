@@ -5,14 +5,16 @@
 //! sets may run at once, another one begins when enough wait for it, or when those that run take long.
 //!
 //! A set runs in a task of its own: a caller that goes away takes nothing with it. A set that fails or panics is
-//! carried out again one by one, so that only the member to blame fails.
+//! carried out again one by one, so that only the member to blame fails. One that needs what somebody else holds for
+//! long, such as a process that was stopped in the middle of a transaction, is set apart: it is tried again for a moment
+//! each time, and neither its set nor those behind it wait for that.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{Store, StoreError};
 
@@ -21,6 +23,21 @@ pub(super) const WAITING: usize = 512;
 
 /// How long others wait for a set: one that waits itself, for a row somebody else holds, must not hold up the rest.
 const PATIENCE: Duration = Duration::from_millis(25);
+
+/// How long a set waits for a lock: longer than a commit takes on a disk that hesitates.
+const SET_WAITS: Duration = Duration::from_secs(1);
+
+/// How long one that was set apart waits for a lock each time.
+const APART_WAITS: Duration = Duration::from_millis(50);
+
+/// How many of those that were set apart are tried at once.
+const APART_AT_ONCE: usize = 2;
+
+/// The longest pause between two tries of one that was set apart.
+const APART_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long one that was set apart is tried. The server ends the transaction of a process that was stopped before that.
+const APART_FOR: Duration = Duration::from_secs(30);
 
 /// Commands that can be carried out together.
 pub(super) trait Member: Send + Sync + 'static {
@@ -36,10 +53,12 @@ pub(super) trait Member: Send + Sync + 'static {
         false
     }
 
-    /// Carries out a set in one transaction; the outcomes are in the members' order.
+    /// Carries out a set in one transaction; the outcomes are in the members' order. If it waits for a lock longer than
+    /// `patience`, it may fail with [`StoreError::Locked`].
     fn run(
         store: &Store,
         set: &[Arc<Self>],
+        patience: Duration,
     ) -> impl Future<Output = Result<Vec<Self::Outcome>, StoreError>> + Send;
 }
 
@@ -55,8 +74,16 @@ struct State<M: Member> {
     waiting: VecDeque<Waiting<M>>,
     /// How many sets run now.
     running: usize,
+    /// How many members are set apart.
+    apart: usize,
     /// What the members of running sets touch alone.
-    taken: std::collections::HashSet<String>,
+    taken: HashSet<String>,
+}
+
+impl<M: Member> State<M> {
+    fn is_full(&self) -> bool {
+        self.waiting.len().saturating_add(self.apart) >= WAITING
+    }
 }
 
 /// How many of those that wait share a set, as far as the configuration lets them.
@@ -86,6 +113,8 @@ impl Share {
 /// The queue of one kind of command.
 pub(super) struct Batcher<M: Member> {
     state: Mutex<State<M>>,
+    /// Lets so many of those that are set apart be tried.
+    tries: Semaphore,
     /// The most sets that run at once.
     lanes: usize,
     /// From how many members that wait another set begins beside one that runs.
@@ -100,8 +129,10 @@ impl<M: Member> Batcher<M> {
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
                 running: 0,
-                taken: std::collections::HashSet::new(),
+                apart: 0,
+                taken: HashSet::new(),
             }),
+            tries: Semaphore::new(APART_AT_ONCE),
             lanes,
             worth_it,
             share,
@@ -131,13 +162,13 @@ impl<M: Member> Batcher<M> {
 
     /// Whether the next member is turned away.
     pub fn is_full(&self) -> bool {
-        self.lock().waiting.len() >= WAITING
+        self.lock().is_full()
     }
 
     /// Whether a lane is begun for what waits now.
     fn enqueue(&self, waiting: Waiting<M>, limit: usize) -> Result<bool, StoreError> {
         let mut state = self.lock();
-        if state.waiting.len() >= WAITING && !waiting.member.always_waits() {
+        if state.is_full() && !waiting.member.always_waits() {
             return Err(StoreError::Full);
         }
         state.waiting.push_back(waiting);
@@ -184,18 +215,70 @@ impl<M: Member> Batcher<M> {
             }
             // It is waited for again and again, never given up.
             let mut work = pin!(carry_out(store, set));
-            while tokio::time::timeout(PATIENCE, &mut work).await.is_err() {
-                let another = {
-                    let mut state = self.lock();
-                    !state.waiting.is_empty() && self.take_lane(&mut state)
-                };
-                if another {
-                    self.start(store);
+            let apart = loop {
+                match tokio::time::timeout(PATIENCE, &mut work).await {
+                    Ok(apart) => break apart,
+                    Err(_) => self.start_if_any_waits(store),
                 }
+            };
+            if !apart.is_empty() {
+                let theirs: HashSet<&String> = apart.iter().flat_map(|one| &one.claims).collect();
+                lane.claims.retain(|claim| !theirs.contains(claim));
+                tokio::spawn(Arc::clone(self).carry_out_apart(store.clone(), apart));
             }
             lane.let_go();
         }
         lane.runs = false;
+    }
+
+    /// Begins another lane if members wait and one is free.
+    fn start_if_any_waits(self: &Arc<Self>, store: &Store) {
+        let begins = {
+            let mut state = self.lock();
+            !state.waiting.is_empty() && self.take_lane(&mut state)
+        };
+        if begins {
+            self.start(store);
+        }
+    }
+
+    /// Tries members one by one, again and again, none of them for long: what they need is held by somebody else. What
+    /// they touch alone stays theirs, so that no set runs into the same.
+    async fn carry_out_apart(self: Arc<Self>, store: Store, members: Vec<Waiting<M>>) {
+        let began = Instant::now();
+        let mut pause = APART_WAITS;
+        let mut apart: VecDeque<(Waiting<M>, Apart<'_, M>)> = members
+            .into_iter()
+            .map(|one| {
+                let place = Apart::new(&self, &one.claims);
+                (one, place)
+            })
+            .collect();
+        while !apart.is_empty() {
+            for _ in 0..apart.len() {
+                let Some((one, place)) = apart.pop_front() else {
+                    break;
+                };
+                // It is never closed.
+                let turn = self.tries.acquire().await;
+                let tried = alone(&store, &one, APART_WAITS).await;
+                drop(turn);
+                match tried {
+                    Err(StoreError::Locked(_)) if began.elapsed() < APART_FOR => {
+                        apart.push_back((one, place));
+                    }
+                    outcome => {
+                        drop(place);
+                        let _ = one.answer.send(outcome);
+                        self.start_if_any_waits(&store);
+                    }
+                }
+            }
+            if !apart.is_empty() {
+                tokio::time::sleep(pause).await;
+                pause = pause.saturating_mul(2).min(APART_PAUSE);
+            }
+        }
     }
 
     /// The next set; none ends the lane. What cannot run beside another lane's set is left to that lane, which
@@ -265,10 +348,40 @@ impl<M: Member> Drop for Lane<'_, M> {
     }
 }
 
-/// Carries out a set and tells each member what became of it.
-async fn carry_out<M: Member>(store: &Store, set: Vec<Waiting<M>>) {
+/// One that was set apart, and what it touches alone until then.
+struct Apart<'q, M: Member> {
+    queue: &'q Batcher<M>,
+    claims: Vec<String>,
+}
+
+impl<'q, M: Member> Apart<'q, M> {
+    fn new(queue: &'q Batcher<M>, claims: &[String]) -> Apart<'q, M> {
+        let mut state = queue.lock();
+        state.apart = state.apart.saturating_add(1);
+        let claims = claims.to_vec();
+        Apart { queue, claims }
+    }
+}
+
+impl<M: Member> Drop for Apart<'_, M> {
+    fn drop(&mut self) {
+        let mut state = self.queue.lock();
+        state.apart = state.apart.saturating_sub(1);
+        for claim in self.claims.drain(..) {
+            state.taken.remove(&claim);
+        }
+    }
+}
+
+/// Carries out a set and tells each member what became of it. Returns those that somebody else's lock keeps from it.
+async fn carry_out<M: Member>(store: &Store, set: Vec<Waiting<M>>) -> Vec<Waiting<M>> {
     let members: Vec<Arc<M>> = set.iter().map(|one| Arc::clone(&one.member)).collect();
-    match guarded(store, members).await {
+    match guarded(store, members, SET_WAITS).await {
+        // Which of them it is nobody says.
+        Err(StoreError::Locked(error)) => {
+            tracing::debug!(members = set.len(), %error, "a set waits for a lock and is carried out one by one");
+            return set;
+        }
         Ok(outcomes) => {
             for (one, outcome) in set.into_iter().zip(outcomes) {
                 // A caller that went away does not ask any more.
@@ -289,31 +402,48 @@ async fn carry_out<M: Member>(store: &Store, set: Vec<Waiting<M>>) {
         }
         Err(error) => {
             tracing::debug!(members = set.len(), %error, "a set failed and is carried out one by one");
+            let mut apart = Vec::new();
             for one in set {
-                let alone = guarded(store, vec![Arc::clone(&one.member)]).await;
-                let outcome = alone.and_then(|mut outcomes| {
-                    outcomes
-                        .pop()
-                        .ok_or_else(|| StoreError::Corrupt("a set without outcomes".to_owned()))
-                });
-                let _ = one.answer.send(outcome);
+                match alone(store, &one, SET_WAITS).await {
+                    Err(StoreError::Locked(_)) => apart.push(one),
+                    outcome => {
+                        let _ = one.answer.send(outcome);
+                    }
+                }
             }
+            return apart;
         }
     }
+    Vec::new()
+}
+
+/// Carries out one member by itself.
+async fn alone<M: Member>(
+    store: &Store,
+    one: &Waiting<M>,
+    patience: Duration,
+) -> Result<M::Outcome, StoreError> {
+    let mut outcomes = guarded(store, vec![Arc::clone(&one.member)], patience).await?;
+    outcomes
+        .pop()
+        .ok_or_else(|| StoreError::Corrupt("a set without outcomes".to_owned()))
 }
 
 /// Runs a set in a task of its own, which may panic.
 async fn guarded<M: Member>(
     store: &Store,
     members: Vec<Arc<M>>,
+    patience: Duration,
 ) -> Result<Vec<M::Outcome>, StoreError> {
     let store = store.clone();
-    let running = tokio::spawn(async move { M::run(&store, &members).await });
+    let running = tokio::spawn(async move { M::run(&store, &members, patience).await });
     running.await.unwrap_or(Err(StoreError::Panicked))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
     use crate::clock::Clock;
     use crate::store::DatabaseSettings;
@@ -325,16 +455,24 @@ mod tests {
         slow: bool,
         /// Who lets it go.
         held: Option<Arc<tokio::sync::Notify>>,
+        /// It cannot be carried out until this is true.
+        locked: Option<Arc<AtomicBool>>,
     }
 
     impl Member for Guest {
         type Outcome = usize;
 
         fn claims(&self) -> Vec<String> {
-            Vec::new()
+            self.locked.iter().map(|_| "a row".to_owned()).collect()
         }
 
-        async fn run(_: &Store, set: &[Arc<Self>]) -> Result<Vec<usize>, StoreError> {
+        async fn run(_: &Store, set: &[Arc<Self>], _: Duration) -> Result<Vec<usize>, StoreError> {
+            if let Some(gate) = set.iter().find_map(|one| one.locked.as_ref())
+                && !gate.load(Ordering::SeqCst)
+            {
+                let error = sea_orm::DbErr::Custom("a row is held".to_owned());
+                return Err(StoreError::Locked(error));
+            }
             assert!(!set.iter().any(|one| one.panics), "on purpose");
             if set.iter().any(|one| one.slow) {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -427,12 +565,56 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_waits_for_a_lock_is_set_apart() {
+        let (store, folder) = store().await;
+        let queue = Batcher::new(1, 1, Share::All);
+        let gate = Arc::new(AtomicBool::new(false));
+        let guest = |slow, locked: bool| {
+            let locked = locked.then(|| Arc::clone(&gate));
+            let guest = Guest {
+                slow,
+                locked,
+                ..Guest::default()
+            };
+            queue.submit(&store, guest)
+        };
+        let rest = async {
+            until_taken(&queue).await;
+            // These share a set, and one more is about what the second of them is about.
+            let neighbours = async { tokio::join!(guest(false, false), guest(false, false)) };
+            let later = async {
+                let neighbours = neighbours.await;
+                // The only lane is free for others, however long that one waits.
+                let more = guest(false, false).await;
+                assert!(queue.lock().taken.contains("a row"), "it is still its own");
+                assert_eq!(queue.lock().apart, 1);
+                gate.store(true, Ordering::SeqCst);
+                (neighbours, more)
+            };
+            tokio::join!(guest(false, true), guest(false, true), later)
+        };
+        let (first, (locked, same, ((a, b), more))) = tokio::join!(guest(true, false), rest);
+        assert_eq!(first.expect("alone"), 1);
+        for one in [locked, same, a, b, more] {
+            assert_eq!(one.expect("carried out"), 1);
+        }
+        assert!(queue.lock().taken.is_empty());
+        assert_eq!(queue.lock().apart, 0);
+        store.close().await.expect("closes");
+        std::fs::remove_dir_all(folder).expect("the folder goes");
+    }
+
+    #[tokio::test]
     async fn a_member_that_panics_harms_no_neighbour() {
         let (store, folder) = store().await;
         let queue = Batcher::new(1, 1, Share::All);
         let guest = |panics, slow| {
-            let held = None;
-            queue.submit(&store, Guest { panics, slow, held })
+            let guest = Guest {
+                panics,
+                slow,
+                ..Guest::default()
+            };
+            queue.submit(&store, guest)
         };
         // The first one keeps the lane, so that the others wait and share a set.
         let others = async {

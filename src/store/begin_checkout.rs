@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use entity::{
     checkout_session, idempotency_key, line_item, order, provider_attempt, provider_call,
@@ -113,11 +114,15 @@ impl Member for BeginCheckout {
         ]
     }
 
-    async fn run(store: &Store, set: &[Arc<Self>]) -> Result<Vec<Begun>, StoreError> {
+    async fn run(
+        store: &Store,
+        set: &[Arc<Self>],
+        patience: Duration,
+    ) -> Result<Vec<Begun>, StoreError> {
         let members: Vec<&BeginCheckout> = set.iter().map(AsRef::as_ref).collect();
         let members = &members;
         let begun = store
-            .write_at(Step::CheckoutBegin, |tx| async move {
+            .write_set(Step::CheckoutBegin, patience, |tx| async move {
                 begin(&tx, members).await
             })
             .await;
@@ -142,7 +147,8 @@ struct Known {
     keys: HashSet<[String; 4]>,
 }
 
-/// A page whose end is tried again later than this serves until then: after an outage it may be hours.
+/// A page whose end is tried again later than this serves until then: after an outage it may be hours. One whose end is
+/// overdue as long is ended by nobody at present, and serves as well.
 const SOON_MS: i64 = 120_000;
 
 /// What is to be written of a set.
@@ -240,11 +246,12 @@ async fn read(tx: &Tx, set: &[&BeginCheckout]) -> Result<Known, StoreError> {
     let since = set.iter().map(|one| one.since.ms()).min().unwrap_or(0);
     let live = checkouts::LIVE.join("', '");
     let ends = format!(
-        "{of_orders} AND kind = '{}' AND status IN ('{}', '{}') AND next_at <= {} + {SOON_MS}",
+        "{of_orders} AND kind = '{}' AND status || '' IN ('{}', '{}') \
+         AND next_at BETWEEN {now} - {SOON_MS} AND {now} + {SOON_MS}",
         CallKind::SessionExpire,
         CallStatus::Sending,
         CallStatus::Unknown,
-        tx.now_sql(),
+        now = tx.now_sql(),
     );
     let names: Vec<[String; 4]> = set.iter().map(|one| named(one)).collect();
     let names = names.iter().map(|name| name.each_ref().map(String::as_str));
@@ -328,15 +335,21 @@ fn key_of(row: &Cells) -> Result<[String; 4], StoreError> {
 
 /// Locks orders.
 async fn lock(tx: &Tx, ids: &[String]) -> Result<HashMap<String, order::Model>, StoreError> {
-    let lock = match tx.engine {
-        // The write transaction is the lock.
-        Engine::Sqlite => "",
-        Engine::Postgres => " FOR NO KEY UPDATE",
-    };
-    let wanted = Wanted::rows::<order::Entity>(
-        format!("{} ORDER BY id{lock}", bulk::among(tx.engine, "id")),
-        vec![bulk::list(tx.engine, ids.iter().map(String::as_str))],
+    let (among, listed) = (
+        bulk::among(tx.engine, "id"),
+        bulk::list(tx.engine, ids.iter().map(String::as_str)),
     );
+    let (waits, patience) = tx.waits();
+    let wanted = match tx.engine {
+        // The write transaction is the lock.
+        Engine::Sqlite => {
+            Wanted::rows::<order::Entity>(format!("{among} ORDER BY id"), vec![listed])
+        }
+        Engine::Postgres => Wanted::rows::<order::Entity>(
+            format!("{among} AND {waits} ORDER BY id FOR NO KEY UPDATE"),
+            vec![listed, patience],
+        ),
+    };
     let rows = bulk::read(tx.conn(), tx.engine, vec![wanted]).await?.pop();
     let mut orders = HashMap::new();
     for row in rows.unwrap_or_default() {

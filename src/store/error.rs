@@ -21,6 +21,9 @@ pub enum StoreError {
     /// Somebody else was faster; the whole transaction may be repeated.
     #[error("the transaction collided with another one")]
     Collision(#[source] DbErr),
+    /// Somebody else holds a row for longer than was waited for it; the whole transaction may be repeated.
+    #[error("another transaction holds a row for long")]
+    Locked(#[source] DbErr),
     /// A unique index said no.
     #[error("a unique index refused the row: {0:?}")]
     Conflict(Constraint),
@@ -184,6 +187,7 @@ fn classify(error: DbErr) -> StoreError {
     }
     match meaning(&refusal.code().unwrap_or_default()) {
         Meaning::Collision => StoreError::Collision(error),
+        Meaning::Locked => StoreError::Locked(error),
         Meaning::Unavailable => StoreError::Unavailable(error),
         Meaning::Statement => StoreError::Statement(error),
     }
@@ -194,6 +198,8 @@ fn classify(error: DbErr) -> StoreError {
 enum Meaning {
     /// Another one was in its way.
     Collision,
+    /// Another one stays in its way.
+    Locked,
     /// The database is not well, and may be again.
     Unavailable,
     /// It is wrong.
@@ -203,8 +209,10 @@ enum Meaning {
 /// PostgreSQL's codes have five signs; SQLite's are shorter numbers, whose last byte is the kind and the rest says more.
 fn meaning(code: &str) -> Meaning {
     match code {
-        // Serialization failure, deadlock, lock not available.
-        "40001" | "40P01" | "55P03" => Meaning::Collision,
+        // Serialization failure, deadlock.
+        "40001" | "40P01" => Meaning::Collision,
+        // Lock not available.
+        "55P03" => Meaning::Locked,
         // A read-only standby.
         "25006" => Meaning::Unavailable,
         code if code.len() == 5 => match code.get(..2) {
@@ -239,11 +247,10 @@ mod tests {
     #[test]
     fn codes_mean_what_their_databases_say() {
         // SQLite: busy, while recovering, of a snapshot; locked, by a shared cache; the protocol of locks.
-        for code in [
-            "40001", "40P01", "55P03", "5", "261", "517", "6", "262", "15",
-        ] {
+        for code in ["40001", "40P01", "5", "261", "517", "6", "262", "15"] {
             assert_eq!(meaning(code), Meaning::Collision, "{code}");
         }
+        assert_eq!(meaning("55P03"), Meaning::Locked);
         // SQLite: read-only, also when moved; errors of reading, of fsync, of shared memory; full; cannot open.
         let unwell = [
             "08006", "53300", "57P01", "58030", "25006", "8", "1032", "10", "266", "1034", "5386",

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use entity::{line_item, order};
 use sea_orm::Iterable as _;
@@ -95,7 +96,11 @@ impl Member for ReadOrder {
         Vec::new()
     }
 
-    async fn run(store: &Store, set: &[Arc<Self>]) -> Result<Vec<Self::Outcome>, StoreError> {
+    async fn run(
+        store: &Store,
+        set: &[Arc<Self>],
+        _: Duration,
+    ) -> Result<Vec<Self::Outcome>, StoreError> {
         let mut shown: HashMap<&str, Arc<Shown>> = HashMap::new();
         for one in set {
             if let Some(known) = store.shown.get(&one.id) {

@@ -34,9 +34,22 @@ pub struct Tx {
     inner: Arc<TxConnection>,
     pub(super) engine: Engine,
     pub(super) clock: Clock,
+    /// How long it waits for a lock; as the connection does, if it does not say.
+    patience: Option<Duration>,
 }
 
 impl Tx {
+    /// PostgreSQL: a condition that always holds, and its value. The statement it is in, and what comes after it in this
+    /// transaction, wait for a lock as long as this transaction does.
+    pub(super) fn waits(&self) -> (&'static str, Value) {
+        let patience = self.patience.map(|time| format!("{}ms", time.as_millis()));
+        (
+            "(SELECT pg_catalog.set_config('lock_timeout', \
+             COALESCE(?, pg_catalog.current_setting('lock_timeout')), TRUE)) IS NOT NULL",
+            patience.into(),
+        )
+    }
+
     pub(super) fn conn(&self) -> &TxConnection {
         &self.inner
     }
@@ -153,7 +166,31 @@ impl Store {
         Running: Future<Output = Result<T, E>>,
     {
         let step = step.into();
-        self.retried(|| self.write_once(step, &work)).await
+        self.retried(|| self.write_once(step, None, &work)).await
+    }
+
+    /// [`Store::write_at`] of a set, which waits so long for a lock. It is not run again when that was too short: who
+    /// holds the lock may do so for long, and most of the set does not need it.
+    ///
+    /// # Errors
+    /// What `work` fails with, [`StoreError::Locked`] included, or the store's own trouble.
+    pub(super) async fn write_set<T, Work, Running>(
+        &self,
+        step: Step,
+        patience: Duration,
+        work: Work,
+    ) -> Result<T, StoreError>
+    where
+        Work: Fn(Tx) -> Running,
+        Running: Future<Output = Result<T, StoreError>>,
+    {
+        let run = || async {
+            match self.write_once(Some(step), Some(patience), &work).await {
+                Err(StoreError::Locked(error)) => Ok(Err(StoreError::Locked(error))),
+                outcome => outcome.map(Ok),
+            }
+        };
+        self.retried(run).await?
     }
 
     /// Runs one statement that is a transaction by itself, on PostgreSQL: it needs one round trip. It is run again when
@@ -244,7 +281,12 @@ impl Store {
         Err(failed(error).into())
     }
 
-    async fn write_once<T, E, Work, Running>(&self, step: Option<Step>, work: &Work) -> Result<T, E>
+    async fn write_once<T, E, Work, Running>(
+        &self,
+        step: Option<Step>,
+        patience: Option<Duration>,
+        work: &Work,
+    ) -> Result<T, E>
     where
         E: Failure,
         Work: Fn(Tx) -> Running,
@@ -261,6 +303,7 @@ impl Store {
             inner: inner.clone(),
             engine: self.engine,
             clock: self.clock.clone(),
+            patience,
         };
         let outcome = work(tx).await;
         let Ok(connection) = Arc::try_unwrap(inner) else {
@@ -327,5 +370,8 @@ fn lost<E: Failure>(error: &E) -> bool {
 }
 
 fn collided<E: Failure>(error: &E) -> bool {
-    matches!(error.as_store(), Some(StoreError::Collision(_)))
+    matches!(
+        error.as_store(),
+        Some(StoreError::Collision(_) | StoreError::Locked(_))
+    )
 }

@@ -14,7 +14,7 @@ use till::provider::Reference;
 use till::store::idempotency::KeyClaim;
 use till::store::polling::ClaimedSession;
 use till::store::settle::{Settle, Settled, Source};
-use till::store::{PlaceOrder, Placed, StoreError};
+use till::store::{Engine, PlaceOrder, Placed, StoreError};
 use tokio::sync::Barrier;
 
 use crate::harness::actor::{fresh_key, two_mugs};
@@ -378,6 +378,49 @@ async fn webhooks_that_wait_share_their_statements() {
     println!("66 webhooks at once: {taken} statements");
     assert!(taken < 66, "{taken} statements for 66 webhooks");
     let shop = app.merchant().await;
+    for payable in &payables {
+        assert_eq!(shop.order(&payable.order).await["payment_status"], "paid");
+    }
+    app.finish().await;
+}
+
+/// A process that was stopped in the middle of a transaction holds its orders until the server ends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_are_held_for_long_hold_up_nobody_else() {
+    /// As many as there are lanes, and one more.
+    const HELD: usize = 3;
+    let app = in_sets(64).await;
+    let shop = app.merchant().await;
+    let (payables, events) = paid_at_provider(&app, 8).await;
+    if app.services.store.engine() == Engine::Sqlite {
+        // Whoever writes holds all of it.
+        return app.finish().await;
+    }
+    let other = shop.place_order().await.str("id").to_owned();
+    let (stuck_orders, stuck_events) = (&payables[..HELD], &events[..HELD]);
+    let mut held = Vec::new();
+    for payable in stuck_orders {
+        held.push(app.hold(&payable.order).await);
+    }
+    let stuck = join_all(stuck_events.iter().map(|event| app.deliver(event)));
+    let ends = join_all(stuck_orders.iter().map(|one| shop.check_out(&one.order)));
+    let others = async {
+        let answers = join_all(events[HELD..].iter().map(|event| app.deliver(event))).await;
+        for answer in answers {
+            answer.expect(200);
+        }
+        shop.check_out(&other).await.expect(201);
+        for one in held {
+            one.release().await;
+        }
+    };
+    let (stuck, ends, ()) = tokio::join!(stuck, ends, others);
+    for answer in stuck {
+        answer.expect(200);
+    }
+    for answer in ends {
+        assert!([200, 409].contains(&answer.status), "{}", answer.text);
+    }
     for payable in &payables {
         assert_eq!(shop.order(&payable.order).await["payment_status"], "paid");
     }

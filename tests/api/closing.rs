@@ -283,6 +283,13 @@ async fn nobody_is_sent_to_an_open_page_whose_end_is_under_way() {
         .await
         .problem(409, "checkout_session_conflict");
     app.advance(60).await;
+    shop.post_with_key(&checkout, &again, &checkout_body())
+        .await
+        .problem(409, "checkout_session_conflict");
+    // Where nothing does the background work it would never be ended, and serves like one whose end is far off.
+    app.advance(240).await;
+    let open = shop.check_out(&payable.order).await.expect(200);
+    assert_eq!(open.str("id"), payable.session);
     app.work().await;
     assert_eq!(shop.session(&payable.session).await["status"], "expired");
     let other = shop

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use entity::{event, idempotency_key, line_item, order};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
@@ -24,7 +25,11 @@ impl Member for Draft {
         self.claims.clone()
     }
 
-    async fn run(store: &Store, set: &[Arc<Self>]) -> Result<Vec<Verdict>, StoreError> {
+    async fn run(
+        store: &Store,
+        set: &[Arc<Self>],
+        _: Duration,
+    ) -> Result<Vec<Verdict>, StoreError> {
         // Two processes that take the same keys and references in one order wait for each other instead of colliding.
         let mut sorted: Vec<&Draft> = set.iter().map(AsRef::as_ref).collect();
         sorted.sort_by(|a, b| a.claims.cmp(&b.claims));

@@ -262,8 +262,9 @@ async fn ask(tx: &Tx, names: &[Named], also: Option<Also<'_>>) -> Result<Found, 
         ));
         values.extend(keys);
     }
-    let (among, lock) = match tx.engine {
-        Engine::Sqlite => ("TRUE", ""),
+    let (waits, patience) = tx.waits();
+    let (among, lock, patience) = match tx.engine {
+        Engine::Sqlite => (String::from("TRUE"), "", Vec::new()),
         // Said although it follows: without it, all orders may be read to find these. Sorted, so that two sets wait for
         // each other instead of colliding.
         //
@@ -271,9 +272,12 @@ async fn ask(tx: &Tx, names: &[Named], also: Option<Also<'_>>) -> Result<Found, 
         // is best carried out. Otherwise the server compares costs it knew while the tables were empty, and the first
         // thousand times plans the longest statement of all anew, which takes longer than to carry it out.
         Engine::Postgres => (
-            "o.id = ANY(ARRAY(SELECT order_id FROM m)) \
-             AND (SELECT pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', TRUE)) IS NOT NULL",
+            format!(
+                "o.id = ANY(ARRAY(SELECT order_id FROM m)) AND {waits} \
+                 AND (SELECT pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', TRUE)) IS NOT NULL"
+            ),
             " ORDER BY o.id FOR NO KEY UPDATE OF o",
+            vec![patience],
         ),
     };
     let wanted = Wanted::with::<order::Entity>(
@@ -281,7 +285,7 @@ async fn ask(tx: &Tx, names: &[Named], also: Option<Also<'_>>) -> Result<Found, 
         "o",
         "m CROSS JOIN \"order\" AS o",
         format!("o.id = m.order_id AND {among}{lock}"),
-        Vec::new(),
+        patience,
     )
     .given(
         format!("m AS MATERIALIZED ({})", parts.join(" UNION ALL ")),

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use entity::provider_event;
 use futures::future::try_join;
@@ -43,7 +44,11 @@ impl Member for Settle {
         own.into_iter().chain(names).collect()
     }
 
-    async fn run(store: &Store, set: &[Arc<Self>]) -> Result<Vec<Verdict>, StoreError> {
+    async fn run(
+        store: &Store,
+        set: &[Arc<Self>],
+        patience: Duration,
+    ) -> Result<Vec<Verdict>, StoreError> {
         let steps: Vec<Step> = set.iter().map(|one| one.source.step()).collect();
         let most_telling = [Step::SettleSessionCreate, Step::SettleWebhook];
         let mut most_telling = most_telling.into_iter();
@@ -51,7 +56,7 @@ impl Member for Settle {
         let step = step.unwrap_or(Step::SettlePoll);
         loop {
             let settling = |tx| async move { settle(store, &tx, set).await };
-            match store.write_at(step, settling).await {
+            match store.write_set(step, patience, settling).await {
                 // The first money in a currency: its books are made once, instead of carrying out each member alone.
                 Err(StoreError::MissingLedgerAccounts(missing)) => {
                     store.make_all_books(missing).await?;
