@@ -5,70 +5,91 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::body::{Body as _, Bytes, Incoming};
 
 use crate::http::body::{Arrival, BodyLimits};
 
-/// The most bytes of unfinished bodies that are kept at once, over all connections.
-const KEPT: usize = 64 << 20;
+/// The most bytes a body may have that is not counted: so much every connection may have.
+const SMALL: usize = 16 << 10;
 
-/// How many bytes of unfinished bodies are kept now.
-#[derive(Default)]
-pub(super) struct Kept(AtomicUsize);
+/// How many bytes of large bodies are kept now, over all connections, and how many may be: of those that arrive, and
+/// of those that came and were not answered yet.
+pub(super) struct Kept {
+    bytes: AtomicUsize,
+    most: usize,
+}
+
+impl Kept {
+    /// None yet, of so many.
+    pub fn up_to(most: usize) -> Kept {
+        let bytes = AtomicUsize::new(0);
+        Kept { bytes, most }
+    }
+}
 
 /// What one body has of it.
-struct Share<'k> {
-    kept: &'k Kept,
+pub(super) struct Share {
+    kept: Arc<Kept>,
     bytes: usize,
 }
 
-impl Share<'_> {
+impl Share {
     /// Whether so many more bytes may be kept.
     fn grow(&mut self, bytes: usize) -> bool {
         self.bytes += bytes;
-        self.kept.0.fetch_add(bytes, Ordering::Relaxed) + bytes <= KEPT
+        self.kept.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.kept.most
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for Share {
     fn drop(&mut self) {
-        self.kept.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.kept.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
-/// A body, and how it came.
-pub(super) async fn read(mut body: Incoming, limits: &BodyLimits, kept: &Kept) -> (Arrival, Bytes) {
+/// A body, how it came, and its share of what may be kept, to be held as long as the body is.
+pub(super) async fn read(
+    mut body: Incoming,
+    limits: &BodyLimits,
+    kept: &Arc<Kept>,
+) -> (Arrival, Bytes, Share) {
+    let mut share = Share {
+        kept: Arc::clone(kept),
+        bytes: 0,
+    };
     if body.is_end_stream() {
-        return (Arrival::Whole, Bytes::new());
+        return (Arrival::Whole, Bytes::new(), share);
     }
     let most = limits.max_size.as_u64();
     if body.size_hint().lower() > most {
-        return (Arrival::TooLarge, Bytes::new());
+        return (Arrival::TooLarge, Bytes::new(), share);
     }
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    match tokio::time::timeout(limits.read_timeout, collect(&mut body, most, kept)).await {
-        Ok(Ok(bytes)) => (Arrival::Whole, bytes),
-        Ok(Err(arrival)) => (arrival, Bytes::new()),
-        Err(_) => (Arrival::Slow, Bytes::new()),
+    let collected = collect(&mut body, most, &mut share);
+    match tokio::time::timeout(limits.read_timeout, collected).await {
+        Ok(Ok(bytes)) => (Arrival::Whole, bytes, share),
+        Ok(Err(arrival)) => (arrival, Bytes::new(), share),
+        Err(_) => (Arrival::Slow, Bytes::new(), share),
     }
 }
 
-async fn collect(body: &mut Incoming, most: usize, kept: &Kept) -> Result<Bytes, Arrival> {
-    // Most bodies come in one piece, which is then neither copied nor counted.
+async fn collect(body: &mut Incoming, most: usize, share: &mut Share) -> Result<Bytes, Arrival> {
+    // Most bodies come in one piece, which is then not copied.
     let (mut first, mut whole) = (Bytes::new(), Vec::new());
-    let mut share = Share { kept, bytes: 0 };
     while let Some(frame) = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
         let Ok(piece) = frame.map_err(|_| Arrival::Cut)?.into_data() else {
             continue;
         };
+        let large = !first.is_empty() || piece.len() > SMALL;
+        if large && !share.grow(piece.len()) {
+            return Err(Arrival::NoRoom);
+        }
         if first.is_empty() {
             first = piece;
         } else {
-            if !share.grow(piece.len()) {
-                return Err(Arrival::NoRoom);
-            }
             if whole.is_empty() {
                 whole.extend_from_slice(&first);
             }

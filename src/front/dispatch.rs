@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 
 use super::Shared;
 use super::answer::{self, Answer, Sent};
+use super::arrival::Share;
 use super::connections::{Link, Phase};
 use crate::http::body::Arrival;
 
@@ -40,7 +41,7 @@ pub(super) async fn answer(
         tokio::task::yield_now().await;
     }
     link.enter(Phase::Body);
-    let (arrival, body) = super::arrival::read(body, &shared.body, &shared.kept).await;
+    let arrived = super::arrival::read(body, &shared.body, &shared.kept).await;
     link.enter(Phase::Answering);
     let named = names_one_host(&parts);
     let admission = shared.admission.as_ref().filter(|_| named);
@@ -48,7 +49,7 @@ pub(super) async fn answer(
     let mut answer = match full {
         _ if !named => answer::without_host(&parts),
         true => answer::full(&parts),
-        false => Running::begin(shared, parts, remote, arrival, body).await,
+        false => Running::begin(shared, parts, remote, arrived).await,
     };
     match answer.body_mut() {
         Sent::Stream(stream) => stream.belongs_to(link),
@@ -75,12 +76,11 @@ impl Running {
         shared: Arc<Shared>,
         parts: Parts,
         remote: SocketAddr,
-        arrival: Arrival,
-        body: Bytes,
+        arrived: (Arrival, Bytes, Share),
     ) -> Running {
         let (tell, answer) = oneshot::channel();
         Running {
-            work: Some(Box::pin(run(shared, parts, remote, (arrival, body), tell))),
+            work: Some(Box::pin(run(shared, parts, remote, arrived, tell))),
             answer,
             runtime: Handle::current(),
         }
@@ -119,7 +119,7 @@ async fn run(
     shared: Arc<Shared>,
     parts: Parts,
     remote: SocketAddr,
-    (arrival, body): (Arrival, Bytes),
+    (arrival, body, _share): (Arrival, Bytes, Share),
     tell: oneshot::Sender<Answer>,
 ) {
     let _under_way = shared.requests.token();

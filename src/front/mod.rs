@@ -68,6 +68,9 @@ pub struct Limits {
     pub idle: Duration,
     /// How long a client may take none of an answer's bytes.
     pub stalled: Duration,
+    /// The most bytes that bodies hold which are larger than 16 KiB: those that arrive, and those that came and were not
+    /// answered yet.
+    pub bodies: usize,
 }
 
 impl Limits {
@@ -80,6 +83,7 @@ impl Limits {
             // Longer than proxies keep theirs, so that it is they who close.
             idle: Duration::from_secs(75),
             stalled: Duration::from_secs(10),
+            bodies: 64 << 20,
         }
     }
 }
@@ -115,7 +119,7 @@ pub struct Front {
 struct Shared {
     client: Client,
     body: BodyLimits,
-    kept: arrival::Kept,
+    kept: Arc<arrival::Kept>,
     admission: Option<Arc<dyn Admission>>,
     connections: Arc<Connections>,
     /// Tells connections to end after the request they are at.
@@ -146,7 +150,7 @@ impl Front {
         let shared = Arc::new(Shared {
             client: Client::untracked(rocket).await.map_err(ignite)?,
             body,
-            kept: arrival::Kept::default(),
+            kept: Arc::new(arrival::Kept::up_to(limits.bodies)),
             admission,
             connections: Arc::new(Connections::new(limits)),
             stop: CancellationToken::new(),

@@ -47,7 +47,7 @@ pub enum Arrival {
     Slow,
     /// It has more bytes than it may.
     TooLarge,
-    /// Too many others were arriving.
+    /// Others hold too much.
     NoRoom,
 }
 
@@ -60,7 +60,7 @@ pub(super) fn not_whole(request: &Request<'_>) -> Option<Problem> {
         Arrival::TooLarge => Some(too_large(limits)),
         Arrival::NoRoom => Some(Problem::new(
             Code::Overloaded,
-            "Too many large bodies arrive; nothing was done. Try again.",
+            "Too many large bodies are being received; nothing was done. Try again.",
         )),
         Arrival::Slow => {
             let detail = format!(

@@ -9,6 +9,7 @@ fn short(connections: usize) -> Limits {
         head: Duration::from_millis(400),
         idle: Duration::from_millis(1_500),
         stalled: Duration::from_millis(700),
+        bodies: 100_000,
     }
 }
 
@@ -45,6 +46,40 @@ async fn a_head_that_does_not_end_is_cut_and_an_idle_connection_later() {
         running.front.shared.connections.is_empty()
     })
     .await;
+}
+
+#[rocket::async_test]
+async fn large_bodies_hold_no_more_than_they_may_until_they_are_answered() {
+    let running = Running::start(Limits {
+        bodies: 100_000,
+        ..Limits::with_connections(64)
+    })
+    .await;
+    let post = |size: usize| {
+        let head = format!("POST /work HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n");
+        head + &"b".repeat(size)
+    };
+    let mut first = running.connect().await;
+    first.send(post(80_000)).await;
+    eventually("it is being answered", || {
+        running.work.begun.load(Ordering::SeqCst)
+    })
+    .await;
+    let mut second = running.connect().await;
+    second.send(post(80_000)).await;
+    let refused = second.until("}").await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(refused.contains("\r\nretry-after: "), "{refused}");
+    running.work.may_end.add_permits(8);
+    // Small ones are not counted.
+    let mut small = running.connect().await;
+    small.send(post(10_000)).await;
+    for mut one in [first, small] {
+        assert!(one.until("done").await.starts_with("HTTP/1.1 200 "));
+    }
+    let mut third = running.connect().await;
+    third.send(post(80_000)).await;
+    assert!(third.until("done").await.starts_with("HTTP/1.1 200 "));
 }
 
 #[rocket::async_test]
