@@ -31,7 +31,7 @@ const WEBHOOK_ALONE: u64 = 10;
 const COMPLETED: &str = "checkout.session.completed";
 
 /// A silent Till in which so many commands may share a transaction.
-async fn in_sets(batch: u32) -> TestApp {
+pub(crate) async fn in_sets(batch: u32) -> TestApp {
     TestApp::with(Setup {
         settings: vec![
             ("database.batch", batch.into()),
@@ -325,7 +325,7 @@ async fn a_transaction_that_is_given_up_as_it_begins_is_not_the_next_ones() {
 }
 
 /// Orders that are paid at the provider, with the webhooks that tell of it.
-async fn paid_at_provider(app: &TestApp, orders: usize) -> (Vec<Payable>, Vec<Value>) {
+pub(crate) async fn paid_at_provider(app: &TestApp, orders: usize) -> (Vec<Payable>, Vec<Value>) {
     let shop = app.merchant().await;
     let (mut payables, mut events) = (Vec::new(), Vec::new());
     for _ in 0..orders {

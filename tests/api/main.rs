@@ -32,6 +32,7 @@ mod other_money;
 mod outage;
 mod pay_page;
 mod payments;
+mod poisoned;
 mod problems;
 mod races;
 mod recovery;

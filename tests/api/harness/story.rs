@@ -336,7 +336,7 @@ pub async fn provider_that_says(answer: String) -> String {
 }
 
 /// A lock of the test's own on an order.
-pub struct Held(sea_orm::DatabaseConnection);
+pub struct Held(pub sea_orm::DatabaseConnection);
 
 impl Held {
     /// Lets go of it.

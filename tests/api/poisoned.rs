@@ -1,0 +1,133 @@
+//! A member of a set whose row the database refuses harms nobody but itself.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use sea_orm::{ConnectionTrait, DatabaseBackend};
+use serde_json::json;
+
+use crate::batching::{in_sets, paid_at_provider};
+use crate::harness::TestApp;
+use crate::harness::actor::fresh_key;
+use crate::harness::story::Held;
+
+/// How many come at once.
+const MEMBERS: usize = 12;
+/// Which of them is refused.
+const REFUSED: usize = 5;
+
+/// From now on the database fails at rows of this table with this value, for no reason Till knows of.
+async fn refuse(app: &TestApp, table: &str, column: &str, value: &str) {
+    let look = app.look().await;
+    let sqls = match look.get_database_backend() {
+        DatabaseBackend::Sqlite => vec![format!(
+            "CREATE TRIGGER refuses BEFORE INSERT ON \"{table}\" WHEN NEW.{column} = '{value}' \
+             BEGIN SELECT RAISE(ABORT, 'on purpose'); END"
+        )],
+        _ => vec![
+            format!(
+                "CREATE FUNCTION refuses() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 IF NEW.{column} = '{value}' THEN RAISE 'on purpose'; END IF; RETURN NEW; END $$"
+            ),
+            format!(
+                "CREATE TRIGGER refuses BEFORE INSERT ON \"{table}\" FOR EACH ROW EXECUTE FUNCTION refuses()"
+            ),
+        ],
+    };
+    for sql in &sqls {
+        look.execute_unprepared(sql).await.expect(sql);
+    }
+    look.close().await.expect("closes");
+}
+
+/// Undoes [`refuse`].
+async fn refuse_no_more(app: &TestApp, table: &str) {
+    let look = app.look().await;
+    let sqls = match look.get_database_backend() {
+        DatabaseBackend::Sqlite => vec!["DROP TRIGGER refuses".to_owned()],
+        _ => vec![
+            format!("DROP TRIGGER refuses ON \"{table}\""),
+            "DROP FUNCTION refuses()".to_owned(),
+        ],
+    };
+    for sql in &sqls {
+        look.execute_unprepared(sql).await.expect(sql);
+    }
+    look.close().await.expect("closes");
+}
+
+/// Lets nobody insert an order until it is released, so that those who come form sets.
+async fn hold_orders(app: &TestApp) -> Held {
+    let held = app.hold("none").await;
+    if held.0.get_database_backend() == DatabaseBackend::Postgres {
+        let lock = "LOCK TABLE \"order\" IN SHARE MODE";
+        held.0.execute_unprepared(lock).await.expect("a lock");
+    }
+    held
+}
+
+/// Long enough for the others to come and wait.
+async fn release_later(held: Held) {
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    held.release().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_the_database_refuses_fails_alone() {
+    let app = in_sets(64).await;
+    let shop = app.merchant().await;
+    refuse(&app, "order", "reference", &format!("web-{REFUSED}")).await;
+    let bodies: Vec<_> = (0..MEMBERS)
+        .map(|number| {
+            let line = json!({"name": "Mug", "unit_price": "12.50", "quantity": 2});
+            let reference = format!("web-{number}");
+            json!({"currency": "EUR", "reference": reference, "line_items": [line]})
+        })
+        .collect();
+    let keys: Vec<String> = (0..MEMBERS).map(|_| fresh_key()).collect();
+    let held = hold_orders(&app).await;
+    let placing = bodies
+        .iter()
+        .zip(&keys)
+        .map(|(body, key)| shop.post_with_key("/v1/orders", key, body));
+    let (answers, ()) = tokio::join!(join_all(placing), release_later(held));
+    for (number, answer) in answers.into_iter().enumerate() {
+        match number {
+            REFUSED => answer.problem(500, "internal_error"),
+            _ => answer.expect(201),
+        };
+    }
+    assert_eq!(app.orders_stored().await, 11);
+    refuse_no_more(&app, "order").await;
+    // It left nothing, its key included.
+    shop.post_with_key("/v1/orders", &keys[REFUSED], &bodies[REFUSED])
+        .await
+        .expect(201);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_the_database_refuses_fails_alone_and_is_taken_when_it_comes_again() {
+    let app = in_sets(64).await;
+    let shop = app.merchant().await;
+    let (payables, events) = paid_at_provider(&app, MEMBERS).await;
+    let refused = events[REFUSED]["id"].as_str().expect("an id");
+    refuse(&app, "provider_event", "event_id", refused).await;
+    let held = app.hold(&payables[0].order).await;
+    let deliveries = join_all(events.iter().map(|event| app.deliver(event)));
+    let (answers, ()) = tokio::join!(deliveries, release_later(held));
+    for (number, answer) in answers.into_iter().enumerate() {
+        match number {
+            REFUSED => answer.problem(500, "internal_error"),
+            _ => answer.expect(200),
+        };
+        let order = shop.order(&payables[number].order).await;
+        let paid = order["payment_status"] == "paid";
+        assert_eq!(paid, number != REFUSED, "{number}");
+    }
+    refuse_no_more(&app, "provider_event").await;
+    app.deliver(&events[REFUSED]).await.expect(200);
+    let order = shop.order(&payables[REFUSED].order).await;
+    assert_eq!(order["payment_status"], "paid");
+    app.finish().await;
+}
