@@ -328,14 +328,6 @@ pub fn may_check_out(
 /// Which orders a list shows.
 #[derive(Debug, Clone, Default)]
 pub struct OrderFilter {
-    /// Only with this status.
-    pub status: Option<OrderStatus>,
-    /// Only with this payment status.
-    pub payment_status: Option<PaymentStatus>,
-    /// Only with this fulfilment status.
-    pub fulfilment_status: Option<FulfilmentStatus>,
-    /// Only with this open question.
-    pub review: Option<String>,
     /// Only of this customer, whatever the letter case.
     pub email: Option<String>,
     /// Only with this reference.
@@ -346,6 +338,6 @@ pub struct OrderFilter {
     pub created_before: Option<Timestamp>,
     /// Only found by this search.
     pub search: Option<super::search::Search>,
-    /// What staff narrow it by besides.
+    /// What it is narrowed by besides.
     pub narrowing: super::order_view::Narrowing,
 }

@@ -1,5 +1,5 @@
-//! How staff look at the orders of a shop: saved views, and what a list can be narrowed by beside what callers of
-//! the API can.
+//! How people look at the orders of a shop: saved views, and what a list can be narrowed by, by callers of the API as
+//! well.
 
 use super::access::words;
 use super::currency::Currency;
@@ -140,6 +140,15 @@ impl Counted {
             Counted::MoreThan(COUNT_BOUND)
         } else {
             Counted::Exactly(count)
+        }
+    }
+
+    /// The number, if it was counted to the end.
+    #[must_use]
+    pub fn exactly(self) -> Option<u64> {
+        match self {
+            Counted::Exactly(count) => Some(count),
+            Counted::MoreThan(_) => None,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::{
     FulfilmentStatus, Order, OrderFilter, OrderStatus, PaymentStatus, PlacedOrder,
 };
+use crate::domain::order_view::Narrowing;
 use crate::domain::page::List;
 use crate::domain::settlement::Reason;
 use crate::service::Services;
@@ -136,18 +137,19 @@ pub async fn list(
 ) -> Result<Json<List<Order>>, Problem> {
     let mut query = query.reader();
     let page = query.page();
-    let review = query.word("review", Reason::ALL);
     let filter = OrderFilter {
-        status: query.word("status", OrderStatus::ALL),
-        payment_status: query.word("payment_status", PaymentStatus::ALL),
-        fulfilment_status: query.word("fulfilment_status", FulfilmentStatus::ALL),
-        review: review.map(|reason| reason.to_string()),
+        narrowing: Narrowing {
+            review: query.word("review", Reason::ALL),
+            status: query.word("status", OrderStatus::ALL),
+            payment: query.word("payment_status", PaymentStatus::ALL),
+            fulfilment: query.word("fulfilment_status", FulfilmentStatus::ALL),
+            ..Narrowing::default()
+        },
         email: query.text("email", 254),
         reference: query.text("reference", 64),
         created_after: query.time("created_after"),
         created_before: query.time("created_before"),
         search: query.search("q"),
-        ..OrderFilter::default()
     };
     query.finish()?;
     let orders = services.orders(&key.caller, &filter, &page).await;

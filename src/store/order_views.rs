@@ -1,8 +1,9 @@
-//! How staff narrow the list of orders, and how many orders each narrowing has.
+//! How the list of orders is narrowed, and how many orders each narrowing has.
 //!
 //! *One condition leads.* Each condition has an index, but an index only helps when the engine takes that of the
-//! rarest one; SQLite keeps no statistics and would take any. So on SQLite the others are written such that no index
-//! fits them, the way its documentation says: with a `+` before the column. PostgreSQL knows by itself what is rare.
+//! rarest one; SQLite keeps no statistics and would take any. So on SQLite several are counted, each up to
+//! [`COUNT_BOUND`], and all but the rarest are written such that no index fits them, the way its documentation says: with
+//! a `+` before the column. PostgreSQL knows by itself what is rare, as long as the statement says what is looked for.
 
 use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
@@ -42,6 +43,10 @@ impl Lead {
         Lead::of(&format!("{column} = '{word}'"))
     }
 
+    fn counting(&self) -> Counting {
+        (self.text.clone(), Vec::new())
+    }
+
     /// A condition on one column, which stands first.
     fn of(text: &str) -> Lead {
         Lead {
@@ -51,7 +56,24 @@ impl Lead {
     }
 }
 
-/// The conditions of a narrowing that have an index, the one that should lead first.
+/// The conditions of a narrowing that have an index, in the order in which they lead.
+pub(super) struct Leads {
+    conditions: Vec<Lead>,
+    /// Whether so few orders meet the first that a search is better asked about each of them.
+    pub few: bool,
+}
+
+impl Leads {
+    /// Those of a narrowing, as a rule says.
+    pub fn of(narrowing: &Narrowing) -> Leads {
+        Leads {
+            conditions: leads(narrowing),
+            few: false,
+        }
+    }
+}
+
+/// The conditions of a narrowing that have an index, those first that fewer orders meet as a rule.
 fn leads(narrowing: &Narrowing) -> Vec<Lead> {
     let mut leads = Vec::new();
     if let Some(review) = narrowing.review {
@@ -63,7 +85,9 @@ fn leads(narrowing: &Narrowing) -> Vec<Lead> {
     if narrowing.disputed {
         leads.push(Lead::of(DISPUTED));
     }
-    if narrowing.unpaid_since.is_some() {
+    let waiting = (Some(OrderStatus::Open), Some(PaymentStatus::Unpaid));
+    let waiting = (narrowing.status, narrowing.payment) == waiting;
+    if waiting || narrowing.unpaid_since.is_some() {
         leads.push(Lead {
             text: WAITING.to_owned(),
             following: "+status = 'open' AND +payment_status = 'unpaid'".to_owned(),
@@ -79,10 +103,10 @@ fn leads(narrowing: &Narrowing) -> Vec<Lead> {
     let status = word("status", narrowing.status.map(OrderStatus::as_str));
     let fulfilment = narrowing.fulfilment.map(FulfilmentStatus::as_str);
     let fulfilment = word("fulfilment_status", fulfilment);
-    let words = if common {
-        [status, payment, fulfilment]
-    } else {
-        [payment, status, fulfilment]
+    let words = match (waiting, common) {
+        (true, _) => [None, None, fulfilment],
+        (false, true) => [status, payment, fulfilment],
+        (false, false) => [payment, status, fulfilment],
     };
     leads.extend(words.into_iter().flatten());
     leads
@@ -94,8 +118,35 @@ fn is_common(payment: PaymentStatus) -> bool {
 }
 
 impl ShopStore<'_> {
+    /// What of a narrowing leads: what is known to be few, where that is worth a look. `searched`: words are looked for
+    /// as well, and they lead unless something else is few.
+    pub(super) async fn leads(
+        &self,
+        narrowing: &Narrowing,
+        searched: bool,
+    ) -> Result<Leads, StoreError> {
+        let mut leads = Leads::of(narrowing);
+        let counted: Vec<Counting> = match narrowing.paid_since {
+            // It leads whatever else is asked for.
+            Some(since) => vec![(PAID_SINCE.to_owned(), vec![since.ms().into()])],
+            None => leads.conditions.iter().map(Lead::counting).collect(),
+        };
+        let several = self.store.engine == Engine::Sqlite && counted.len() > 1;
+        if counted.is_empty() || !(several || searched) {
+            return Ok(leads);
+        }
+        let counts = self.count(&counted).await?;
+        leads.few = counts.iter().any(|count| count.exactly().is_some());
+        if narrowing.paid_since.is_none() {
+            let mut by_count: Vec<_> = counts.into_iter().zip(leads.conditions).collect();
+            by_count.sort_by_key(|(count, _)| count.exactly().unwrap_or(u64::MAX));
+            leads.conditions = by_count.into_iter().map(|(_, lead)| lead).collect();
+        }
+        Ok(leads)
+    }
+
     /// The conditions of a narrowing. `led`: something else finds the orders, and they are only asked for these.
-    pub(super) fn narrowed(&self, narrowing: &Narrowing, led: bool) -> Condition {
+    pub(super) fn narrowed(&self, narrowing: &Narrowing, leads: Leads, led: bool) -> Condition {
         let mut all = Condition::all();
         let mut follows = led;
         if let Some(since) = narrowing.paid_since {
@@ -105,7 +156,7 @@ impl ShopStore<'_> {
             });
             follows = true;
         }
-        for lead in leads(narrowing) {
+        for lead in leads.conditions {
             let following = follows && self.store.engine == Engine::Sqlite;
             all = all.add(Expr::cust(if following {
                 lead.following
@@ -123,17 +174,6 @@ impl ShopStore<'_> {
         }
         let currency = narrowing.currency;
         all.add_option(currency.map(|currency| order::Column::Currency.eq(currency.code())))
-    }
-
-    /// Whether so few orders meet the condition that leads that a search is better asked about each of them.
-    pub(super) async fn is_few(&self, narrowing: &Narrowing) -> Result<bool, StoreError> {
-        let (text, values) = match (narrowing.paid_since, leads(narrowing).into_iter().next()) {
-            (Some(since), _) => (PAID_SINCE.to_owned(), vec![since.ms().into()]),
-            (None, Some(lead)) => (lead.text, Vec::new()),
-            (None, None) => return Ok(false),
-        };
-        let counted = self.count(&[(text, values)]).await?;
-        Ok(matches!(counted.first(), Some(Counted::Exactly(_))))
     }
 
     /// Found by the index over the time of payment and then sorted by id: sorting the rows themselves would read
@@ -161,8 +201,8 @@ impl ShopStore<'_> {
             .iter()
             .map(|(_, narrowing)| {
                 // A facet has one condition with an index, which leads.
-                let mut texts: Vec<String> =
-                    leads(narrowing).into_iter().map(|lead| lead.text).collect();
+                let leads = leads(narrowing).into_iter();
+                let mut texts: Vec<String> = leads.map(|lead| lead.text).collect();
                 let mut values = Vec::new();
                 if let Some(since) = narrowing.paid_since {
                     texts.push(PAID_SINCE.to_owned());

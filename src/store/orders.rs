@@ -9,15 +9,14 @@ use sea_orm::{
     QuerySelect,
 };
 
+use super::order_views::Leads;
 use super::paging::page_of;
 use super::rows::{json, money, parse};
 use super::{Engine, ShopStore, ShopTx, StoreError};
 use crate::domain::access::Mode;
 use crate::domain::ids::{Id as _, LineItemId, OrderId};
 use crate::domain::money::Money;
-use crate::domain::order::{
-    Customer, FulfilmentStatus, LineItem, Order, OrderFilter, OrderStatus, PaymentStatus,
-};
+use crate::domain::order::{Customer, LineItem, Order, OrderFilter, OrderStatus, PaymentStatus};
 use crate::domain::page::{Cursor, Page, cut};
 use crate::domain::time::Timestamp;
 
@@ -238,10 +237,14 @@ impl ShopStore<'_> {
         let search = filter.search.as_ref();
         let search = search.filter(|search| !search.words.is_empty());
         // A reference is one order, a customer has few: what they are asked for is asked of these alone.
-        let few = filter.reference.is_some()
-            || filter.email.is_some()
-            || (search.is_some() && self.is_few(&filter.narrowing).await?);
-        let narrowed = self.narrowed(&filter.narrowing, search.is_some() && !few);
+        let known = filter.reference.is_some() || filter.email.is_some();
+        let leads = match known {
+            true => Leads::of(&filter.narrowing),
+            false => self.leads(&filter.narrowing, search.is_some()).await?,
+        };
+        let few = known || (search.is_some() && leads.few);
+        let led = known || (search.is_some() && !few);
+        let narrowed = self.narrowed(&filter.narrowing, leads, led);
         let narrowed = (!narrowed.is_empty()).then_some(narrowed);
         let conditions = conditions(filter).add_option(narrowed);
         let Some(search) = search.filter(|_| !few) else {
@@ -262,27 +265,9 @@ impl ShopStore<'_> {
 }
 
 fn conditions(filter: &OrderFilter) -> Condition {
-    let word = |word: &Option<&'static str>| word.map(str::to_owned);
-    let equal = [
-        (
-            order::Column::Status,
-            word(&filter.status.map(OrderStatus::as_str)),
-        ),
-        (
-            order::Column::PaymentStatus,
-            word(&filter.payment_status.map(PaymentStatus::as_str)),
-        ),
-        (
-            order::Column::FulfilmentStatus,
-            word(&filter.fulfilment_status.map(FulfilmentStatus::as_str)),
-        ),
-        (order::Column::Review, filter.review.clone()),
-        (order::Column::Reference, filter.reference.clone()),
-    ];
-    let mut all = Condition::all();
-    for (column, wanted) in equal {
-        all = all.add_option(wanted.map(|wanted| column.eq(wanted)));
-    }
+    let reference = filter.reference.as_ref();
+    let reference = reference.map(|reference| order::Column::Reference.eq(reference));
+    let mut all = Condition::all().add_option(reference);
     // An id carries the time its order was placed, and lists are sorted by it.
     if let Some(after) = filter.created_after {
         let first = OrderId::first_of(after.plus_ms(-PLACING_MS));

@@ -16,6 +16,7 @@ mod disputes;
 mod docs;
 mod edge;
 mod events;
+mod filters;
 mod growth;
 mod harness;
 mod idempotency;
