@@ -10,6 +10,18 @@ use anyhow::{Context as _, bail};
 use libsqlite3_sys as ffi;
 use serde_json::{Map, Value};
 
+/// The settings with which the server writes.
+const SETTINGS: [(&str, &str); 8] = [
+    ("journal_mode", "WAL"),
+    ("synchronous", "FULL"),
+    ("foreign_keys", "ON"),
+    ("busy_timeout", "5000"),
+    ("wal_autocheckpoint", "8000"),
+    ("journal_size_limit", "67108864"),
+    ("cache_size", "-8192"),
+    ("temp_store", "MEMORY"),
+];
+
 /// An open database, with the settings the server uses.
 pub struct Database(*mut ffi::sqlite3);
 
@@ -28,15 +40,8 @@ impl Database {
         let code = unsafe { ffi::sqlite3_open(name.as_ptr(), &mut raw) };
         let database = Database(raw);
         database.check(code)?;
-        for setting in [
-            "PRAGMA journal_mode = WAL",
-            "PRAGMA synchronous = FULL",
-            "PRAGMA foreign_keys = ON",
-            "PRAGMA busy_timeout = 5000",
-            "PRAGMA wal_autocheckpoint = 1000",
-            "PRAGMA temp_store = MEMORY",
-        ] {
-            database.run(setting)?;
+        for (name, value) in SETTINGS {
+            database.run(&format!("PRAGMA {name} = {value}"))?;
         }
         Ok(database)
     }
@@ -169,5 +174,31 @@ impl Drop for Statement<'_> {
     fn drop(&mut self) {
         // SAFETY: it was prepared once and is finalised once.
         unsafe { ffi::sqlite3_finalize(self.raw) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_are_those_of_the_servers_writer() {
+        let server = include_str!("../../../src/store/connect.rs");
+        let (_, writer) = server.split_once("writer.map_sqlx_sqlite_opts").unwrap();
+        let (writer, _) = writer.split_once("});").unwrap();
+        let pragmas = writer.split(".pragma(\"").skip(1).map(|rest| {
+            let (name, rest) = rest.split_once("\", \"").unwrap();
+            (name, rest.split_once('"').unwrap().0)
+        });
+        let pragmas: Vec<(&str, &str)> = pragmas.collect();
+        // Four have functions of their own there.
+        let named = [
+            "journal_mode(SqliteJournalMode::Wal)",
+            "synchronous(SqliteSynchronous::Full)",
+            "foreign_keys(true)",
+            "busy_timeout(Duration::from_secs(5))",
+        ];
+        assert!(named.iter().all(|named| writer.contains(named)), "{writer}");
+        assert_eq!(SETTINGS[named.len()..], pragmas[..]);
     }
 }
