@@ -141,18 +141,30 @@ fn id_of(n: i64) -> String {
 /// A customer has twenty orders.
 const EMAIL: &str = "'customer' || (n / 20) || '@example.com'";
 
+/// What a request measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A list.
+    List,
+    /// A search.
+    Search,
+    /// A search for what begins more words than are looked up one by one: all orders that have one are gathered and
+    /// sorted, so its time does depend on how many there are, and is shown apart.
+    Gathering,
+}
+
 /// A request whose time should not depend on how many orders there are.
 #[derive(Debug, Clone, Copy)]
 pub struct Question {
     /// What it asks.
     pub name: &'static str,
-    /// Whether it is a search.
-    pub search: bool,
+    /// What it measures.
+    pub kind: Kind,
     query: fn(i64, i64) -> String,
 }
 
 /// Each is asked about some order, out of so many.
-pub const QUESTIONS: [Question; 12] = [
+pub const QUESTIONS: [Question; 14] = [
     list("the newest 20", |_, _| String::new()),
     list("20 from anywhere on", |n, _| {
         format!("&starting_after={}", id_of(n))
@@ -161,6 +173,9 @@ pub const QUESTIONS: [Question; 12] = [
         "&payment_status=paid".to_owned()
     }),
     list("by a rare status", |_, _| "&status=cancelled".to_owned()),
+    list("by a rare and a common status", |_, _| {
+        "&payment_status=paid&status=cancelled".to_owned()
+    }),
     list("by e-mail", |n, _| {
         format!("&email=customer{}@example.com", n / 20)
     }),
@@ -181,12 +196,17 @@ pub const QUESTIONS: [Question; 12] = [
     search("a customer and a word", |n, _| {
         format!("&q=mug+customer{}@example.com", n / 20)
     }),
+    Question {
+        name: "what one reference in nine begins with",
+        kind: Kind::Gathering,
+        query: |_, _| "&q=web-1".to_owned(),
+    },
 ];
 
 const fn list(name: &'static str, query: fn(i64, i64) -> String) -> Question {
     Question {
         name,
-        search: false,
+        kind: Kind::List,
         query,
     }
 }
@@ -194,7 +214,7 @@ const fn list(name: &'static str, query: fn(i64, i64) -> String) -> Question {
 const fn search(name: &'static str, query: fn(i64, i64) -> String) -> Question {
     Question {
         name,
-        search: true,
+        kind: Kind::Search,
         query,
     }
 }

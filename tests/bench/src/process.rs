@@ -150,7 +150,8 @@ pub fn memory_mib(id: u32) -> anyhow::Result<(f64, f64)> {
     Ok((field("VmRSS:")?, field("VmHWM:")?))
 }
 
-/// Waits until some processes have next to nothing to do: background work goes on after the last answer.
+/// Waits until some processes have next to nothing to do: background work goes on after the last answer. Says so and
+/// returns false when they still have after so long: what is measured then is not what it says.
 pub async fn until_quiet(roots: &[u32], limit: Duration) -> anyhow::Result<bool> {
     let started = Instant::now();
     let pause = Duration::from_millis(500);
@@ -163,6 +164,10 @@ pub async fn until_quiet(roots: &[u32], limit: Duration) -> anyhow::Result<bool>
         }
         before = now;
     }
+    let seconds = limit.as_secs();
+    eprintln!(
+        "  NOTE: after {seconds} s there was still work to do; what follows has to share with it"
+    );
     Ok(false)
 }
 

@@ -62,13 +62,35 @@ async fn place_series(
         .await
 }
 
-/// Reads orders by their ids.
-pub async fn read(site: &Site, time: Duration) -> anyhow::Result<Outcome> {
-    let rows = site.rows(r#"SELECT id FROM "order" ORDER BY id DESC LIMIT 1000"#)?;
+/// Of so many orders the server still has the answers that it gave.
+pub const REMEMBERED: usize = 1_000;
+/// Read in turns, of so many it has forgotten each when its turn comes again: it keeps 4 MiB of answers, which are more
+/// than a KiB each.
+pub const FORGOTTEN: usize = 8_000;
+
+/// Places orders, so that there are enough to read.
+pub async fn place_some(site: &Site, count: usize) -> anyhow::Result<()> {
+    let authorization = site.authorization();
+    let load = Load {
+        port: site.port,
+        connections: CONNECTIONS,
+        until: Until::Done(count),
+        status: 201,
+        pace: None,
+    };
+    let placed = load.run(move |number| order(&authorization, "read", number));
+    placed.await.map(drop)
+}
+
+/// Reads so many orders by their ids, again and again.
+pub async fn read(site: &Site, count: usize, time: Duration) -> anyhow::Result<Outcome> {
+    let rows = site.rows(&format!(
+        r#"SELECT id FROM "order" ORDER BY id DESC LIMIT {count}"#
+    ))?;
     let ids = rows.iter().filter_map(|row| row["id"].as_str());
     let paths: Vec<String> = ids.map(|id| format!("/v1/orders/{id}")).collect();
-    if paths.is_empty() {
-        bail!("no orders to read");
+    if paths.len() < count {
+        bail!("only {} orders to read", paths.len());
     }
     let authorization = site.authorization();
     let load = Load {
@@ -195,8 +217,9 @@ impl Customer {
 pub struct Paid {
     /// Orders in a second, from placed to paid.
     pub rate: f64,
-    /// The processor time of server and database for each, in milliseconds.
-    pub cpu_ms: f64,
+    /// The processor time of server and database for each, in milliseconds; none when work was left over before or
+    /// after, which would be counted wrongly.
+    pub cpu_ms: Option<f64>,
 }
 
 /// Pays the first orders of a server. They prepare statements on every connection, which is done once in its life.
@@ -218,7 +241,7 @@ pub async fn pay(
     series: &'static str,
     count: usize,
 ) -> anyhow::Result<Paid> {
-    until_quiet(&server.roots, REST).await?;
+    let quiet_before = until_quiet(&server.roots, REST).await?;
     let before = cpu_ms(&server.roots)?;
     let started = Instant::now();
     let tasks: Vec<_> = (0..CUSTOMERS)
@@ -229,12 +252,13 @@ pub async fn pay(
         orders.extend(task.await??);
     }
     let elapsed = started.elapsed();
-    until_quiet(&server.roots, REST).await?;
+    let quiet = until_quiet(&server.roots, REST).await? && quiet_before;
     let cpu = cpu_ms(&server.roots)? - before;
     all_paid(site, &orders).await?;
+    let each = cpu / f64::from(u32::try_from(orders.len())?);
     Ok(Paid {
         rate: per_second(orders.len(), elapsed),
-        cpu_ms: cpu / f64::from(u32::try_from(orders.len())?),
+        cpu_ms: quiet.then_some(each),
     })
 }
 
