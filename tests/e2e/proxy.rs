@@ -216,6 +216,14 @@ async fn nginx_as_the_readme_has_it_keeps_slow_clients_and_spoofed_addresses_awa
         begun.elapsed()
     );
     assert!(open <= files + 10, "{open} files, {files} before");
+    // More than one address may have at a time, each with a body that never ends.
+    let held: Vec<_> = (0..80)
+        .map(|_| {
+            let head =
+                "POST /v1/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n{";
+            proxied.begin(head.to_owned())
+        })
+        .collect();
     for (at, slow) in slow.into_iter().enumerate() {
         let answer = slow.await.expect("no panic");
         assert!(
@@ -229,6 +237,15 @@ async fn nginx_as_the_readme_has_it_keeps_slow_clients_and_spoofed_addresses_awa
     }
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(20), "{took:?}");
+    let mut refused = 0;
+    for held in held {
+        let answer = held.await.expect("no panic");
+        if answer.contains(" 503 ") {
+            assert!(answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
+            refused += 1;
+        }
+    }
+    assert!(refused >= 80 - 64, "{refused} refused");
 }
 
 async fn good_requests_go_through(proxied: &Proxied, key: &str) {
