@@ -12,7 +12,7 @@ use entity::{line_item, order};
 use sea_orm::Iterable as _;
 
 use super::batch::Member;
-use super::bulk::{self, Cells, Wanted, quoted};
+use super::bulk::{self, Wanted, quoted};
 use super::rows::to_json;
 use super::{Engine, ShopStore, Store, StoreError, orders};
 use crate::domain::access::Mode;
@@ -156,15 +156,17 @@ async fn rows(
     let engine = store.engine;
     let ids = bulk::list(engine, ids);
     let wanted = |column| (bulk::among(engine, column), vec![ids.clone()]);
-    let (orders, lines, versions) = (wanted("id"), wanted("order_id"), wanted("id"));
+    let (orders, lines) = (wanted("id"), wanted("order_id"));
+    let version = version(engine);
     let parts = vec![
-        Wanted::rows::<order::Entity>(orders.0, orders.1),
+        Wanted::with::<order::Entity>(&[&version], "o", "\"order\" AS o", orders.0, orders.1),
         Wanted::rows::<line_item::Entity>(lines.0, lines.1),
-        version(engine, versions.0, versions.1),
     ];
     let mut parts = bulk::read(&store.reader, engine, parts).await?.into_iter();
-    let mut next = || parts.next().unwrap_or_default();
-    let (orders, lines, versions) = (next(), next(), next());
+    let (orders, lines) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
     let mut lines_of: HashMap<String, Vec<line_item::Model>> = HashMap::new();
     for line in lines {
         let line = line.model::<line_item::Entity>()?;
@@ -173,14 +175,14 @@ async fn rows(
             .or_default()
             .push(line);
     }
-    let mut versions = by_id(&versions)?;
     let mut found = HashMap::new();
     for row in orders {
-        let order = row.model::<order::Entity>()?;
+        let version = row.text(0)?.to_owned();
+        let order = row.behind(1).model::<order::Entity>()?;
         let mut lines = lines_of.remove(&order.id).unwrap_or_default();
         lines.sort_by_key(|line| line.position);
         let rows = Rows {
-            version: versions.remove(&order.id).unwrap_or_default(),
+            version,
             lines,
             order,
         };
@@ -196,23 +198,26 @@ async fn versions(
 ) -> Result<HashMap<String, String>, StoreError> {
     let engine = store.engine;
     let condition = bulk::among(engine, "id");
-    let part = version(engine, condition, vec![bulk::list(engine, ids)]);
+    let columns = ["id", &version(engine)];
+    let part = Wanted::columns(
+        &columns,
+        "\"order\"",
+        condition,
+        vec![bulk::list(engine, ids)],
+    );
     let rows = bulk::read(&store.reader, engine, vec![part]).await?.pop();
-    by_id(&rows.unwrap_or_default())
-}
-
-fn by_id(rows: &[Cells]) -> Result<HashMap<String, String>, StoreError> {
-    rows.iter()
+    rows.unwrap_or_default()
+        .iter()
         .map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())))
         .collect()
 }
 
-/// The id and the version of orders. PostgreSQL says which transaction wrote a row; a standby that became the primary
+/// An order's version. PostgreSQL says which transaction wrote a row; a standby that became the primary
 /// may count transactions anew that it had not heard of, so there is more. SQLite has nothing of the kind, so
 /// there it is all that can change; an order's lines never do, in what is shown of them.
-fn version(engine: Engine, condition: String, values: Vec<sea_orm::Value>) -> Wanted {
+fn version(engine: Engine) -> String {
     use order::Column as C;
-    let version = match engine {
+    match engine {
         Engine::Postgres => "concat(xmin, '/', event_seq, '/', updated_at)".to_owned(),
         Engine::Sqlite => {
             let changing = C::iter().filter(|column| {
@@ -239,8 +244,7 @@ fn version(engine: Engine, condition: String, values: Vec<sea_orm::Value>) -> Wa
             // A text, not a list within the list that a row is read as.
             format!("json_array({}) || ''", names.join(", "))
         }
-    };
-    Wanted::columns(&["id", &version], "\"order\"", condition, values)
+    }
 }
 
 impl ShopStore<'_> {
