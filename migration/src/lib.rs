@@ -29,6 +29,7 @@ mod m20261130_000020_ends_and_reasons;
 mod m20261130_000021_given_rows;
 mod m20261130_000022_refunds_made_elsewhere;
 mod m20261130_000023_marks_of_keys;
+mod m20261130_000024_products_by_id;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000021_given_rows::Migration),
             Box::new(m20261130_000022_refunds_made_elsewhere::Migration),
             Box::new(m20261130_000023_marks_of_keys::Migration),
+            Box::new(m20261130_000024_products_by_id::Migration),
         ]
     }
 }

@@ -4,7 +4,8 @@
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 /// The tables that grow with a shop's history.
-const GROWING: [&str; 20] = [
+const GROWING: [&str; 21] = [
+    "product",
     "order",
     "line_item",
     "checkout_session",
@@ -47,6 +48,9 @@ const PARTIAL: [&str; 5] = [
 /// The index of questions that nobody has answered yet: there are never many.
 const OPEN_REVIEWS: &str = " INDEX review_open_idx ";
 
+/// The step that sorts what the others found.
+const SORTING: &str = "USE TEMP B-TREE FOR ORDER BY";
+
 /// Steps of plans that go through a table that grows, each with its statement. PostgreSQL's plans depend on how much there
 /// is: of those, `growth.rs` counts what is read.
 pub async fn long_ways(look: &DatabaseConnection, texts: &[String]) -> Vec<String> {
@@ -69,10 +73,12 @@ pub async fn long_ways(look: &DatabaseConnection, texts: &[String]) -> Vec<Strin
                 continue;
             }
         };
-        for step in steps {
-            let step: String = step.try_get_by_index(3).expect("a step");
+        let steps = steps.iter().map(|step| step.try_get_by_index(3));
+        let steps: Vec<String> = steps.collect::<Result<_, _>>().expect("steps");
+        for step in &steps {
             let mut words = step.split_whitespace().skip(1);
-            if is_long(&step, text) && words.next().is_some_and(|name| grows(text, name)) {
+            let long_way = is_long(step, text) || sorts_all(step, &steps);
+            if long_way && words.next().is_some_and(|name| grows(text, name)) {
                 long.push(format!("{step}: {text}"));
             }
         }
@@ -97,6 +103,11 @@ fn is_long(step: &str, text: &str) -> bool {
     let seeks = seeks.iter().any(|found| text.contains(found));
     let open = step.contains(OPEN_REVIEWS);
     whole || (of_one && !open && (seeks || !limited))
+}
+
+/// Whether a step finds all of a shop, and they are sorted before the first of them is known.
+fn sorts_all(step: &str, steps: &[String]) -> bool {
+    step.ends_with("(shop_id=?)") && steps.iter().any(|one| one == SORTING)
 }
 
 /// Whether it begins or ends something instead of asking.
