@@ -126,6 +126,12 @@ impl NewProduct {
             on_hand: None,
         }
     }
+
+    /// Whether an order's lines would be the same of either: their name, their price, and whether there are any.
+    #[must_use]
+    pub fn sells_as(&self, other: &NewProduct) -> bool {
+        (&self.name, &self.prices, self.active) == (&other.name, &other.prices, other.active)
+    }
 }
 
 /// A product as it is given, in `PUT` and in files; everything but the name and the prices has a default.

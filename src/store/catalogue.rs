@@ -42,31 +42,39 @@ impl ShopTx {
     ) -> Result<HashMap<String, NewProduct>, StoreError> {
         let mut stored = HashMap::with_capacity(skus.len());
         for batch in skus.chunks(BATCH) {
-            let query = product::Entity::find()
-                .filter(product::Column::ShopId.eq(self.shop.to_string()))
-                .filter(product::Column::Sku.is_in(batch.iter().copied()))
-                .order_by_asc(product::Column::Sku);
-            let query = match self.tx.engine {
-                // The write transaction is the lock.
-                Engine::Sqlite => query,
-                Engine::Postgres => query.lock(LockType::NoKeyUpdate),
-            };
-            let rows = query.all(self.tx.conn()).await?;
-            let mut prices = prices_of(self.tx.conn(), &rows).await?;
-            for row in rows {
-                let known = NewProduct {
-                    prices: prices.remove(&row.id).unwrap_or_default(),
-                    sku: row.sku.clone(),
-                    name: row.name,
-                    description: row.description,
-                    tax_category: row.tax_category,
-                    active: row.active,
-                    on_hand: row.on_hand,
-                };
+            for (row, known) in self.locked(batch).await? {
                 stored.insert(row.sku, known);
             }
         }
         Ok(stored)
+    }
+
+    /// Products as they are stored, each locked, with their rows.
+    async fn locked(&self, skus: &[&str]) -> Result<Vec<(product::Model, NewProduct)>, StoreError> {
+        let query = product::Entity::find()
+            .filter(product::Column::ShopId.eq(self.shop.to_string()))
+            .filter(product::Column::Sku.is_in(skus.iter().copied()))
+            .order_by_asc(product::Column::Sku);
+        let query = match self.tx.engine {
+            // The write transaction is the lock.
+            Engine::Sqlite => query,
+            Engine::Postgres => query.lock(LockType::NoKeyUpdate),
+        };
+        let rows = query.all(self.tx.conn()).await?;
+        let mut prices = prices_of(self.tx.conn(), &rows).await?;
+        let known = rows.into_iter().map(|row| {
+            let known = NewProduct {
+                prices: prices.remove(&row.id).unwrap_or_default(),
+                sku: row.sku.clone(),
+                name: row.name.clone(),
+                description: row.description.clone(),
+                tax_category: row.tax_category.clone(),
+                active: row.active,
+                on_hand: row.on_hand,
+            };
+            (row, known)
+        });
+        Ok(known.collect())
     }
 
     /// Creates or replaces products with their prices. No SKU may be there twice.
@@ -84,22 +92,55 @@ impl ShopTx {
         for batch in sorted.chunks(BATCH) {
             self.put_batch(batch).await?;
         }
-        Ok(())
+        match sorted.is_empty() {
+            true => Ok(()),
+            false => self.change_catalogue().await,
+        }
     }
 
-    /// Creates or replaces one product with its prices.
+    /// Creates or replaces one product with its prices. One that is the same already is left as it is.
     ///
     /// # Errors
     /// The database's.
     pub async fn put_product(&self, wanted: &NewProduct) -> Result<PutProduct, StoreError> {
+        let prices = wanted.prices.clone();
+        let known = self.locked(&[&wanted.sku]).await?.pop();
+        // One that is not there may be put by somebody else in this moment: then this is a change.
+        let sold_as_before = match known {
+            Some((row, known)) if known == *wanted => {
+                return Ok(PutProduct {
+                    product: public(row, prices)?,
+                    created: false,
+                });
+            }
+            Some((_, known)) => known.sells_as(wanted),
+            None => false,
+        };
         let fresh = self.tx.clock.id::<ProductId>().to_string();
         let mut put = self.put_batch(&[(wanted, fresh)]).await?;
         let (row, created) = put.pop().ok_or_else(vanished)?;
-        let prices = wanted.prices.clone();
+        if !sold_as_before {
+            self.change_catalogue().await?;
+        }
         Ok(PutProduct {
             product: public(row, prices)?,
             created,
         })
+    }
+
+    /// Makes the catalogue another one, so that orders that were priced before are priced anew.
+    ///
+    /// This comes last: from here to the commit the shop's row is locked, and others need it for order numbers and for
+    /// the feed. It is as good as first, since products and version are seen together, from the commit on: by an order's
+    /// statement on PostgreSQL both or neither, and on SQLite an order is inserted before all of it or after. Of two that
+    /// change one catalogue the second waits here, and counts on from the first. Both have locked products then;
+    /// nobody who has locked a shop's row locks products.
+    async fn change_catalogue(&self) -> Result<(), StoreError> {
+        let text = "UPDATE shop SET catalogue_version = catalogue_version + 1 WHERE id = ?";
+        let values = [self.shop.to_string().into()];
+        let statement = sql(self.tx.engine, text, values);
+        self.tx.conn().execute_raw(statement).await?;
+        Ok(())
     }
 
     /// Stores products, each under its fresh id when its SKU is new. Returns each row, and whether it is new.
@@ -108,13 +149,6 @@ impl ShopTx {
         wanted: &[(&NewProduct, String)],
     ) -> Result<Vec<(product::Model, bool)>, StoreError> {
         let (shop, now) = (self.shop.to_string(), self.tx.clock.now().ms());
-        // Orders that were priced before are priced anew.
-        let text = "UPDATE shop SET catalogue_version = catalogue_version + 1 WHERE id = ?";
-        let values = [shop.clone().into()];
-        self.tx
-            .conn()
-            .execute_raw(sql(self.tx.engine, text, values))
-            .await?;
         let rows = wanted.iter().map(|(wanted, id)| product::ActiveModel {
             id: Set(id.clone()),
             shop_id: Set(shop.clone()),

@@ -313,6 +313,64 @@ async fn racing_puts_of_one_sku_make_one_product() {
     app.finish().await;
 }
 
+/// Orders that were priced before are priced anew when this rises.
+async fn version(app: &TestApp) -> i64 {
+    app.count("SELECT MAX(catalogue_version) FROM shop").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sold_as_before_leaves_the_orders_alone_that_are_being_placed() {
+    let app = TestApp::quiet().await;
+    let (shop, store) = (app.merchant().await, &app.services.store);
+    let mut cup = json!({"name": "Cup", "prices": {"JPY": "9", "EUR": "7.50"}});
+    let made = put(&shop, "cup", &cup).await.expect(201);
+    let first = version(&app).await;
+    let again = put(&shop, "cup", &cup).await.expect(200);
+    assert_eq!(again.json, made.json, "as it is");
+    for (field, value) in [
+        ("stock", json!({"on_hand": 3})),
+        ("description", json!("More")),
+        ("tax_category", json!("reduced")),
+    ] {
+        cup[field] = value.clone();
+        put(&shop, "cup", &cup).await.expect(200);
+        let stored = shop.get("/v1/products/cup").await.expect(200);
+        assert_eq!(stored.json[field], value);
+    }
+    let file = [
+        NewProduct::new("cup", "Cup", vec![euros(800)]),
+        NewProduct::new("free", "Nothing", vec![euros(0)]),
+    ];
+    let import = async |dry_run| {
+        catalogue::import(store, app.shop.id, &file, Coverage::Everything, dry_run)
+            .await
+            .expect("an import")
+    };
+    assert_eq!(import(true).await.changed, ["cup", "free"]);
+    assert_eq!(version(&app).await, first, "nothing that an order shows");
+    assert_eq!(import(false).await.changed, ["cup", "free"]);
+    assert_eq!(version(&app).await, first + 1, "once for all of them");
+    assert_eq!(import(false).await.unchanged, 2);
+    assert_eq!(version(&app).await, first + 1);
+    let mut last = first + 1;
+    for (field, value) in [
+        ("name", json!("Mug")),
+        ("prices", json!({"EUR": "7.50"})),
+        ("prices", json!({"EUR": "7.50", "JPY": "10"})),
+        ("active", json!(false)),
+        ("active", json!(true)),
+    ] {
+        cup[field] = value;
+        put(&shop, "cup", &cup).await.expect(200);
+        last += 1;
+        assert_eq!(version(&app).await, last, "{cup}");
+    }
+    let new = json!({"name": "New", "prices": {"EUR": "1"}});
+    put(&shop, "new", &new).await.expect(201);
+    assert_eq!(version(&app).await, last + 1);
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_creates_changes_and_leaves_alone() {
     let app = TestApp::quiet().await;
