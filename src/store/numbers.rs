@@ -5,6 +5,7 @@
 //! of a block at an orderly end is given back, if nobody has taken one since; a process that is killed leaves a gap.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, Value};
 use tokio::sync::{Mutex, Semaphore};
@@ -22,23 +23,8 @@ const FIRST_BLOCK: i64 = 20;
 const LARGEST_BLOCK: i64 = 500;
 
 /// The numbers this process may still hand out, by shop.
-pub(super) struct Blocks {
-    blocks: std::sync::Mutex<HashMap<ShopId, Block>>,
-    /// Who holds it takes the next block.
-    taking: Mutex<()>,
-    /// As many may wait for that as for a set.
-    waiting: Semaphore,
-}
-
-impl Default for Blocks {
-    fn default() -> Self {
-        Blocks {
-            blocks: std::sync::Mutex::default(),
-            taking: Mutex::default(),
-            waiting: Semaphore::new(WAITING),
-        }
-    }
-}
+#[derive(Default)]
+pub(super) struct Blocks(std::sync::Mutex<HashMap<ShopId, Block>>);
 
 #[derive(Default)]
 struct Block {
@@ -48,6 +34,25 @@ struct Block {
     end: i64,
     /// How many were taken the last time.
     size: i64,
+    /// The shop's own: while one waits for its row, the other shops go on.
+    queue: Arc<Queue>,
+}
+
+/// Those who need a shop's next block.
+struct Queue {
+    /// Who holds it takes the block.
+    taking: Mutex<()>,
+    /// As many may wait for that as for a set.
+    waiting: Semaphore,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue {
+            taking: Mutex::default(),
+            waiting: Semaphore::new(WAITING),
+        }
+    }
 }
 
 impl Block {
@@ -65,7 +70,7 @@ impl Block {
 
 impl Blocks {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ShopId, Block>> {
-        self.blocks
+        self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -74,16 +79,21 @@ impl Blocks {
 impl Store {
     /// The next number of a shop; [`StoreError::Full`] when too many wait for theirs.
     pub(super) async fn take_number(&self, shop: ShopId) -> Result<i64, StoreError> {
-        let at_hand = || self.numbers.lock().entry(shop).or_default().take();
-        if let Some(number) = at_hand() {
-            return Ok(number);
-        }
-        let Ok(_waits) = self.numbers.waiting.try_acquire() else {
+        let at_hand = || {
+            let mut blocks = self.numbers.lock();
+            let block = blocks.entry(shop).or_default();
+            block.take().ok_or_else(|| Arc::clone(&block.queue))
+        };
+        let queue = match at_hand() {
+            Ok(number) => return Ok(number),
+            Err(queue) => queue,
+        };
+        let Ok(_waits) = queue.waiting.try_acquire() else {
             return Err(StoreError::Full);
         };
         // One takes a block, and those who came meanwhile find it.
-        let _one = self.numbers.taking.lock().await;
-        if let Some(number) = at_hand() {
+        let _one = queue.taking.lock().await;
+        if let Ok(number) = at_hand() {
             return Ok(number);
         }
         let last = self.numbers.lock().get(&shop).map_or(0, |block| block.size);
