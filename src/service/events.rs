@@ -6,17 +6,29 @@ use super::{Caller, ServiceError, Services};
 use crate::domain::event::Event;
 use crate::domain::ids::EventId;
 use crate::domain::page::List;
+use crate::store::events::Patience;
 use crate::store::feed::Place;
 
 impl Services {
     /// Places the events that have no position yet. Returns how many.
     ///
+    /// A shop that somebody has locked keeps no other waiting: it has its turn when all others have had theirs, and if
+    /// it is locked for longer, in the next round. A lock that many ask for is never free, so it is asked for there.
+    ///
     /// # Errors
     /// The store's.
     pub async fn place_events(&self) -> Result<u64, ServiceError> {
         let mut placed: u64 = 0;
-        for shop in self.store.shops_with_unplaced_events().await? {
-            placed = placed.saturating_add(self.store.place_events(shop).await?);
+        let mut shops = self.store.shops_with_unplaced_events().await?;
+        for patience in [Patience::None, Patience::Some] {
+            let mut locked = Vec::new();
+            for shop in shops {
+                match self.store.place_events(shop, patience).await? {
+                    Some(events) => placed = placed.saturating_add(events),
+                    None => locked.push(shop),
+                }
+            }
+            shops = locked;
         }
         Ok(placed)
     }

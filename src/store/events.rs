@@ -148,6 +148,19 @@ pub(super) fn placing(rows: &[&[Value]], unless: Option<(&str, Value)>) -> Placi
 /// How many events one transaction places.
 const PLACE_AT_ONCE: u32 = 500;
 
+const LOCK_ON_SQLITE: &str =
+    "UPDATE shop SET event_position = event_position WHERE id = ? RETURNING event_position";
+const LOCK_ON_POSTGRES: &str = "SELECT event_position FROM shop WHERE id = ? FOR NO KEY UPDATE";
+
+/// PostgreSQL: how long the lock of a feed is waited for. On SQLite whoever writes has all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Not at all.
+    None,
+    /// As long as others take who change a row and commit, some times over; not as long as anybody may hold it.
+    Some,
+}
+
 impl super::Store {
     /// Shops with events that have no position yet.
     ///
@@ -164,20 +177,44 @@ impl super::Store {
             .collect()
     }
 
-    /// Gives a shop's oldest unplaced events their positions, under the lock of its feed.
+    /// Gives a shop's oldest unplaced events their positions, under the lock of its feed, and returns how many; none when
+    /// somebody else has that lock for longer than is waited for.
     ///
     /// # Errors
     /// The database's.
-    pub async fn place_events(&self, shop: ShopId) -> Result<u64, StoreError> {
+    pub async fn place_events(
+        &self,
+        shop: ShopId,
+        patience: Patience,
+    ) -> Result<Option<u64>, StoreError> {
+        let placed = self.place_under_lock(shop, patience).await;
+        match (self.engine, placed) {
+            (Engine::Postgres, Err(StoreError::Collision(_))) => Ok(None),
+            (_, placed) => placed,
+        }
+    }
+
+    async fn place_under_lock(
+        &self,
+        shop: ShopId,
+        patience: Patience,
+    ) -> Result<Option<u64>, StoreError> {
         self.write_at(Step::PlaceEvents, |tx| async move {
             let shop = shop.to_string();
-            let lock = "UPDATE shop SET event_position = event_position WHERE id = ? \
-                        RETURNING event_position";
+            let lock = match (tx.engine, patience) {
+                (Engine::Sqlite, _) => LOCK_ON_SQLITE.to_owned(),
+                (Engine::Postgres, Patience::None) => format!("{LOCK_ON_POSTGRES} SKIP LOCKED"),
+                (Engine::Postgres, Patience::Some) => {
+                    let limit = "SET LOCAL lock_timeout = 25";
+                    tx.conn().execute_unprepared(limit).await?;
+                    LOCK_ON_POSTGRES.to_owned()
+                }
+            };
             let locked = tx
                 .conn()
-                .query_one_raw(sql(tx.engine, lock, [shop.clone().into()]))
+                .query_one_raw(sql(tx.engine, &lock, [shop.clone().into()]))
                 .await?;
-            let Some(row) = locked else { return Ok(0) };
+            let Some(row) = locked else { return Ok(None) };
             let last: i64 = row.try_get_by_index(0)?;
             let place = format!(
                 "UPDATE event SET position = ? + placed.place FROM (SELECT id, row_number() OVER (ORDER BY id) \
@@ -188,13 +225,13 @@ impl super::Store {
             let placed = tx.conn().execute_raw(sql(tx.engine, &place, values)).await?;
             let placed = placed.rows_affected();
             if placed == 0 {
-                return Ok(0);
+                return Ok(Some(0));
             }
             let position = last.saturating_add(i64::try_from(placed).unwrap_or(i64::MAX));
             let end = "UPDATE shop SET event_position = ? WHERE id = ?";
             let values: [Value; 2] = [position.into(), shop.into()];
             tx.conn().execute_raw(sql(tx.engine, end, values)).await?;
-            Ok(placed)
+            Ok(Some(placed))
         })
         .await
     }

@@ -42,6 +42,7 @@ mod replay;
 mod schema;
 mod search;
 mod set_aside;
+mod shop_row;
 mod smoke;
 mod staff_actions;
 mod staff_again;

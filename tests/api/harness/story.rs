@@ -352,6 +352,13 @@ impl Held {
 impl TestApp {
     /// Holds an order (on SQLite: the whole database) against every writer.
     pub async fn hold(&self, order: &str) -> Held {
+        let lock = format!("SELECT id FROM \"order\" WHERE id = '{order}' FOR NO KEY UPDATE");
+        self.hold_by(&lock).await
+    }
+
+    /// A transaction of the test's own that has carried out this on PostgreSQL, and nothing on SQLite, where it is the only
+    /// one that may write.
+    pub async fn hold_by(&self, statement: &str) -> Held {
         let look = self.look().await;
         match look.get_database_backend() {
             sea_orm::DbBackend::Sqlite => {
@@ -363,9 +370,7 @@ impl TestApp {
                 look.execute_unprepared("BEGIN")
                     .await
                     .expect("a transaction");
-                let lock =
-                    format!("SELECT id FROM \"order\" WHERE id = '{order}' FOR NO KEY UPDATE");
-                look.execute_unprepared(&lock).await.expect("a lock");
+                look.execute_unprepared(statement).await.expect(statement);
             }
         }
         Held(look)
