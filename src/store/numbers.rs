@@ -3,6 +3,9 @@
 //! Each process takes blocks of them in short transactions of its own: the counter would be a queue for all
 //! processes, and an order's answer, which shows its number, is made before its transaction begins. What is left
 //! of a block at an orderly end is given back, if nobody has taken one since; a process that is killed leaves a gap.
+//!
+//! A standby that took over may not know of the last blocks, and hands them out a second time. Whose number is refused
+//! drops its block, and takes one beyond all numbers there are.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,7 +17,7 @@ use super::batch::WAITING;
 use super::error::StoreError;
 use super::failpoint::Step;
 use super::rows::sql;
-use super::{Store, Tx};
+use super::{Engine, Store, Tx};
 use crate::domain::ids::ShopId;
 
 /// How many numbers a process takes at first.
@@ -34,6 +37,10 @@ struct Block {
     end: i64,
     /// How many were taken the last time.
     size: i64,
+    /// What is below came from a block that was dropped.
+    floor: i64,
+    /// Its numbers may be others' as well: none of them is handed out any more.
+    doubted: bool,
     /// The shop's own: while one waits for its row, the other shops go on.
     queue: Arc<Queue>,
 }
@@ -57,6 +64,9 @@ impl Default for Queue {
 
 impl Block {
     fn take(&mut self) -> Option<i64> {
+        if self.doubted {
+            return None;
+        }
         if let Some(number) = self.returned.pop_first() {
             return Some(number);
         }
@@ -96,11 +106,13 @@ impl Store {
         if let Ok(number) = at_hand() {
             return Ok(number);
         }
-        let last = self.numbers.lock().get(&shop).map_or(0, |block| block.size);
+        let last = |block: &Block| (block.size, block.doubted);
+        let last = self.numbers.lock().get(&shop).map(last);
+        let (last, doubted) = last.unwrap_or_default();
         let size = last.saturating_mul(2).clamp(FIRST_BLOCK, LARGEST_BLOCK);
         Step::Number.before();
         let first = self
-            .write(|tx| async move { advance(&tx, shop, size).await })
+            .write(|tx| async move { advance(&tx, shop, size, doubted).await })
             .await?;
         Step::Number.after();
         let mut blocks = self.numbers.lock();
@@ -108,20 +120,45 @@ impl Store {
         block.next = first.saturating_add(1);
         block.end = first.saturating_add(size);
         block.size = size;
+        if doubted {
+            (block.floor, block.doubted) = (first, false);
+        }
         Ok(first)
     }
 
     /// Takes back a number that no order has.
     pub(super) fn give_number_back(&self, shop: ShopId, number: i64) {
         let mut blocks = self.numbers.lock();
-        blocks.entry(shop).or_default().returned.insert(number);
+        let block = blocks.entry(shop).or_default();
+        if !block.doubted && number >= block.floor {
+            block.returned.insert(number);
+        }
+    }
+
+    /// Drops what is left of a shop's block: a number of it was refused, and nothing but the number can be the reason.
+    pub(super) fn doubt_number(&self, shop: ShopId, number: i64) {
+        let mut blocks = self.numbers.lock();
+        let block = blocks.entry(shop).or_default();
+        if block.doubted || number < block.floor {
+            return;
+        }
+        *block = Block {
+            doubted: true,
+            queue: Arc::clone(&block.queue),
+            ..Block::default()
+        };
+        tracing::warn!(
+            shop.id = %shop,
+            order.number = number,
+            "order number {number} of shop `{shop}` was handed out before; others are taken"
+        );
     }
 
     /// Gives back what is left of each block, where nobody has taken one since.
     pub(super) async fn give_blocks_back(&self) -> Result<(), StoreError> {
         let blocks = std::mem::take(&mut *self.numbers.lock());
         for (shop, block) in blocks {
-            if block.next >= block.end {
+            if block.doubted || block.next >= block.end {
                 continue;
             }
             let text = "UPDATE shop SET next_number = ? WHERE id = ? AND next_number = ?";
@@ -138,14 +175,26 @@ impl Store {
     }
 }
 
-/// Moves a shop's counter and returns the first number taken.
-async fn advance(tx: &Tx, shop: ShopId, count: i64) -> Result<i64, StoreError> {
-    let statement = sql(
-        tx.engine,
-        "UPDATE shop SET next_number = next_number + ? WHERE id = ? RETURNING next_number",
-        [count.into(), shop.to_string().into()],
-    );
-    let row = tx.conn().query_one_raw(statement).await?;
+/// Moves a shop's counter and returns the first number taken; `beyond` all that orders have, or where it stands.
+async fn advance(tx: &Tx, shop: ShopId, count: i64, beyond: bool) -> Result<i64, StoreError> {
+    let shop = shop.to_string();
+    let highest = "COALESCE((SELECT number FROM \"order\" WHERE shop_id = ? ORDER BY number DESC LIMIT 1), 0)";
+    let (from, mut values) = match (beyond, tx.engine) {
+        (false, _) => ("next_number".to_owned(), Vec::new()),
+        (true, Engine::Sqlite) => (
+            format!("max(next_number, {highest} + 1)"),
+            vec![shop.clone().into()],
+        ),
+        (true, Engine::Postgres) => (
+            format!("GREATEST(next_number, {highest} + 1)"),
+            vec![shop.clone().into()],
+        ),
+    };
+    let text =
+        format!("UPDATE shop SET next_number = {from} + ? WHERE id = ? RETURNING next_number");
+    values.extend([Value::from(count), shop.into()]);
+    let row = tx.conn().query_one_raw(sql(tx.engine, &text, values));
+    let row = row.await?;
     let row = row.ok_or_else(|| StoreError::Corrupt("the shop is gone".to_owned()))?;
     let next: i64 = row.try_get_by_index(0)?;
     Ok(next.saturating_sub(count))

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use sea_orm::ConnectionTrait;
 
 use super::rows::sql;
-use super::{Store, StoreError, bulk};
+use super::{Engine, Store, StoreError, Tx, bulk};
 use crate::domain::catalogue::{PriceList, PricedProduct};
 use crate::domain::currency::Currency;
 use crate::domain::ids::ShopId;
@@ -89,11 +89,7 @@ impl Store {
         currency: Currency,
         lines: &[WantedLine],
     ) -> Result<Priced, StoreError> {
-        let skus = lines.iter().filter_map(|line| match line {
-            WantedLine::Sku { sku, .. } => Some(sku.as_str()),
-            WantedLine::Inline { .. } => None,
-        });
-        let skus: BTreeSet<&str> = skus.collect();
+        let skus = skus_of(lines);
         if skus.is_empty() {
             return Ok(Priced {
                 list: PriceList::default(),
@@ -103,49 +99,80 @@ impl Store {
         if let Some(known) = self.known_prices.all(shop, currency, &skus) {
             return Ok(known);
         }
-        self.read_prices(shop, currency, skus).await
-    }
-
-    /// Version and prices in one statement, so that they are of one moment.
-    async fn read_prices(
-        &self,
-        shop: ShopId,
-        currency: Currency,
-        skus: BTreeSet<&str>,
-    ) -> Result<Priced, StoreError> {
-        let text = format!(
-            "SELECT s.catalogue_version, p.sku, p.name, c.amount_minor FROM shop s \
-             LEFT JOIN (product p JOIN price c ON c.product_id = p.id AND c.currency = ?) \
-             ON p.shop_id = s.id AND p.active AND {} WHERE s.id = ?",
-            bulk::among(self.engine, "p.sku")
-        );
-        let values = [
-            currency.code().into(),
-            bulk::list(self.engine, skus.into_iter()),
-            shop.to_string().into(),
-        ];
-        let rows = self
-            .reader
-            .query_all_raw(sql(self.engine, &text, values))
-            .await?;
-        let mut version = None;
-        let mut products = Vec::with_capacity(rows.len());
-        for row in rows {
-            version = Some(row.try_get_by_index::<i64>(0)?);
-            let Some(sku) = row.try_get_by_index::<Option<String>>(1)? else {
-                continue;
-            };
-            products.push(PricedProduct {
-                sku,
-                name: row.try_get_by_index(2)?,
-                unit_price: Money::new(row.try_get_by_index(3)?, currency),
-            });
-        }
-        let version = version.ok_or_else(|| StoreError::Corrupt("the shop is gone".to_owned()))?;
+        let (version, products) =
+            read_prices(&self.reader, self.engine, shop, currency, skus).await?;
         self.known_prices.keep(shop, version, &products);
         Ok(Priced {
             list: PriceList::new(products),
             catalogue: Some(version),
         })
     }
+
+    /// [`Store::prices`] as they are in a transaction, in which they stay as they are: nobody changes the shop's catalogue
+    /// before it ends. On PostgreSQL whoever changes one waits for its row, on SQLite for the transaction.
+    pub(super) async fn prices_held(
+        &self,
+        tx: &Tx,
+        shop: ShopId,
+        currency: Currency,
+        lines: &[WantedLine],
+    ) -> Result<Priced, StoreError> {
+        if tx.engine == Engine::Postgres {
+            let text = "SELECT id FROM shop WHERE id = ? FOR SHARE";
+            let lock = sql(tx.engine, text, [shop.to_string().into()]);
+            tx.conn().query_one_raw(lock).await?;
+        }
+        let skus = skus_of(lines);
+        let (version, products) = read_prices(tx.conn(), tx.engine, shop, currency, skus).await?;
+        Ok(Priced {
+            list: PriceList::new(products),
+            catalogue: Some(version),
+        })
+    }
+}
+
+/// The SKUs that lines name.
+fn skus_of(lines: &[WantedLine]) -> BTreeSet<&str> {
+    let skus = lines.iter().filter_map(|line| match line {
+        WantedLine::Sku { sku, .. } => Some(sku.as_str()),
+        WantedLine::Inline { .. } => None,
+    });
+    skus.collect()
+}
+
+/// A catalogue's version and prices of it, in one statement, so that they are of one moment.
+async fn read_prices<C: ConnectionTrait>(
+    connection: &C,
+    engine: Engine,
+    shop: ShopId,
+    currency: Currency,
+    skus: BTreeSet<&str>,
+) -> Result<(i64, Vec<PricedProduct>), StoreError> {
+    let text = format!(
+        "SELECT s.catalogue_version, p.sku, p.name, c.amount_minor FROM shop s \
+         LEFT JOIN (product p JOIN price c ON c.product_id = p.id AND c.currency = ?) \
+         ON p.shop_id = s.id AND p.active AND {} WHERE s.id = ?",
+        bulk::among(engine, "p.sku")
+    );
+    let values = [
+        currency.code().into(),
+        bulk::list(engine, skus.into_iter()),
+        shop.to_string().into(),
+    ];
+    let rows = connection.query_all_raw(sql(engine, &text, values)).await?;
+    let mut version = None;
+    let mut products = Vec::with_capacity(rows.len());
+    for row in rows {
+        version = Some(row.try_get_by_index::<i64>(0)?);
+        let Some(sku) = row.try_get_by_index::<Option<String>>(1)? else {
+            continue;
+        };
+        products.push(PricedProduct {
+            sku,
+            name: row.try_get_by_index(2)?,
+            unit_price: Money::new(row.try_get_by_index(3)?, currency),
+        });
+    }
+    let version = version.ok_or_else(|| StoreError::Corrupt("the shop is gone".to_owned()))?;
+    Ok((version, products))
 }

@@ -43,7 +43,7 @@ pub(crate) async fn in_sets(batch: u32) -> TestApp {
 }
 
 /// An order as the service hands it to the store.
-fn command(app: &TestApp, key: &str, reference: Option<&str>, sku: &str) -> PlaceOrder {
+pub fn command(app: &TestApp, key: &str, reference: Option<&str>, sku: &str) -> PlaceOrder {
     PlaceOrder {
         id: app.clock.id(),
         shop: app.shop.id,

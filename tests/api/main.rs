@@ -28,6 +28,7 @@ mod lost_refunds;
 mod metrics;
 mod migrations;
 mod openapi;
+mod order_tries;
 mod orders;
 mod other_money;
 mod outage;

@@ -1,6 +1,7 @@
 //! A shop's row is where its order numbers, its feed and its catalogue count on. On PostgreSQL nobody holds it for longer
 //! than it takes to count, and whoever does keeps only that shop waiting. On SQLite there is one lock for everything.
 
+use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 use till::domain::access::{KeyKind, Mode, Scopes};
 use till::domain::catalogue::{Coverage, NewProduct};
@@ -72,6 +73,10 @@ async fn an_import_under_way_leaves_numbers_and_feed_alone() {
         catalogue::import(&store, id, &file, Coverage::Everything, false).await
     });
     until_waiting(&app, 1).await;
+    let look = app.look().await;
+    let free = lock_of(&app) + " NOWAIT";
+    look.execute_unprepared(&free).await.expect("a free row");
+    look.close().await.expect("closes");
     assert_eq!(shop.place_order().await.json["total"], "25.00");
     app.work().await;
     assert_eq!(places_in_feed(&shop).await, 1);

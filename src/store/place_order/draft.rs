@@ -28,8 +28,6 @@ pub(in crate::store) struct Draft {
     pub claims: Vec<String>,
     /// Which catalogue its lines were priced from; none when they bring their own prices.
     pub catalogue: Option<i64>,
-    /// Whether it has a reference.
-    pub named: bool,
     /// The row of its key; like the others, the values of the table's columns.
     pub key: Vec<Value>,
     /// Its own row.
@@ -80,7 +78,6 @@ pub(super) fn draft(
         key_id: key.id.clone(),
         claims: claims(command),
         catalogue,
-        named: row.reference.is_some(),
         key: bulk::values::<idempotency_key::Entity>(key),
         order: bulk::values::<order::Entity>(row),
         lines: lines

@@ -2,7 +2,8 @@
 //! keys, the orders, their lines and their first events, for one order or for all that wait.
 //!
 //! Prices come from what this process knows of the catalogue. The transaction takes them only if the catalogue has
-//! not changed since; else the order is priced anew.
+//! not changed since; else the order is priced anew. An order that others outrun again and again is priced and inserted in
+//! one transaction, in which nobody changes the catalogue.
 
 mod draft;
 mod set;
@@ -11,10 +12,14 @@ use std::sync::Arc;
 
 pub(super) use draft::Draft;
 
+use sea_orm::DbErr;
+
+use super::failpoint::Step;
 use super::idempotency::{KeyClaim, KnownKey};
 use super::prices::Priced;
-use super::{Store, StoreError};
+use super::{Constraint, Store, StoreError, Tx};
 use crate::domain::access::{Mode, Trace};
+use crate::domain::catalogue::PriceList;
 use crate::domain::currency::Currency;
 use crate::domain::ids::{OrderId, ShopId};
 use crate::domain::money::Money;
@@ -22,8 +27,11 @@ use crate::domain::order::{Address, Customer, Metadata, PlacedOrder};
 use crate::domain::pricing::{PricingError, Quote, WantedLine, quote};
 use crate::domain::time::Timestamp;
 
-/// How often an order is priced anew because the catalogue changed meanwhile.
+/// How often an order is tried in all.
 const MAX_TRIES: u32 = 10;
+
+/// How often an order is priced without holding its catalogue.
+const MAX_OUTRUN: u32 = 3;
 
 /// Says whether the provider can charge an amount exactly; the text says why not.
 pub type Chargeable = Arc<dyn Fn(Money) -> Result<(), String> + Send + Sync>;
@@ -82,8 +90,32 @@ pub enum Placed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     New,
-    /// Its key or its reference is known, or the catalogue is another by now; nothing of it was inserted.
+    /// The catalogue is another by now; nothing of it was inserted.
+    Outdated,
+    /// Its key, its reference or its number is known; nothing of it was inserted.
     Refused,
+}
+
+/// One try of an order.
+enum Tried {
+    /// It was placed.
+    Placed(Box<PlacedOrder>),
+    /// It was not, with this number; whether the catalogue is to blame.
+    Unplaced { number: i64, outdated: bool },
+    /// It cannot be placed as the catalogue is.
+    Not(Placed),
+}
+
+impl Tried {
+    fn of(verdict: Verdict, number: i64, placed: PlacedOrder) -> Tried {
+        match verdict {
+            Verdict::New => Tried::Placed(Box::new(placed)),
+            Verdict::Outdated | Verdict::Refused => Tried::Unplaced {
+                number,
+                outdated: verdict == Verdict::Outdated,
+            },
+        }
+    }
 }
 
 impl Store {
@@ -91,59 +123,103 @@ impl Store {
     /// nothing behind.
     ///
     /// # Errors
-    /// The database's; [`StoreError::Full`] when too many orders wait.
+    /// The database's; [`StoreError::Full`] when too many orders wait; [`StoreError::Collision`] when it was refused again
+    /// and again.
     pub async fn place_order(&self, command: PlaceOrder) -> Result<Placed, StoreError> {
-        let shop = self.shop(command.shop);
+        let shop = command.shop;
+        let mut outrun: u32 = 0;
         for _ in 0..MAX_TRIES {
-            let (quote, catalogue) = match self.price(&command).await? {
-                Ok(priced) => priced,
+            let tried = match outrun < MAX_OUTRUN {
+                true => self.place_with_others(&command).await?,
+                false => self.place_holding_the_catalogue(&command).await?,
+            };
+            let (number, outdated) = match tried {
+                Tried::Placed(placed) => return Ok(Placed::New(placed)),
+                Tried::Unplaced { number, outdated } => (number, outdated),
                 // A repeated request gets its first answer whatever has happened to the catalogue since.
-                Err(refusal) => {
-                    return Ok(match shop.known_key(&command.key).await? {
-                        Some(known) => Placed::Known(known),
-                        None => refusal,
-                    });
+                Tried::Not(refusal) => {
+                    let known = self.shop(shop).known_key(&command.key).await?;
+                    return Ok(known.map_or(refusal, Placed::Known));
                 }
             };
-            let number = self.take_number(command.shop).await?;
-            let (draft, placed) = draft::draft(self, &command, &quote, catalogue, number)?;
-            match self.orders.submit(self, draft).await {
-                Ok(Verdict::New) => return Ok(Placed::New(Box::new(placed))),
-                Ok(Verdict::Refused) => self.give_number_back(command.shop, number),
-                // Whether it was stored is not known: its number is not handed out again.
-                Err(error) => return Err(error),
+            let first = self.first_of_its_kind(&command).await?;
+            if let Some(first) = first {
+                self.give_number_back(shop, number);
+                return Ok(first);
             }
-            if let Some(known) = shop.known_key(&command.key).await? {
-                return Ok(Placed::Known(known));
+            if outdated {
+                self.give_number_back(shop, number);
+                self.known_prices.forget(shop);
+                outrun = outrun.saturating_add(1);
+            } else {
+                self.doubt_number(shop, number);
             }
-            if let Some(reference) = &command.reference
-                && let Some(taken) = shop.order_by_reference(reference).await?
-            {
-                return Ok(Placed::ReferenceTaken(taken));
-            }
-            self.known_prices.forget(command.shop);
         }
         let detail = "an order was refused again and again, and nothing stands in its way";
-        Err(StoreError::Corrupt(detail.to_owned()))
+        Err(StoreError::Collision(DbErr::Custom(detail.to_owned())))
     }
 
-    /// What an order costs and which catalogue says so, or why it cannot be placed.
-    async fn price(
-        &self,
-        command: &PlaceOrder,
-    ) -> Result<Result<(Quote, Option<i64>), Placed>, StoreError> {
-        let Priced { list, catalogue } = self
-            .prices(command.shop, command.currency, &command.lines)
-            .await?;
-        let quote = match quote(command.currency, &command.lines, &list) {
-            Ok(quote) => quote,
-            Err(reason) => return Ok(Err(Placed::Refused(reason))),
-        };
-        if !quote.total.is_zero()
-            && let Err(reason) = (command.chargeable)(quote.total)
-        {
-            return Ok(Err(Placed::NotChargeable(reason)));
+    /// What stands in an order's way: its key was used before, or another one has its reference.
+    async fn first_of_its_kind(&self, command: &PlaceOrder) -> Result<Option<Placed>, StoreError> {
+        let shop = self.shop(command.shop);
+        if let Some(known) = shop.known_key(&command.key).await? {
+            return Ok(Some(Placed::Known(known)));
         }
-        Ok(Ok((quote, catalogue)))
+        let Some(reference) = &command.reference else {
+            return Ok(None);
+        };
+        let taken = shop.order_by_reference(reference).await?;
+        Ok(taken.map(Placed::ReferenceTaken))
     }
+
+    async fn place_with_others(&self, command: &PlaceOrder) -> Result<Tried, StoreError> {
+        let priced = self.prices(command.shop, command.currency, &command.lines);
+        let Priced { list, catalogue } = priced.await?;
+        let quote = match charged(command, &list) {
+            Ok(quote) => quote,
+            Err(refusal) => return Ok(Tried::Not(refusal)),
+        };
+        let number = self.take_number(command.shop).await?;
+        let (draft, placed) = draft::draft(self, command, &quote, catalogue, number)?;
+        // If it fails, whether it was stored is not known: its number is not handed out again.
+        let verdict = self.orders.submit(self, draft).await?;
+        Ok(Tried::of(verdict, number, placed))
+    }
+
+    /// Its number comes first: nothing else can be taken from the shop's row meanwhile.
+    async fn place_holding_the_catalogue(&self, command: &PlaceOrder) -> Result<Tried, StoreError> {
+        let number = self.take_number(command.shop).await?;
+        let work = |tx: Tx| async move {
+            let priced = self.prices_held(&tx, command.shop, command.currency, &command.lines);
+            let Priced { list, catalogue } = priced.await?;
+            let quote = match charged(command, &list) {
+                Ok(quote) => quote,
+                Err(refusal) => return Ok(Tried::Not(refusal)),
+            };
+            let (draft, placed) = draft::draft(self, command, &quote, catalogue, number)?;
+            let verdict = set::insert_in(&tx, &draft).await?;
+            Ok::<_, StoreError>(Tried::of(verdict, number, placed))
+        };
+        match self.write_at(Step::Place, work).await {
+            // Another process took the key in the same moment, as in a set.
+            Err(StoreError::Conflict(Constraint::IdempotencyKey)) => Ok(Tried::Unplaced {
+                number,
+                outdated: false,
+            }),
+            Ok(refusal @ Tried::Not(_)) => {
+                self.give_number_back(command.shop, number);
+                Ok(refusal)
+            }
+            tried => tried,
+        }
+    }
+}
+
+/// What an order costs, or why it cannot be placed.
+fn charged(command: &PlaceOrder, list: &PriceList) -> Result<Quote, Placed> {
+    let quote = quote(command.currency, &command.lines, list).map_err(Placed::Refused)?;
+    if !quote.total.is_zero() {
+        (command.chargeable)(quote.total).map_err(Placed::NotChargeable)?;
+    }
+    Ok(quote)
 }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entity::{event, idempotency_key, line_item, order};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryResult, Statement, Value,
+};
 
 use super::super::batch::Member;
 use super::super::failpoint::Step;
@@ -34,22 +36,66 @@ impl Member for Draft {
         let mut sorted: Vec<&Draft> = set.iter().map(AsRef::as_ref).collect();
         sorted.sort_by(|a, b| a.claims.cmp(&b.claims));
         let sorted = &sorted;
-        let inserted = match store.engine() {
-            Engine::Postgres => at_once(store, sorted).await,
+        let verdicts = match store.engine() {
+            Engine::Postgres => {
+                let rows = store.write_one(Step::Place, at_once(sorted)).await;
+                rows.and_then(Verdicts::of_rows)
+            }
             Engine::Sqlite => all_or_some(store, sorted).await,
         };
-        let inserted = match inserted {
+        let verdicts = match verdicts {
             // Another process took the key in the same moment; whoever asked looks up what came of it.
             Err(StoreError::Conflict(Constraint::IdempotencyKey)) if set.len() == 1 => {
-                HashSet::new()
+                Verdicts::default()
             }
-            inserted => inserted?,
+            verdicts => verdicts?,
         };
-        let verdicts = set.iter().map(|one| match inserted.contains(&one.id) {
-            true => Verdict::New,
+        Ok(set.iter().map(|one| verdicts.of(one)).collect())
+    }
+}
+
+/// Inserts one order in a transaction that others have a part in, too.
+pub(super) async fn insert_in(tx: &Tx, draft: &Draft) -> Result<Verdict, StoreError> {
+    let verdicts = match tx.engine {
+        Engine::Postgres => {
+            let rows = tx.conn().query_all_raw(at_once(&[draft])).await?;
+            Verdicts::of_rows(rows)?
+        }
+        Engine::Sqlite => table_by_table(tx, &[draft]).await?,
+    };
+    Ok(verdicts.of(draft))
+}
+
+/// What became of the orders of a set, by their ids.
+#[derive(Default)]
+struct Verdicts {
+    placed: HashSet<String>,
+    /// Those whose catalogue is another by now.
+    outdated: HashSet<String>,
+}
+
+impl Verdicts {
+    /// From what [`at_once`] says.
+    fn of_rows(rows: Vec<QueryResult>) -> Result<Verdicts, StoreError> {
+        let mut verdicts = Verdicts::default();
+        for row in rows {
+            let ids = match row.try_get_by_index(1)? {
+                true => &mut verdicts.placed,
+                false => &mut verdicts.outdated,
+            };
+            ids.insert(row.try_get_by_index(0)?);
+        }
+        Ok(verdicts)
+    }
+
+    fn of(&self, draft: &Draft) -> Verdict {
+        if self.placed.contains(&draft.id) {
+            return Verdict::New;
+        }
+        match self.outdated.contains(&draft.id) {
+            true => Verdict::Outdated,
             false => Verdict::Refused,
-        });
-        Ok(verdicts.collect())
+        }
     }
 }
 
@@ -74,8 +120,9 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Inserts a set in one statement; returns the ids of the orders that were inserted.
-async fn at_once(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
+/// Inserts a set in one statement, which says of each order that was inserted that it was, and of each whose catalogue is
+/// another by now that it was not.
+fn at_once(set: &[&Draft]) -> Statement {
     let mut values: Vec<Value> = Vec::new();
     let catalogues: Vec<Option<i64>> = set.iter().map(|one| one.catalogue).collect();
     let rows = Rows::of(set);
@@ -112,19 +159,22 @@ async fn at_once(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, Store
            AS l ({line_columns}) WHERE l.order_id IN (SELECT id FROM placed)), \
          told AS (INSERT INTO event ({event_columns}) SELECT e.* FROM {events_source} \
            AS e ({event_columns}) WHERE e.order_id IN (SELECT id FROM placed)) \
-         SELECT id FROM placed"
+         SELECT id, TRUE FROM placed UNION ALL \
+         SELECT keys.resource_id, FALSE FROM keys JOIN shops ON shops.id = keys.shop_id \
+           WHERE keys.catalogue <> shops.catalogue_version"
     );
-    let inserted = store
-        .write_one(Step::Place, sql(store.engine, &text, values))
-        .await?;
-    let ids = inserted.iter().map(|row| Ok(row.try_get_by_index(0)?));
-    ids.collect()
+    sql(Engine::Postgres, &text, values)
 }
 
-/// Inserts a set as a whole, or else what of it is new; returns the ids of the orders that were inserted.
-async fn all_or_some(store: &Store, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
+/// Inserts a set as a whole, or else what of it is new.
+async fn all_or_some(store: &Store, set: &[&Draft]) -> Result<Verdicts, StoreError> {
     match store.write_together(Step::Place, &all_of(set)).await {
-        Ok(()) => return Ok(set.iter().map(|one| one.id.clone()).collect()),
+        Ok(()) => {
+            return Ok(Verdicts {
+                placed: set.iter().map(|one| one.id.clone()).collect(),
+                ..Verdicts::default()
+            });
+        }
         Err(StoreError::Conflict(_) | StoreError::Statement(_)) => {}
         Err(error) => return Err(error),
     }
@@ -152,9 +202,9 @@ fn all_of(set: &[&Draft]) -> bulk::Together {
     inserts.together()
 }
 
-/// Inserts a set; returns the ids of the orders that were inserted.
-async fn table_by_table(tx: &Tx, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
-    let mut set: Vec<&Draft> = with_its_catalogue(tx, set).await?;
+/// Inserts what of a set is new.
+async fn table_by_table(tx: &Tx, set: &[&Draft]) -> Result<Verdicts, StoreError> {
+    let (mut set, outdated) = by_catalogue(tx, set).await?;
     let (keys, id) = (Rows::of(&set).keys, idempotency_key::Column::Id);
     let claimed = bulk::insert_rows_new::<idempotency_key::Entity>(tx, &keys, id).await?;
     set.retain(|one| claimed.contains(&one.key_id));
@@ -166,11 +216,14 @@ async fn table_by_table(tx: &Tx, set: &[&Draft]) -> Result<HashSet<String>, Stor
     for statement in placing.taking.into_iter().chain(placing.inserting) {
         tx.conn().execute_raw(statement).await?;
     }
-    Ok(placed)
+    Ok(Verdicts { placed, outdated })
 }
 
-/// Those whose catalogue has not changed since they were priced.
-async fn with_its_catalogue<'a>(tx: &Tx, set: &[&'a Draft]) -> Result<Vec<&'a Draft>, StoreError> {
+/// Those whose catalogue has not changed since they were priced, and the ids of the others.
+async fn by_catalogue<'a>(
+    tx: &Tx,
+    set: &[&'a Draft],
+) -> Result<(Vec<&'a Draft>, HashSet<String>), StoreError> {
     let priced = set.iter().filter(|one| one.catalogue.is_some());
     let shops: BTreeSet<String> = priced.map(|one| one.shop.to_string()).collect();
     let mut current = HashSet::new();
@@ -184,28 +237,20 @@ async fn with_its_catalogue<'a>(tx: &Tx, set: &[&'a Draft]) -> Result<Vec<&'a Dr
             current.insert((shop, row.try_get_by_index::<i64>(0)?));
         }
     }
-    let kept = set.iter().filter(|one| {
+    let (kept, outdated): (Vec<&Draft>, Vec<&Draft>) = set.iter().partition(|one| {
         let priced = one.catalogue.map(|of| (one.shop.to_string(), of));
         priced.is_none_or(|priced| current.contains(&priced))
     });
-    Ok(kept.copied().collect())
+    let outdated = outdated.into_iter().map(|one| one.id.clone());
+    Ok((kept, outdated.collect()))
 }
 
-/// Inserts the orders; those whose reference another order has leave their keys behind, which are taken back.
+/// Inserts the orders; those whose reference or number another order has leave their keys behind, which are taken back.
 async fn insert_orders(tx: &Tx, set: &[&Draft]) -> Result<HashSet<String>, StoreError> {
     let rows = Rows::of(set).orders;
-    if set.iter().all(|one| !one.named) {
-        bulk::insert_rows::<order::Entity>(tx, &rows).await?;
-        return Ok(set.iter().map(|one| one.id.clone()).collect());
-    }
     let placed = bulk::insert_rows_new::<order::Entity>(tx, &rows, order::Column::Id).await?;
     let refused = set.iter().filter(|one| !placed.contains(&one.id));
-    let (keys, named): (Vec<String>, Vec<bool>) =
-        refused.map(|one| (one.key_id.clone(), one.named)).unzip();
-    // Nothing but a reference is any reason to refuse one.
-    if named.contains(&false) {
-        return Err(StoreError::Conflict(Constraint::Other));
-    }
+    let keys: Vec<String> = refused.map(|one| one.key_id.clone()).collect();
     if !keys.is_empty() {
         idempotency_key::Entity::delete_many()
             .filter(idempotency_key::Column::Id.is_in(keys))
