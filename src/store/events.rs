@@ -189,7 +189,7 @@ impl super::Store {
     ) -> Result<Option<u64>, StoreError> {
         let placed = self.place_under_lock(shop, patience).await;
         match (self.engine, placed) {
-            (Engine::Postgres, Err(StoreError::Collision(_))) => Ok(None),
+            (Engine::Postgres, Err(StoreError::Locked(_))) => Ok(None),
             (_, placed) => placed,
         }
     }
