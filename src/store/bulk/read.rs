@@ -1,11 +1,13 @@
 //! Reading rows of several tables in one statement.
 
 use std::fmt::Formatter;
+use std::sync::Arc;
 
 use sea_orm::sea_query::{ColumnType, Value};
+use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable,
-    TryIntoModel,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, Iterable,
+    QueryResult, RuntimeErr, TryIntoModel,
 };
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
@@ -87,7 +89,8 @@ pub(in crate::store) async fn read<C: ConnectionTrait>(
     parts: Vec<Wanted>,
 ) -> Result<Vec<Vec<Cells>>, StoreError> {
     let count = parts.len();
-    let (text, values, width) = read_text(engine, parts);
+    let widths: Vec<usize> = parts.iter().map(|part| part.columns.len()).collect();
+    let (text, values) = read_text(engine, parts);
     let mut lists: Vec<Vec<Cells>> = (0..count).map(|_| Vec::new()).collect();
     let rows = connection.query_all_raw(sql(engine, &text, values)).await?;
     let mut add = |part: i64, cells| {
@@ -108,17 +111,28 @@ pub(in crate::store) async fn read<C: ConnectionTrait>(
         }
         Engine::Postgres => {
             for row in rows {
-                let cells = (1..=width).map(|at| Ok(row.try_get_by_index(at)?));
-                let cells = cells.collect::<Result<_, StoreError>>()?;
-                add(i64::from(row.try_get_by_index::<i32>(0)?), cells);
+                let part = row.try_get_by_index::<i32>(0)?;
+                let width = usize::try_from(part).ok();
+                let width = width.and_then(|part| widths.get(part)).copied();
+                add(i64::from(part), texts(&row, width.unwrap_or(0))?);
             }
         }
     }
     Ok(lists)
 }
 
-/// The statement of a [`read`], its values, and how many columns each row has beside the number of its part.
-fn read_text(engine: Engine, parts: Vec<Wanted>) -> (String, Vec<Value>, usize) {
+/// As many cells of a row as its part has columns, all of them texts: the rest only fills it up. Asked of the driver,
+/// which has been told their types, without asking each of them what it is.
+fn texts(row: &QueryResult, width: usize) -> Result<Vec<Option<String>>, StoreError> {
+    let row = row.try_as_pg_row();
+    let row = row.ok_or_else(|| StoreError::Corrupt("a row of another database".to_owned()))?;
+    let cells = (1..=width).map(|at| row.try_get_unchecked(at));
+    let cells: Result<_, sqlx::Error> = cells.collect();
+    cells.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error))).into())
+}
+
+/// The statement of a [`read`], and its values.
+fn read_text(engine: Engine, parts: Vec<Wanted>) -> (String, Vec<Value>) {
     let widths = parts.iter().map(|part| part.columns.len());
     let width = match engine {
         Engine::Sqlite => 0,
@@ -161,7 +175,7 @@ fn read_text(engine: Engine, parts: Vec<Wanted>) -> (String, Vec<Value>, usize) 
         Engine::Sqlite => format!("{given}SELECT group_concat(line) FROM ({all})"),
         Engine::Postgres => given + &all,
     };
-    (text, values, width)
+    (text, values)
 }
 
 /// A row that is written as a JSON array, the number of its part first.

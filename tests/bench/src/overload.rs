@@ -69,7 +69,6 @@ impl Run<'_> {
             found.memory_mib.1,
         );
         self.report.raw(format!("{name}: right after that"), said);
-        self.loaded(&server)?;
         server.process.stop()?;
         site.remove()
     }
