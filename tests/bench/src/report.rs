@@ -36,7 +36,7 @@ const KEYS: [(&str, &str, &str); 12] = [
     ),
     (
         "read_vs_empty_handler",
-        "orders read by id, against an empty handler of Rocket (forgotten ones or not, the slower)",
+        "orders read by id, against an empty handler of Rocket",
         ">= 0.3",
     ),
     (
