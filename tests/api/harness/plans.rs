@@ -107,7 +107,8 @@ fn is_long(step: &str, text: &str) -> bool {
 
 /// Whether a step finds all of a shop, and they are sorted before the first of them is known.
 fn sorts_all(step: &str, steps: &[String]) -> bool {
-    step.ends_with("(shop_id=?)") && steps.iter().any(|one| one == SORTING)
+    let all = step.ends_with("(shop_id=?)") && !step.contains(OPEN_REVIEWS);
+    all && steps.iter().any(|one| one == SORTING)
 }
 
 /// Whether it begins or ends something instead of asking.
