@@ -261,7 +261,7 @@ impl Config {
         if !self.secret_keys.0.is_empty() {
             return SecretKeys::parse(&self.secret_keys.0)
                 .map(drop)
-                .map_err(unsafe_key);
+                .map_err(|why| unsafe_key("TILL_SECRET_KEYS", why));
         }
         if sqlite_path(&self.database.url).is_some() {
             return Ok(());
@@ -281,14 +281,16 @@ impl Config {
     pub fn secret_keys(&self) -> Result<SecretKeys, ConfigError> {
         self.check_secret_keys()?;
         let Some(file) = self.secret_key_file() else {
-            return SecretKeys::parse(&self.secret_keys.0).map_err(unsafe_key);
+            return SecretKeys::parse(&self.secret_keys.0)
+                .map_err(|why| unsafe_key("TILL_SECRET_KEYS", why));
         };
+        let name = file.display().to_string();
         let text = key_file(&file).map_err(|error| ConfigError::KeyFile(file, error))?;
         let lines: Vec<&str> = text
             .lines()
             .filter(|line| !line.trim().is_empty())
             .collect();
-        SecretKeys::parse(&lines).map_err(unsafe_key)
+        SecretKeys::parse(&lines).map_err(|why| unsafe_key(&name, why))
     }
 
     /// The file the secret keys are in, when they are not given: there is one on SQLite only.
@@ -456,8 +458,9 @@ fn defaults() -> rocket::Config {
     }
 }
 
-fn unsafe_key(why: crate::secrets::SecretKeyError) -> ConfigError {
-    ConfigError::Unsafe(format!("TILL_SECRET_KEYS is not usable: {why}"))
+/// `place` is where the keys are: a setting or a file.
+fn unsafe_key(place: &str, why: crate::secrets::SecretKeyError) -> ConfigError {
+    ConfigError::Unsafe(format!("{place} is not usable: {why}"))
 }
 
 /// However the address of this machine is spelled.

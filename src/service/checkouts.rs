@@ -332,6 +332,12 @@ fn final_answer(record: &SessionRecord, provider: &str, status: u16) -> StoredAn
                       new Idempotency-Key, and see the order's timeline for the provider's reason.";
         return stored_refusal(Refusal::ProviderRejected, detail);
     }
+    // It was never given out, and nobody can pay on it any more.
+    if record.status == SessionStatus::Expired {
+        let detail = "The checkout session that this key began has ended before its page was given out. Start a \
+                      new checkout with a new Idempotency-Key, if the order still takes one.";
+        return stored_refusal(Refusal::SessionConflict, detail);
+    }
     StoredAnswer {
         status,
         body: body_of(&record.public(provider)),

@@ -231,7 +231,13 @@ async fn a_session_that_is_wanted_ended_while_it_is_being_made_is_ended_once_it_
         let order = shop.place_order().await.str("id").to_owned();
         app.fault(json!({"on": "checkout.session.create", "do": "status:503"}))
             .await;
-        let session = shop.check_out(&order).await.expect(202);
+        let checkout = format!("/v1/orders/{order}/checkout_sessions");
+        let first = fresh_key();
+        let begin = async || {
+            shop.post_with_key(&checkout, &first, &checkout_body())
+                .await
+        };
+        let session = begin().await.expect(202);
         let path = format!("/v1/checkout_sessions/{}/expire", session.str("id"));
         let expire = async || match &key {
             Some(key) => shop.post_with_key(&path, key, &json!({})).await,
@@ -241,7 +247,6 @@ async fn a_session_that_is_wanted_ended_while_it_is_being_made_is_ended_once_it_
         assert_eq!(begun.str("status"), "creating");
         assert_eq!(begun.header("idempotent-replayed"), None);
         // Whoever wants to pay is not sent to a page that is about to go; the refusal keeps no key.
-        let checkout = format!("/v1/orders/{order}/checkout_sessions");
         let again = fresh_key();
         shop.post_with_key(&checkout, &again, &checkout_body())
             .await
@@ -263,6 +268,10 @@ async fn a_session_that_is_wanted_ended_while_it_is_being_made_is_ended_once_it_
             .await
             .expect(201);
         assert_ne!(other.str("id"), session.str("id"));
+        // Whoever repeats the request until there is a page is told that there will be none.
+        for _ in 0..2 {
+            begin().await.problem(409, "checkout_session_conflict");
+        }
     }
     assert_eq!(app.requests("checkout.session.expire").await.len(), 2);
     app.finish().await;

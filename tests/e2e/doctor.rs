@@ -359,6 +359,10 @@ fn a_key_file_that_others_can_read_fails() {
     );
     with_rights(&folder.file("till.key"), 0o600);
     folder.doctor(&[]).check("ok", "secret keys");
+    std::fs::write(folder.file("till.key"), "oops\n").expect("a file");
+    let told = folder.doctor(&[]);
+    let said = told.check("failed", "secret keys");
+    assert!(said.contains("till.key is not usable"), "{told:?}");
 }
 
 #[test]
