@@ -52,6 +52,9 @@ pub struct InboxFilter {
 
 /// Why an event about something of ours was not applied when its order is not known.
 pub const ORDER_UNKNOWN: &str = "order_unknown";
+
+/// The reason of an event that says that one order was paid with another one's payment.
+pub const PAYMENT_OF_ANOTHER: &str = "payment_of_another_order";
 /// Why an event was not applied whose object says what no such object says.
 pub const UNREADABLE: &str = "unreadable";
 

@@ -8,13 +8,14 @@ use futures::stream::{self, StreamExt};
 use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
+use crate::domain::inbox::PAYMENT_OF_ANOTHER;
 use crate::domain::observed::Observed;
 use crate::domain::time::MINUTE_MS;
 use crate::provider::{FetchError, Notice, Reference};
-use crate::store::StoreError;
 use crate::store::inbox::ClaimedEvent;
 use crate::store::polling::{ClaimedPayment, ClaimedSession};
 use crate::store::settle::{Settled, Source};
+use crate::store::{Constraint, StoreError};
 
 /// How much one round claims. All of it is begun at once: what waited for its turn could outlive its lease, and
 /// another process would send it at the same time.
@@ -226,10 +227,17 @@ impl Services {
             Ok(observed) => command.observed = observed,
             Err(_) => return Ok(self.store.event_failed(event, "not_fetched").await?),
         }
-        if let Settled::Applied { .. } = self.store.settle(&command).await? {
-            self.note_lag(notice.created.unwrap_or(event.received_at));
+        match self.store.settle(&command).await {
+            Ok(Settled::Applied { .. }) => {
+                self.note_lag(notice.created.unwrap_or(event.received_at));
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(StoreError::Conflict(Constraint::ProviderPayment | Constraint::ProviderFact)) => {
+                Ok(self.store.event_untrue(event, PAYMENT_OF_ANOTHER).await?)
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
     /// An object, and before it the payment it is about where only that says whose it is.

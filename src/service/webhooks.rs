@@ -3,11 +3,11 @@
 use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
-use crate::domain::inbox::UNREADABLE;
+use crate::domain::inbox::{PAYMENT_OF_ANOTHER, UNREADABLE};
 use crate::provider::Notice;
-use crate::store::StoreError;
-use crate::store::inbox::InboxEvent;
+use crate::store::inbox::{InboxEvent, Unapplied};
 use crate::store::settle::{Settled, Source};
+use crate::store::{Constraint, StoreError};
 
 impl Services {
     /// Receives a webhook as it came.
@@ -61,7 +61,9 @@ impl Services {
             request_id: Some(request_id.to_owned()),
         };
         if let Some(unreadable) = &notice.unreadable {
-            let kept = self.store.keep_event(&event, &self.account, UNREADABLE);
+            let kept = self
+                .store
+                .keep_event(&event, &self.account, Unapplied::Failed(UNREADABLE));
             let kept = kept.await?;
             let whose = match unreadable.ours {
                 true => "is ours",
@@ -98,6 +100,11 @@ impl Services {
             Err(error @ (StoreError::Unavailable(_) | StoreError::Full)) => {
                 return Err(error.into());
             }
+            // A payment is one order's: what the provider itself says of the object decides.
+            Err(StoreError::Conflict(Constraint::ProviderPayment | Constraint::ProviderFact)) => {
+                let untrue = Unapplied::Untrue(PAYMENT_OF_ANOTHER);
+                self.store.keep_event(&event, &self.account, untrue).await?
+            }
             // Whatever went wrong with applying it, the event itself is not lost.
             Err(error) => {
                 tracing::error!(
@@ -106,9 +113,8 @@ impl Services {
                     "event `{}` could not be applied; it is kept and tried again",
                     event.id
                 );
-                self.store
-                    .keep_event(&event, &self.account, "not_applied")
-                    .await?
+                let failed = Unapplied::Failed("not_applied");
+                self.store.keep_event(&event, &self.account, failed).await?
             }
         };
         tracing::info!(

@@ -64,6 +64,8 @@ pub enum Constraint {
     ProviderEvent,
     /// A fact.
     ProviderFact,
+    /// A payment at a provider: it is one order's only.
+    ProviderPayment,
     /// The e-mail address of a member of staff.
     StaffEmail,
     /// Any other unique index.
@@ -104,6 +106,11 @@ const CONSTRAINTS: &[(&str, &str, Constraint)] = &[
         "provider_fact.provider_account_id, provider_fact.object_id, provider_fact.kind, \
          provider_fact.amount_minor, provider_fact.currency",
         Constraint::ProviderFact,
+    ),
+    (
+        "payment_provider_key",
+        "payment.provider_account_id, payment.provider_payment_id",
+        Constraint::ProviderPayment,
     ),
     (
         "staff_user_email_key",

@@ -279,9 +279,18 @@ impl Leased for ClaimedEvent {
     }
 }
 
+/// Why an event could not be applied.
+#[derive(Debug, Clone, Copy)]
+pub enum Unapplied {
+    /// It may be another time.
+    Failed(&'static str),
+    /// What it says contradicts what is known.
+    Untrue(&'static str),
+}
+
 impl Store {
-    /// Stores an event that could not be applied, to be tried again if it is about our account's money. Says what became of
-    /// it, as settling would.
+    /// Stores an event that could not be applied, to be tried again if it is about our account's money, or, if it cannot be
+    /// true, to have its object fetched. Says what became of it, as settling would.
     ///
     /// # Errors
     /// The database's.
@@ -289,18 +298,23 @@ impl Store {
         &self,
         event: &InboxEvent,
         account: &AccountRecord,
-        reason: &str,
+        why: Unapplied,
     ) -> Result<Settled, StoreError> {
         self.write_at(Step::KeepEvent, |tx| async move {
             let (verdict, settled) = match event.misaddressed(account, &[]) {
                 Some(why) => (Verdict::quarantined(why), Settled::Quarantined),
-                None => {
-                    let pending = Verdict {
-                        reason: Some(reason.to_owned()),
-                        ..Verdict::pending(&tx, inbox_delay_ms(1))
-                    };
-                    (pending, Settled::Pending)
-                }
+                None => match why {
+                    Unapplied::Failed(reason) => {
+                        let pending = Verdict {
+                            reason: Some(reason.to_owned()),
+                            ..Verdict::pending(&tx, inbox_delay_ms(1))
+                        };
+                        (pending, Settled::Pending)
+                    }
+                    Unapplied::Untrue(reason) => {
+                        (Verdict::refetch(&tx, reason), Settled::Quarantined)
+                    }
+                },
             };
             let stored = insert_new(&tx, &[arrived(&tx, event, None, verdict)]).await?;
             Ok(match stored.is_empty() {
@@ -329,6 +343,17 @@ impl Store {
                 return decide(&tx, event, None, &Verdict::foreign()).await;
             }
             give_back(&tx, event, UNREADABLE).await
+        })
+        .await
+    }
+
+    /// Has the object of a claimed event fetched, as the event cannot be true.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when somebody else has it now.
+    pub async fn event_untrue(&self, event: &ClaimedEvent, reason: &str) -> Result<(), StoreError> {
+        self.write_at(Step::EventFailed, |tx| async move {
+            decide(&tx, event, None, &Verdict::refetch(&tx, reason)).await
         })
         .await
     }

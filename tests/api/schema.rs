@@ -256,6 +256,7 @@ async fn every_named_constraint_is_recognised() {
         Constraint::IdempotencyKey => ("idempotency_key", vec![("id", "'b'")]),
         Constraint::ProviderEvent => ("provider_event", vec![("id", "'b'")]),
         Constraint::ProviderFact => ("provider_fact", vec![("id", "'b'")]),
+        Constraint::ProviderPayment => ("payment", vec![("id", "'b'")]),
         Constraint::StaffEmail => ("staff_user", vec![("id", "'b'")]),
         Constraint::Other => ("order", vec![("id", "'b'"), ("reference", "NULL")]),
     };
@@ -266,6 +267,7 @@ async fn every_named_constraint_is_recognised() {
         Constraint::IdempotencyKey,
         Constraint::ProviderEvent,
         Constraint::ProviderFact,
+        Constraint::ProviderPayment,
         Constraint::StaffEmail,
         Constraint::Other,
     ] {

@@ -36,6 +36,7 @@ pub fn webhook(code: &str) -> Option<&'static str> {
     }
     Some(match code {
         inbox::ORDER_UNKNOWN => super::webhooks::ORDER_UNKNOWN,
+        inbox::PAYMENT_OF_ANOTHER => "It names a payment that another order was paid with",
         "wrong_mode" => "Test money at a live account, or the other way round",
         "wrong_account" => "It is about another account at the provider",
         "unreadable" => "It could not be read",
