@@ -12,7 +12,7 @@ const ORDERS: i64 = 100;
 
 /// The most entries of one table's indexes that are read for one of them, with all the background does. To walk through
 /// the others once would be a hundred on average.
-const MOST: i64 = 40;
+const MOST: i64 = 20;
 
 /// The time an order has to be paid, and a minute.
 const DAY_S: i64 = 24 * 60 * 60 + 60;
