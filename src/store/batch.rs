@@ -9,10 +9,14 @@
 //! long, such as a process that was stopped in the middle of a transaction, is set apart: it is tried again for a moment
 //! each time, and neither its set nor those behind it wait for that.
 
+mod apart;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashSet, VecDeque};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -26,18 +30,6 @@ const PATIENCE: Duration = Duration::from_millis(25);
 
 /// How long a set waits for a lock: longer than a commit takes on a disk that hesitates.
 const SET_WAITS: Duration = Duration::from_secs(1);
-
-/// How long one that was set apart waits for a lock each time.
-const APART_WAITS: Duration = Duration::from_millis(50);
-
-/// How many of those that were set apart are tried at once.
-const APART_AT_ONCE: usize = 2;
-
-/// The longest pause between two tries of one that was set apart.
-const APART_PAUSE: Duration = Duration::from_millis(500);
-
-/// How long one that was set apart is tried. The server ends the transaction of a process that was stopped before that.
-const APART_FOR: Duration = Duration::from_secs(30);
 
 /// Commands that can be carried out together.
 pub(super) trait Member: Send + Sync + 'static {
@@ -83,6 +75,13 @@ struct State<M: Member> {
 impl<M: Member> State<M> {
     fn is_full(&self) -> bool {
         self.waiting.len().saturating_add(self.apart) >= WAITING
+    }
+
+    /// Lets others have what a set or a member touched alone.
+    fn release(&mut self, claims: impl Iterator<Item = String>) {
+        for claim in claims {
+            self.taken.remove(&claim);
+        }
     }
 }
 
@@ -132,7 +131,7 @@ impl<M: Member> Batcher<M> {
                 apart: 0,
                 taken: HashSet::new(),
             }),
-            tries: Semaphore::new(APART_AT_ONCE),
+            tries: Semaphore::new(apart::AT_ONCE),
             lanes,
             worth_it,
             share,
@@ -242,45 +241,6 @@ impl<M: Member> Batcher<M> {
         }
     }
 
-    /// Tries members one by one, again and again, none of them for long: what they need is held by somebody else. What
-    /// they touch alone stays theirs, so that no set runs into the same.
-    async fn carry_out_apart(self: Arc<Self>, store: Store, members: Vec<Waiting<M>>) {
-        let began = Instant::now();
-        let mut pause = APART_WAITS;
-        let mut apart: VecDeque<(Waiting<M>, Apart<'_, M>)> = members
-            .into_iter()
-            .map(|one| {
-                let place = Apart::new(&self, &one.claims);
-                (one, place)
-            })
-            .collect();
-        while !apart.is_empty() {
-            for _ in 0..apart.len() {
-                let Some((one, place)) = apart.pop_front() else {
-                    break;
-                };
-                // It is never closed.
-                let turn = self.tries.acquire().await;
-                let tried = alone(&store, &one, APART_WAITS).await;
-                drop(turn);
-                match tried {
-                    Err(StoreError::Locked(_)) if began.elapsed() < APART_FOR => {
-                        apart.push_back((one, place));
-                    }
-                    outcome => {
-                        drop(place);
-                        let _ = one.answer.send(outcome);
-                        self.start_if_any_waits(&store);
-                    }
-                }
-            }
-            if !apart.is_empty() {
-                tokio::time::sleep(pause).await;
-                pause = pause.saturating_mul(2).min(APART_PAUSE);
-            }
-        }
-    }
-
     /// The next set; none ends the lane. What cannot run beside another lane's set is left to that lane, which
     /// looks again when its set has ended. Also says whether another lane was taken, for those that are left.
     fn next(&self, limit: usize) -> Option<(Vec<Waiting<M>>, bool)> {
@@ -331,10 +291,7 @@ struct Lane<'q, M: Member> {
 impl<M: Member> Lane<'_, M> {
     /// Lets others have what the set touched.
     fn let_go(&mut self) {
-        let mut state = self.queue.lock();
-        for claim in self.claims.drain(..) {
-            state.taken.remove(&claim);
-        }
+        self.queue.lock().release(self.claims.drain(..));
     }
 }
 
@@ -344,31 +301,6 @@ impl<M: Member> Drop for Lane<'_, M> {
         if self.runs {
             let mut state = self.queue.lock();
             state.running = state.running.saturating_sub(1);
-        }
-    }
-}
-
-/// One that was set apart, and what it touches alone until then.
-struct Apart<'q, M: Member> {
-    queue: &'q Batcher<M>,
-    claims: Vec<String>,
-}
-
-impl<'q, M: Member> Apart<'q, M> {
-    fn new(queue: &'q Batcher<M>, claims: &[String]) -> Apart<'q, M> {
-        let mut state = queue.lock();
-        state.apart = state.apart.saturating_add(1);
-        let claims = claims.to_vec();
-        Apart { queue, claims }
-    }
-}
-
-impl<M: Member> Drop for Apart<'_, M> {
-    fn drop(&mut self) {
-        let mut state = self.queue.lock();
-        state.apart = state.apart.saturating_sub(1);
-        for claim in self.claims.drain(..) {
-            state.taken.remove(&claim);
         }
     }
 }
@@ -438,203 +370,4 @@ async fn guarded<M: Member>(
     let store = store.clone();
     let running = tokio::spawn(async move { M::run(&store, &members, patience).await });
     running.await.unwrap_or(Err(StoreError::Panicked))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use super::*;
-    use crate::clock::Clock;
-    use crate::store::DatabaseSettings;
-
-    /// Answers with how many shared its set; some panic instead.
-    #[derive(Default)]
-    struct Guest {
-        panics: bool,
-        slow: bool,
-        /// Who lets it go.
-        held: Option<Arc<tokio::sync::Notify>>,
-        /// It cannot be carried out until this is true.
-        locked: Option<Arc<AtomicBool>>,
-    }
-
-    impl Member for Guest {
-        type Outcome = usize;
-
-        fn claims(&self) -> Vec<String> {
-            self.locked.iter().map(|_| "a row".to_owned()).collect()
-        }
-
-        async fn run(_: &Store, set: &[Arc<Self>], _: Duration) -> Result<Vec<usize>, StoreError> {
-            if let Some(gate) = set.iter().find_map(|one| one.locked.as_ref())
-                && !gate.load(Ordering::SeqCst)
-            {
-                let error = sea_orm::DbErr::Custom("a row is held".to_owned());
-                return Err(StoreError::Locked(error));
-            }
-            assert!(!set.iter().any(|one| one.panics), "on purpose");
-            if set.iter().any(|one| one.slow) {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            for held in set.iter().filter_map(|one| one.held.as_ref()) {
-                held.notified().await;
-            }
-            Ok(set.iter().map(|_| set.len()).collect())
-        }
-    }
-
-    /// Waits until a lane has taken what waits.
-    async fn until_taken(queue: &Batcher<Guest>) {
-        while queue.is_busy() {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// A store of its own, and its folder.
-    async fn store() -> (Store, std::path::PathBuf) {
-        let name = format!("till-batch-{}", uuid::Uuid::new_v4().simple());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir(&folder).expect("a folder");
-        let settings = DatabaseSettings {
-            url: format!("sqlite://{}", folder.join("till.db").display()),
-            max_connections: 1,
-            batch: 8,
-        };
-        let store = Store::open(&settings, Clock::system())
-            .await
-            .expect("opens");
-        (store, folder)
-    }
-
-    #[tokio::test]
-    async fn a_set_that_waits_itself_holds_up_nobody_for_long() {
-        let (store, folder) = store().await;
-        let (queue, gate) = (
-            Batcher::new(2, 32, Share::All),
-            Arc::new(tokio::sync::Notify::new()),
-        );
-        let held = Guest {
-            held: Some(Arc::clone(&gate)),
-            ..Guest::default()
-        };
-        let held = queue.submit(&store, held);
-        let others = async {
-            until_taken(&queue).await;
-            let one = || queue.submit(&store, Guest::default());
-            let (a, b) = tokio::join!(one(), one());
-            // Only now: had they waited for the first one, nothing would ever go on.
-            gate.notify_one();
-            (a.expect("a"), b.expect("b"))
-        };
-        let (held, others) = tokio::join!(held, others);
-        assert_eq!(held.expect("let go"), 1);
-        assert_eq!(others, (2, 2), "too few for a lane of their own at once");
-        store.close().await.expect("closes");
-        std::fs::remove_dir_all(folder).expect("the folder goes");
-    }
-
-    #[tokio::test]
-    async fn no_more_share_a_set_than_their_queue_allows() {
-        let (store, folder) = store().await;
-        for (share, sizes) in [
-            (Share::All, [7, 7, 7, 7, 7, 7, 7]),
-            (Share::AtMost(3), [3, 3, 3, 3, 3, 3, 1]),
-            (Share::HalfAtMost(2), [7, 7, 7, 7, 7, 7, 7]),
-            (Share::HalfAtMost(4), [4, 4, 4, 4, 3, 3, 3]),
-        ] {
-            let queue = Batcher::new(1, 1, share);
-            let one = |slow| {
-                let guest = Guest {
-                    slow,
-                    ..Guest::default()
-                };
-                queue.submit(&store, guest)
-            };
-            // The first one keeps the lane while the others come.
-            let others = async {
-                until_taken(&queue).await;
-                futures::future::try_join_all((0..7).map(|_| one(false))).await
-            };
-            let (first, others) = tokio::join!(one(true), others);
-            assert_eq!(first.expect("alone"), 1);
-            assert_eq!(others.expect("all"), sizes, "{share:?}");
-        }
-        store.close().await.expect("closes");
-        std::fs::remove_dir_all(folder).expect("the folder goes");
-    }
-
-    #[tokio::test]
-    async fn whoever_waits_for_a_lock_is_set_apart() {
-        let (store, folder) = store().await;
-        let queue = Batcher::new(1, 1, Share::All);
-        let gate = Arc::new(AtomicBool::new(false));
-        let guest = |slow, locked: bool| {
-            let locked = locked.then(|| Arc::clone(&gate));
-            let guest = Guest {
-                slow,
-                locked,
-                ..Guest::default()
-            };
-            queue.submit(&store, guest)
-        };
-        let rest = async {
-            until_taken(&queue).await;
-            // These share a set, and one more is about what the second of them is about.
-            let neighbours = async { tokio::join!(guest(false, false), guest(false, false)) };
-            let later = async {
-                let neighbours = neighbours.await;
-                // The only lane is free for others, however long that one waits.
-                let more = guest(false, false).await;
-                assert!(queue.lock().taken.contains("a row"), "it is still its own");
-                assert_eq!(queue.lock().apart, 1);
-                gate.store(true, Ordering::SeqCst);
-                (neighbours, more)
-            };
-            tokio::join!(guest(false, true), guest(false, true), later)
-        };
-        let (first, (locked, same, ((a, b), more))) = tokio::join!(guest(true, false), rest);
-        assert_eq!(first.expect("alone"), 1);
-        for one in [locked, same, a, b, more] {
-            assert_eq!(one.expect("carried out"), 1);
-        }
-        assert!(queue.lock().taken.is_empty());
-        assert_eq!(queue.lock().apart, 0);
-        store.close().await.expect("closes");
-        std::fs::remove_dir_all(folder).expect("the folder goes");
-    }
-
-    #[tokio::test]
-    async fn a_member_that_panics_harms_no_neighbour() {
-        let (store, folder) = store().await;
-        let queue = Batcher::new(1, 1, Share::All);
-        let guest = |panics, slow| {
-            let guest = Guest {
-                panics,
-                slow,
-                ..Guest::default()
-            };
-            queue.submit(&store, guest)
-        };
-        // The first one keeps the lane, so that the others wait and share a set.
-        let others = async {
-            until_taken(&queue).await;
-            tokio::join!(guest(false, false), guest(true, false), guest(false, false))
-        };
-        let (first, (a, panicked, b)) = tokio::join!(guest(false, true), others);
-        assert_eq!(first.expect("alone"), 1);
-        assert_eq!(
-            (a.expect("a"), b.expect("b")),
-            (1, 1),
-            "carried out one by one"
-        );
-        assert!(
-            matches!(panicked, Err(StoreError::Panicked)),
-            "{panicked:?}"
-        );
-        let (c, d) = tokio::join!(guest(false, true), guest(false, false));
-        assert!(c.is_ok() && d.is_ok(), "the lane lives on: {c:?}, {d:?}");
-        store.close().await.expect("closes");
-        std::fs::remove_dir_all(folder).expect("the folder goes");
-    }
 }
