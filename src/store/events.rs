@@ -6,6 +6,7 @@
 //! An event's data holds no personal data; it is merged in when the event is read.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use entity::{event, line_item, order};
 use sea_orm::{ConnectionTrait, IdenStatic as _, Iterable, Statement, Value};
@@ -150,7 +151,6 @@ const PLACE_AT_ONCE: u32 = 500;
 
 const LOCK_ON_SQLITE: &str =
     "UPDATE shop SET event_position = event_position WHERE id = ? RETURNING event_position";
-const LOCK_ON_POSTGRES: &str = "SELECT event_position FROM shop WHERE id = ? FOR NO KEY UPDATE";
 
 /// PostgreSQL: how long the lock of a feed is waited for. On SQLite whoever writes has all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +160,9 @@ pub enum Patience {
     /// As long as others take who change a row and commit, some times over; not as long as anybody may hold it.
     Some,
 }
+
+/// As long as that.
+const SOME: Duration = Duration::from_millis(150);
 
 impl super::Store {
     /// Shops with events that have no position yet.
@@ -199,21 +202,23 @@ impl super::Store {
         shop: ShopId,
         patience: Patience,
     ) -> Result<Option<u64>, StoreError> {
-        self.write_at(Step::PlaceEvents, |tx| async move {
+        self.write_set(Step::PlaceEvents, SOME, |tx| async move {
             let shop = shop.to_string();
             let lock = match (tx.engine, patience) {
-                (Engine::Sqlite, _) => LOCK_ON_SQLITE.to_owned(),
-                (Engine::Postgres, Patience::None) => format!("{LOCK_ON_POSTGRES} SKIP LOCKED"),
-                (Engine::Postgres, Patience::Some) => {
-                    let limit = "SET LOCAL lock_timeout = 25";
-                    tx.conn().execute_unprepared(limit).await?;
-                    LOCK_ON_POSTGRES.to_owned()
+                (Engine::Sqlite, _) => sql(tx.engine, LOCK_ON_SQLITE, [shop.clone().into()]),
+                (Engine::Postgres, patience) => {
+                    let (waits, time) = tx.waits();
+                    let skips = match patience {
+                        Patience::None => " SKIP LOCKED",
+                        Patience::Some => "",
+                    };
+                    let text = format!(
+                        "SELECT event_position FROM shop WHERE id = ? AND {waits} FOR NO KEY UPDATE{skips}"
+                    );
+                    sql(tx.engine, &text, [shop.clone().into(), time])
                 }
             };
-            let locked = tx
-                .conn()
-                .query_one_raw(sql(tx.engine, &lock, [shop.clone().into()]))
-                .await?;
+            let locked = tx.conn().query_one_raw(lock).await?;
             let Some(row) = locked else { return Ok(None) };
             let last: i64 = row.try_get_by_index(0)?;
             let place = format!(
