@@ -31,22 +31,27 @@ impl Kept {
 }
 
 /// What one body has of it.
+#[derive(Default)]
 pub(super) struct Share {
-    kept: Arc<Kept>,
+    /// None of it, as most bodies have: they touch nothing that all requests share.
+    of: Option<Arc<Kept>>,
     bytes: usize,
 }
 
 impl Share {
     /// Whether so many more bytes may be kept.
-    fn grow(&mut self, bytes: usize) -> bool {
+    fn grow(&mut self, kept: &Arc<Kept>, bytes: usize) -> bool {
+        let kept = self.of.get_or_insert_with(|| Arc::clone(kept));
         self.bytes += bytes;
-        self.kept.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.kept.most
+        kept.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= kept.most
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.kept.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        if let Some(kept) = &self.of {
+            kept.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
     }
 }
 
@@ -56,10 +61,7 @@ pub(super) async fn read(
     limits: &BodyLimits,
     kept: &Arc<Kept>,
 ) -> (Arrival, Bytes, Share) {
-    let mut share = Share {
-        kept: Arc::clone(kept),
-        bytes: 0,
-    };
+    let mut share = Share::default();
     if body.is_end_stream() {
         return (Arrival::Whole, Bytes::new(), share);
     }
@@ -68,7 +70,7 @@ pub(super) async fn read(
         return (Arrival::TooLarge, Bytes::new(), share);
     }
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let collected = collect(&mut body, most, &mut share);
+    let collected = collect(&mut body, most, kept, &mut share);
     match tokio::time::timeout(limits.read_timeout, collected).await {
         Ok(Ok(bytes)) => (Arrival::Whole, bytes, share),
         Ok(Err(arrival)) => (arrival, Bytes::new(), share),
@@ -76,7 +78,12 @@ pub(super) async fn read(
     }
 }
 
-async fn collect(body: &mut Incoming, most: usize, share: &mut Share) -> Result<Bytes, Arrival> {
+async fn collect(
+    body: &mut Incoming,
+    most: usize,
+    kept: &Arc<Kept>,
+    share: &mut Share,
+) -> Result<Bytes, Arrival> {
     // Most bodies come in one piece, which is then not copied.
     let (mut first, mut whole) = (Bytes::new(), Vec::new());
     while let Some(frame) = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
@@ -84,7 +91,7 @@ async fn collect(body: &mut Incoming, most: usize, share: &mut Share) -> Result<
             continue;
         };
         let large = !first.is_empty() || piece.len() > SMALL;
-        if large && !share.grow(piece.len()) {
+        if large && !share.grow(kept, piece.len()) {
             return Err(Arrival::NoRoom);
         }
         if first.is_empty() {
