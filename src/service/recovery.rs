@@ -12,10 +12,10 @@ use crate::domain::inbox::PAYMENT_OF_ANOTHER;
 use crate::domain::observed::Observed;
 use crate::domain::time::MINUTE_MS;
 use crate::provider::{FetchError, Notice, Reference};
+use crate::store::StoreError;
 use crate::store::inbox::ClaimedEvent;
 use crate::store::polling::{ClaimedPayment, ClaimedSession};
 use crate::store::settle::{Settled, Source};
-use crate::store::{Constraint, StoreError};
 
 /// How much one round claims. All of it is begun at once: what waited for its turn could outlive its lease, and
 /// another process would send it at the same time.
@@ -233,7 +233,7 @@ impl Services {
                 Ok(())
             }
             Ok(_) => Ok(()),
-            Err(StoreError::Conflict(Constraint::ProviderPayment | Constraint::ProviderFact)) => {
+            Err(error) if error.is_of_another_order() => {
                 Ok(self.store.event_untrue(event, PAYMENT_OF_ANOTHER).await?)
             }
             Err(error) => Err(error.into()),

@@ -5,9 +5,9 @@ use super::{ServiceError, Services};
 use crate::domain::access::Trace;
 use crate::domain::inbox::{PAYMENT_OF_ANOTHER, UNREADABLE};
 use crate::provider::Notice;
+use crate::store::StoreError;
 use crate::store::inbox::{InboxEvent, Unapplied};
 use crate::store::settle::{Settled, Source};
-use crate::store::{Constraint, StoreError};
 
 impl Services {
     /// Receives a webhook as it came.
@@ -101,7 +101,7 @@ impl Services {
                 return Err(error.into());
             }
             // A payment is one order's: what the provider itself says of the object decides.
-            Err(StoreError::Conflict(Constraint::ProviderPayment | Constraint::ProviderFact)) => {
+            Err(error) if error.is_of_another_order() => {
                 let untrue = Unapplied::Untrue(PAYMENT_OF_ANOTHER);
                 self.store.keep_event(&event, &self.account, untrue).await?
             }

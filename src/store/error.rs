@@ -137,6 +137,15 @@ impl StoreError {
         StoreError::Unavailable(DbErr::Conn(RuntimeErr::Internal(why.into())))
     }
 
+    /// Whether money at the provider would have been two orders'.
+    #[must_use]
+    pub fn is_of_another_order(&self) -> bool {
+        matches!(
+            self,
+            StoreError::Conflict(Constraint::ProviderPayment | Constraint::ProviderFact)
+        )
+    }
+
     /// Whether the connection it happened on leads nowhere any more, or to a server that takes no orders.
     pub(super) fn lost_the_server(&self) -> bool {
         let StoreError::Unavailable(error) = self else {

@@ -1,5 +1,6 @@
 //! Money with our marks that came through a session Till did not make: it ends as a fact, in suspense, with a question,
-//! and what our own session says is no answer about it. The sessions are copies of ours at the provider.
+//! and what our own session says is no answer about it. The sessions are copies of ours at the provider. And money of
+//! one order that a webhook calls another's.
 
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
@@ -304,5 +305,37 @@ async fn an_applied_event_without_a_fact_is_found_by_verify() {
     let found = report.findings.iter();
     let found: Vec<Check> = found.map(|finding| finding.check).collect();
     assert!(found.contains(&Check::EventFacts), "{report:#?}");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_payment_never_pays_two_orders_whatever_is_signed() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let unpaid = shop.payable().await;
+    let theirs = shop.payable().await;
+    app.pay(&theirs).await;
+    let event = app.provider_event(COMPLETED, &theirs).await;
+    app.deliver(&event).await.expect(200);
+    // Its own session, its own marks, and what another order was paid with.
+    let mut second = event.clone();
+    second["id"] = json!("evt_second_order");
+    let crossed = &mut second["data"]["object"];
+    crossed["id"] = json!(unpaid.at_provider);
+    crossed["client_reference_id"] = json!(unpaid.order);
+    crossed["metadata"]["till_session"] = json!(unpaid.session);
+    crossed["metadata"]["till_order"] = json!(unpaid.order);
+    app.deliver(&second).await.expect(200);
+    let verdict = app.verdict(&second).await;
+    assert_eq!(verdict, "quarantined payment_of_another_order");
+    // What the provider says of that session itself is believed.
+    app.work().await;
+    assert_eq!(app.verdict(&second).await, "applied");
+    assert_eq!(shop.order(&unpaid.order).await["payment_status"], "unpaid");
+    assert_eq!(shop.order(&theirs.order).await["payment_status"], "paid");
+    app.pay(&unpaid).await;
+    let own = app.provider_event(COMPLETED, &unpaid).await;
+    app.deliver(&own).await.expect(200);
+    assert_eq!(shop.order(&unpaid.order).await["payment_status"], "paid");
     app.finish().await;
 }

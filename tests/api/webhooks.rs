@@ -509,40 +509,6 @@ async fn the_intent_of_a_foreign_order_never_pays_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_payment_never_pays_two_orders_whatever_is_signed() {
-    let app = TestApp::quiet().await;
-    let shop = app.merchant().await;
-    let unpaid = shop.payable().await;
-    let (theirs, event) = paid(&app).await;
-    app.deliver(&event).await.expect(200);
-    // Its own session, its own marks, and what another order was paid with.
-    let sql = format!(
-        "SELECT provider_session_id FROM checkout_session WHERE id = '{}'",
-        unpaid.session
-    );
-    let mut second = event.clone();
-    second["id"] = json!("evt_second_order");
-    let crossed = &mut second["data"]["object"];
-    crossed["id"] = json!(app.texts(&sql).await[0]);
-    crossed["client_reference_id"] = json!(unpaid.order);
-    crossed["metadata"]["till_session"] = json!(unpaid.session);
-    crossed["metadata"]["till_order"] = json!(unpaid.order);
-    app.deliver(&second).await.expect(200);
-    let verdict = app.verdict(&second).await;
-    assert_eq!(verdict, "quarantined payment_of_another_order");
-    // What the provider says of that session itself is believed.
-    app.work().await;
-    assert_eq!(app.verdict(&second).await, "applied");
-    assert_eq!(shop.order(&unpaid.order).await["payment_status"], "unpaid");
-    assert_eq!(shop.order(&theirs.order).await["payment_status"], "paid");
-    app.pay(&unpaid).await;
-    let own = app.provider_event(COMPLETED, &unpaid).await;
-    app.deliver(&own).await.expect(200);
-    assert_eq!(shop.order(&unpaid.order).await["payment_status"], "paid");
-    app.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn money_the_provider_really_took_in_another_amount_goes_to_suspense() {
     for (fault, reason, balances) in [
         (
