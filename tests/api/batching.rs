@@ -356,7 +356,7 @@ async fn a_webhook_alone_takes_few_statements() {
 }
 
 /// Holds an order until the others of its round wait.
-async fn release_later(held: Held) {
+pub(crate) async fn release_later(held: Held) {
     tokio::time::sleep(Duration::from_millis(200)).await;
     held.release().await;
 }

@@ -1,12 +1,10 @@
 //! A member of a set whose row the database refuses harms nobody but itself.
 
-use std::time::Duration;
-
 use futures::future::join_all;
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 use serde_json::json;
 
-use crate::batching::{in_sets, paid_at_provider};
+use crate::batching::{in_sets, paid_at_provider, release_later};
 use crate::harness::TestApp;
 use crate::harness::actor::fresh_key;
 use crate::harness::story::Held;
@@ -64,12 +62,6 @@ async fn hold_orders(app: &TestApp) -> Held {
         held.0.execute_unprepared(lock).await.expect("a lock");
     }
     held
-}
-
-/// Long enough for the others to come and wait.
-async fn release_later(held: Held) {
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    held.release().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
