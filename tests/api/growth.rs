@@ -10,8 +10,8 @@ use crate::harness::{TestApp, eventually};
 /// How many orders are paid, and as many wait to be.
 const ORDERS: i64 = 100;
 
-/// The most entries of one table's indexes that are read for one of them, with all the background does. To walk through
-/// the others once would be a hundred on average.
+/// The most rows of one table that are looked at for one of them, with all the background does. To walk through the
+/// others once would be a hundred on average.
 const MOST: i64 = 20;
 
 /// The time an order has to be paid, and a minute.
@@ -21,7 +21,7 @@ const DAY_S: i64 = 24 * 60 * 60 + 60;
 const LONG_S: i64 = 30 * 60;
 
 /// The least that is, or not all of it is told yet.
-const LEAST: i64 = 6;
+const LEAST: i64 = 4;
 
 const TABLES: [&str; 8] = [
     "order",
@@ -42,8 +42,7 @@ async fn an_order_is_looked_up_without_going_through_the_others() {
         return app.finish().await;
     }
     // The server gathers what it knows of a table in its own time. Should it do so while there are some dozen rows, it plans
-    // to go through them, and finds out a minute later, which is longer than this takes. While it does so with any table,
-    // entries of rows that are gone are not taken for such in the others either, and are read again.
+    // to go through them, and finds out a minute later, which is longer than this takes.
     let look = app.look().await;
     let rest = "DO $$ DECLARE t record; BEGIN FOR t IN SELECT oid::regclass AS name FROM pg_class \
                 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP \
@@ -69,7 +68,7 @@ async fn an_order_is_looked_up_without_going_through_the_others() {
         let read = read_of(&app, table).await;
         assert!(
             read <= MOST,
-            "{table}: {read} entries are read for an order"
+            "{table}: {read} rows are looked at for an order"
         );
     }
     app.finish().await;
@@ -177,11 +176,12 @@ async fn a_payment_does_not_wait_for_who_refers_to_its_order() {
     app.finish().await;
 }
 
-/// How many entries of a table's indexes, and rows without one, were read for an order.
+/// How many of a table's rows were looked at for an order, through an index or not. Entries of rows that are gone are left
+/// out: how often they are read again is up to the longest transaction in the whole cluster, which other tests have part in.
 async fn read_of(app: &TestApp, table: &str) -> i64 {
     let read = format!(
-        "SELECT CAST(COALESCE(SUM(idx_tup_read), 0) + (SELECT seq_tup_read FROM pg_stat_user_tables \
-         WHERE relname = '{table}') AS BIGINT) FROM pg_stat_user_indexes WHERE relname = '{table}'"
+        "SELECT CAST(COALESCE(idx_tup_fetch, 0) + seq_tup_read AS BIGINT) FROM pg_stat_user_tables \
+         WHERE relname = '{table}'"
     );
     app.count(&read).await / (2 * ORDERS)
 }
