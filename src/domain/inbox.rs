@@ -4,6 +4,7 @@ use super::access::words;
 use super::ids::{AccountId, FactId, LedgerTransactionId, OrderId, ProviderEventId};
 use super::money::Money;
 use super::page::Span;
+use super::settlement::Reason;
 use super::time::Timestamp;
 
 words! {
@@ -55,8 +56,15 @@ pub const ORDER_UNKNOWN: &str = "order_unknown";
 
 /// The reason of an event that says that one order was paid with another one's payment.
 pub const PAYMENT_OF_ANOTHER: &str = "payment_of_another_order";
+
 /// Why an event was not applied whose object says what no such object says.
 pub const UNREADABLE: &str = "unreadable";
+
+/// Whether a reason is that an event was not believed: its object, fetched, decides then, however often it is tried.
+#[must_use]
+pub fn is_doubt(reason: &str) -> bool {
+    reason == PAYMENT_OF_ANOTHER || reason.parse::<Reason>().is_ok()
+}
 
 /// An event of the provider.
 #[derive(Debug, Clone)]

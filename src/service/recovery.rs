@@ -8,7 +8,6 @@ use futures::stream::{self, StreamExt};
 use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
-use crate::domain::inbox::PAYMENT_OF_ANOTHER;
 use crate::domain::observed::Observed;
 use crate::domain::time::MINUTE_MS;
 use crate::provider::{FetchError, Notice, Reference};
@@ -234,7 +233,7 @@ impl Services {
             }
             Ok(_) => Ok(()),
             Err(error) if error.is_of_another_order() => {
-                Ok(self.store.event_untrue(event, PAYMENT_OF_ANOTHER).await?)
+                Ok(self.store.event_untrue(event, &command).await?)
             }
             Err(error) => Err(error.into()),
         }
@@ -269,10 +268,22 @@ impl Services {
                 let source = Source::Refetch(event.clone());
                 let mut command = self.settle_command(source, Trace::system());
                 command.observed = observed;
-                if let Settled::Applied { .. } = self.store.settle(&command).await? {
-                    self.note_lag(event.received_at);
+                match self.store.settle(&command).await {
+                    Ok(Settled::Applied { .. }) => {
+                        self.note_lag(event.received_at);
+                        Ok(())
+                    }
+                    Ok(_) => Ok(()),
+                    Err(error) if error.is_of_another_order() => {
+                        tracing::error!(
+                            provider_event.id = %event.id,
+                            "the provider shows one payment for two orders; event `{}` waits for people",
+                            event.id
+                        );
+                        Ok(self.store.event_untrue(event, &command).await?)
+                    }
+                    Err(error) => Err(error.into()),
                 }
-                Ok(())
             }
             Err(error) => {
                 tracing::warn!(

@@ -11,7 +11,8 @@ use super::recovery::Behind;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
 use crate::domain::ids::{OrderId, ProviderEventId};
-use crate::domain::settlement::{FactDraft, Reason};
+use crate::domain::inbox::is_doubt;
+use crate::domain::settlement::FactDraft;
 use crate::domain::time::Timestamp;
 use crate::store::inbox::ClaimedEvent;
 use crate::store::replay::StoredEvent;
@@ -231,6 +232,12 @@ impl Services {
                 };
                 Ok(Replayed { outcome, ..result })
             }
+            Err(error) if error.is_of_another_order() => {
+                self.store.event_untrue(&claimed, &command).await?;
+                self.wake.notify_waiters();
+                let outcome = ReplayOutcome::Quarantined;
+                Ok(Replayed { outcome, ..result })
+            }
             Err(error) => {
                 // If even that fails the lease ends by itself.
                 let _ = self.store.release_event(&claimed).await;
@@ -248,10 +255,7 @@ impl Services {
         if let Some(why) = self.misaddressed(&notice) {
             return Said::Nothing(format!("{why}: it is not about this account's money"));
         }
-        let doubted = stored
-            .reason
-            .as_deref()
-            .is_some_and(|reason| reason.parse::<Reason>().is_ok());
+        let doubted = stored.reason.as_deref().is_some_and(is_doubt);
         if doubted && stored.verdict != "applied" {
             let Some(behind) = Behind::of(&notice) else {
                 return Said::Failed("it names no object to fetch".to_owned());

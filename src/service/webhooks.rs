@@ -3,7 +3,7 @@
 use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
-use crate::domain::inbox::{PAYMENT_OF_ANOTHER, UNREADABLE};
+use crate::domain::inbox::UNREADABLE;
 use crate::provider::Notice;
 use crate::store::StoreError;
 use crate::store::inbox::{InboxEvent, Unapplied};
@@ -102,7 +102,7 @@ impl Services {
             }
             // A payment is one order's: what the provider itself says of the object decides.
             Err(error) if error.is_of_another_order() => {
-                let untrue = Unapplied::Untrue(PAYMENT_OF_ANOTHER);
+                let untrue = Unapplied::Untrue(&command);
                 self.store.keep_event(&event, &self.account, untrue).await?
             }
             // Whatever went wrong with applying it, the event itself is not lost.

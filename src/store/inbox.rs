@@ -10,13 +10,12 @@ use super::accounts::AccountRecord;
 use super::failpoint::Step;
 use super::lease::{Leased, token};
 use super::rows::{parse, parse_opt};
-use super::settle::{Match, Settled};
+use super::settle::{self, Match, Settle, Settled, Source};
 use super::{Store, StoreError, Tx, bulk};
 use crate::domain::call::{PENDING_LIMIT_MS, inbox_delay_ms};
 use crate::domain::ids::{AccountId, CheckoutSessionId, ProviderEventId};
-use crate::domain::inbox::{ORDER_UNKNOWN, UNREADABLE};
+use crate::domain::inbox::{ORDER_UNKNOWN, PAYMENT_OF_ANOTHER, UNREADABLE, is_doubt};
 use crate::domain::observed::Observed;
-use crate::domain::settlement::Reason;
 use crate::domain::time::Timestamp;
 
 /// How often an event that cannot be read waits for its payment to become known.
@@ -243,11 +242,6 @@ pub(super) async fn decide(
     }
 }
 
-/// Whether a reason is that an event was not believed.
-fn is_doubt(reason: &str) -> bool {
-    reason.parse::<Reason>().is_ok()
-}
-
 /// An event as whoever holds its lease needs it.
 pub(super) fn claimed(row: row::Model) -> Result<ClaimedEvent, StoreError> {
     let gone = || StoreError::Corrupt("a due event without its bytes".to_owned());
@@ -280,12 +274,12 @@ impl Leased for ClaimedEvent {
 }
 
 /// Why an event could not be applied.
-#[derive(Debug, Clone, Copy)]
-pub enum Unapplied {
+#[derive(Clone, Copy)]
+pub enum Unapplied<'a> {
     /// It may be another time.
     Failed(&'static str),
-    /// What it says contradicts what is known.
-    Untrue(&'static str),
+    /// It names a payment that another order was paid with.
+    Untrue(&'a Settle),
 }
 
 impl Store {
@@ -298,9 +292,10 @@ impl Store {
         &self,
         event: &InboxEvent,
         account: &AccountRecord,
-        why: Unapplied,
+        why: Unapplied<'_>,
     ) -> Result<Settled, StoreError> {
         self.write_at(Step::KeepEvent, |tx| async move {
+            let mut found = None;
             let (verdict, settled) = match event.misaddressed(account, &[]) {
                 Some(why) => (Verdict::quarantined(why), Settled::Quarantined),
                 None => match why {
@@ -311,12 +306,14 @@ impl Store {
                         };
                         (pending, Settled::Pending)
                     }
-                    Unapplied::Untrue(reason) => {
-                        (Verdict::refetch(&tx, reason), Settled::Quarantined)
+                    Unapplied::Untrue(command) => {
+                        found = settle::whose(&tx, command).await?;
+                        let verdict = Verdict::refetch(&tx, PAYMENT_OF_ANOTHER);
+                        (verdict, Settled::Quarantined)
                     }
                 },
             };
-            let stored = insert_new(&tx, &[arrived(&tx, event, None, verdict)]).await?;
+            let stored = insert_new(&tx, &[arrived(&tx, event, found.as_ref(), verdict)]).await?;
             Ok(match stored.is_empty() {
                 false => settled,
                 true => Settled::Duplicate,
@@ -347,13 +344,23 @@ impl Store {
         .await
     }
 
-    /// Has the object of a claimed event fetched, as the event cannot be true.
+    /// Has the object of a claimed event fetched, which names a payment that another order was paid with; one whose fetched
+    /// object still names it waits for people.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when somebody else has it now.
-    pub async fn event_untrue(&self, event: &ClaimedEvent, reason: &str) -> Result<(), StoreError> {
+    pub async fn event_untrue(
+        &self,
+        event: &ClaimedEvent,
+        command: &Settle,
+    ) -> Result<(), StoreError> {
         self.write_at(Step::EventFailed, |tx| async move {
-            decide(&tx, event, None, &Verdict::refetch(&tx, reason)).await
+            let found = settle::whose(&tx, command).await?;
+            let verdict = match &command.source {
+                Source::Refetch(_) => Verdict::quarantined(PAYMENT_OF_ANOTHER),
+                _ => Verdict::refetch(&tx, PAYMENT_OF_ANOTHER),
+            };
+            decide(&tx, event, found.as_ref(), &verdict).await
         })
         .await
     }

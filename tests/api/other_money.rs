@@ -308,16 +308,11 @@ async fn an_applied_event_without_a_fact_is_found_by_verify() {
     app.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_payment_never_pays_two_orders_whatever_is_signed() {
-    let app = TestApp::quiet().await;
-    let shop = app.merchant().await;
-    let unpaid = shop.payable().await;
-    let theirs = shop.payable().await;
-    app.pay(&theirs).await;
-    let event = app.provider_event(COMPLETED, &theirs).await;
+/// A webhook of an order whose session names what another order was paid with: signed, its own session, its own marks.
+async fn crossed(app: &TestApp, unpaid: &Payable, theirs: &Payable) -> Value {
+    app.pay(theirs).await;
+    let event = app.provider_event(COMPLETED, theirs).await;
     app.deliver(&event).await.expect(200);
-    // Its own session, its own marks, and what another order was paid with.
     let mut second = event.clone();
     second["id"] = json!("evt_second_order");
     let crossed = &mut second["data"]["object"];
@@ -326,8 +321,24 @@ async fn one_payment_never_pays_two_orders_whatever_is_signed() {
     crossed["metadata"]["till_session"] = json!(unpaid.session);
     crossed["metadata"]["till_order"] = json!(unpaid.order);
     app.deliver(&second).await.expect(200);
-    let verdict = app.verdict(&second).await;
-    assert_eq!(verdict, "quarantined payment_of_another_order");
+    assert_eq!(app.verdict(&second).await, CROSSED);
+    second
+}
+
+const CROSSED: &str = "quarantined payment_of_another_order";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_payment_never_pays_two_orders_whatever_is_signed() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let unpaid = shop.payable().await;
+    let theirs = shop.payable().await;
+    let second = crossed(&app, &unpaid, &theirs).await;
+    let known = format!(
+        "SELECT COUNT(*) FROM provider_event WHERE event_id = 'evt_second_order' AND order_id = '{}'",
+        unpaid.order
+    );
+    assert_eq!(app.count(&known).await, 1, "whose it is");
     // What the provider says of that session itself is believed.
     app.work().await;
     assert_eq!(app.verdict(&second).await, "applied");
@@ -337,5 +348,69 @@ async fn one_payment_never_pays_two_orders_whatever_is_signed() {
     let own = app.provider_event(COMPLETED, &unpaid).await;
     app.deliver(&own).await.expect(200);
     assert_eq!(shop.order(&unpaid.order).await["payment_status"], "paid");
+    app.finish().await;
+}
+
+/// It is a question to the provider, whoever tries it again and whatever it was called before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_names_another_orders_payment_is_only_ever_answered_by_the_provider() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let unpaid = shop.payable().await;
+    let theirs = shop.payable().await;
+    let silent = json!({"on": "checkout.session.retrieve", "do": "status:503", "times": "always"});
+    app.fault(silent).await;
+    let second = crossed(&app, &unpaid, &theirs).await;
+    app.advance(25 * 3_600).await;
+    app.services.retry_due_events().await.expect("a round");
+    assert_eq!(app.verdict(&second).await, "dead payment_of_another_order");
+    let stored = "SELECT id FROM provider_event WHERE event_id = 'evt_second_order'";
+    let id = app.texts(stored).await.remove(0);
+    let asked = app.services.replay(&id, true).await.expect("a look");
+    assert_eq!(asked.outcome, ReplayOutcome::Failed, "{asked:?}");
+    app.heal().await;
+    // As a version kept it that knew no better.
+    let look = app.look().await;
+    let older = "UPDATE provider_event SET verdict = 'pending', reason = 'not_applied' \
+                 WHERE event_id = 'evt_second_order'";
+    look.execute_unprepared(older).await.expect("an update");
+    look.close().await.expect("closes");
+    for dry_run in [true, false] {
+        let tried = app.services.replay(&id, dry_run).await.expect("a replay");
+        assert_eq!(tried.outcome, ReplayOutcome::Quarantined, "{tried:?}");
+    }
+    assert_eq!(app.verdict(&second).await, CROSSED);
+    let fetched = app.services.replay(&id, false).await.expect("a replay");
+    assert_eq!(fetched.outcome, ReplayOutcome::Applied, "{fetched:?}");
+    assert_eq!(shop.order(&unpaid.order).await["payment_status"], "unpaid");
+    assert_eq!(shop.order(&theirs.order).await["payment_status"], "paid");
+    app.finish().await;
+}
+
+/// Not even the provider's word gives one payment to two orders; that is for people.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_the_provider_shows_for_two_orders_waits_for_people() {
+    let mut app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let ours = shop.payable().await;
+    let theirs = shop.payable().await;
+    let second = crossed(&app, &ours, &theirs).await;
+    app.pay(&ours).await;
+    let own = app.provider_event(COMPLETED, &ours).await;
+    let intent = own["data"]["object"]["payment_intent"].as_str();
+    let look = app.look().await;
+    let taken = format!(
+        "UPDATE payment SET provider_payment_id = '{}' WHERE order_id = '{}'",
+        intent.expect("an intent"),
+        theirs.order
+    );
+    look.execute_unprepared(&taken).await.expect("an update");
+    look.close().await.expect("closes");
+    app.services.retry_due_events().await.expect("a round");
+    assert_eq!(app.verdict(&second).await, CROSSED);
+    let waits = "SELECT COUNT(*) FROM provider_event WHERE next_at IS NOT NULL";
+    assert_eq!(app.count(waits).await, 0, "nobody asks again by himself");
+    assert_eq!(shop.order(&ours.order).await["payment_status"], "unpaid");
+    app.expect_broken();
     app.finish().await;
 }

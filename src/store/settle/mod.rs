@@ -270,6 +270,12 @@ impl Store {
     }
 }
 
+/// Whose money a command is about; its order is locked.
+pub(super) async fn whose(tx: &Tx, command: &Settle) -> Result<Option<Match>, StoreError> {
+    let matched = matching::lock_one(tx, command).await?;
+    Ok(matched.map(|matched| matched.found))
+}
+
 /// The books of locked orders.
 async fn books_of(
     tx: &Tx,

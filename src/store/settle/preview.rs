@@ -1,9 +1,15 @@
 //! What a settlement would change, found out without changing it: the same pure part under the same lock.
 
+use entity::payment;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
 use super::apply::{Changes, add_facts};
 use super::load::Books;
-use super::{Settle, Source, Store, StoreError, Tx, answers, books_of, doubt, matching};
+use super::{
+    Match, Settle, Source, Store, StoreError, Tx, answers, books_of, doubt, intents_of, matching,
+};
 use crate::domain::ids::OrderId;
+use crate::domain::inbox::PAYMENT_OF_ANOTHER;
 use crate::domain::settlement::FactDraft;
 
 /// What a command would do.
@@ -73,6 +79,12 @@ async fn preview(tx: &Tx, command: &Settle) -> Result<Preview, StoreError> {
             reason,
         });
     }
+    if names_payment_of_another(tx, command, &found).await? {
+        return Ok(Preview::Doubted {
+            order: found.order,
+            reason: PAYMENT_OF_ANOTHER,
+        });
+    }
     if let Source::Refetch(event) = &command.source
         && answers(&books, &found, &command.observed)
     {
@@ -94,6 +106,24 @@ async fn preview(tx: &Tx, command: &Settle) -> Result<Preview, StoreError> {
             .collect(),
         postings: changes.postings.len(),
     }))
+}
+
+/// Whether a payment is named that another order was paid with. Settling finds that out by an index that refuses it.
+async fn names_payment_of_another(
+    tx: &Tx,
+    command: &Settle,
+    found: &Match,
+) -> Result<bool, StoreError> {
+    for intent in intents_of(command) {
+        let other = payment::Entity::find()
+            .filter(payment::Column::ProviderAccountId.eq(command.account.id.to_string()))
+            .filter(payment::Column::ProviderPaymentId.eq(intent))
+            .filter(payment::Column::OrderId.ne(found.order.to_string()));
+        if other.one(tx.conn()).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn labels(books: &Books, changes: &Changes) -> Labels {
