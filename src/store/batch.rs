@@ -309,8 +309,8 @@ impl<M: Member> Drop for Lane<'_, M> {
 async fn carry_out<M: Member>(store: &Store, set: Vec<Waiting<M>>) -> Vec<Waiting<M>> {
     let members: Vec<Arc<M>> = set.iter().map(|one| Arc::clone(&one.member)).collect();
     match guarded(store, members, SET_WAITS).await {
-        // Which of them it is nobody says.
-        Err(StoreError::Locked(error)) => {
+        // Which of them it is nobody says. Those that touch nothing wait for a whole table, all of them.
+        Err(StoreError::Locked(error)) if set.iter().any(|one| !one.claims.is_empty()) => {
             tracing::debug!(members = set.len(), %error, "a set waits for a lock and is carried out one by one");
             return set;
         }
@@ -321,7 +321,7 @@ async fn carry_out<M: Member>(store: &Store, set: Vec<Waiting<M>>) -> Vec<Waitin
             }
         }
         // Nothing would get through one by one either, only later.
-        Err(StoreError::Unavailable(_)) if set.len() > 1 => {
+        Err(StoreError::Unavailable(_) | StoreError::Locked(_)) if set.len() > 1 => {
             for one in set {
                 let error = StoreError::unavailable("it failed for the whole set");
                 let _ = one.answer.send(Err(error));

@@ -490,7 +490,8 @@ impl Store {
         self.claim(account, limit).await
     }
 
-    /// Makes the calls due whose outcome is unknown and that may still be sent again: the provider answers.
+    /// Makes the calls due whose outcome is unknown and that may still be sent again: the provider answers. Those that were
+    /// held back are due now, not since long ago: somebody is at them.
     ///
     /// # Errors
     /// The database's.
@@ -498,8 +499,9 @@ impl Store {
         self.write_at(Step::WakeCalls, |tx| async move {
             // Found among those that wait: SQLite would go through all calls there ever were of the account.
             let text = format!(
-                "UPDATE provider_call SET next_at = {now} WHERE {waiting} AND next_at > {now} \
-                 AND status || '' = 'unknown' AND review_at IS NULL AND provider_account_id || '' = ?",
+                "UPDATE provider_call SET next_at = {now} WHERE {waiting} \
+                 AND (next_at < {now} OR next_at > {now} AND status || '' = 'unknown') \
+                 AND review_at IS NULL AND provider_account_id || '' = ?",
                 waiting = ClaimedCall::WAITING,
                 now = tx.now_sql()
             );

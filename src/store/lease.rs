@@ -132,7 +132,7 @@ impl Store {
 async fn release<W: Leased>(tx: &Tx) -> Result<(), StoreError> {
     let (table, due, waiting) = (W::Row::default().table_name(), W::DUE, W::WAITING);
     let moved = match W::MOVES_DUE {
-        true => format!(", {due} = created_at"),
+        true => format!(", {due} = {}", tx.now_sql()),
         false => String::new(),
     };
     let text = format!(

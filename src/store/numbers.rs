@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use sea_orm::{ConnectionTrait, Value};
 use tokio::sync::{Mutex, Semaphore};
@@ -47,8 +48,8 @@ struct Block {
 
 /// Those who need a shop's next block.
 struct Queue {
-    /// Who holds it takes the block.
-    taking: Mutex<()>,
+    /// Who holds it takes the block; when that failed the last time.
+    taking: Mutex<Option<Instant>>,
     /// As many may wait for that as for a set.
     waiting: Semaphore,
 }
@@ -59,6 +60,35 @@ impl Default for Queue {
             taking: Mutex::default(),
             waiting: Semaphore::new(WAITING),
         }
+    }
+}
+
+impl Queue {
+    /// One takes a block, and those who came meanwhile find it; or that it failed, which may take as long again each time.
+    async fn one_for_all<Taking>(
+        &self,
+        at_hand: impl Fn() -> Option<i64>,
+        take: impl FnOnce() -> Taking,
+    ) -> Result<i64, StoreError>
+    where
+        Taking: Future<Output = Result<i64, StoreError>>,
+    {
+        let Ok(_waits) = self.waiting.try_acquire() else {
+            return Err(StoreError::Full);
+        };
+        let came = Instant::now();
+        let mut failed = self.taking.lock().await;
+        if let Some(number) = at_hand() {
+            return Ok(number);
+        }
+        if failed.is_some_and(|failed| failed >= came) {
+            return Err(StoreError::unavailable("no order numbers were to be had"));
+        }
+        let taken = take().await;
+        if taken.is_err() {
+            *failed = Some(Instant::now());
+        }
+        taken
     }
 }
 
@@ -98,14 +128,12 @@ impl Store {
             Ok(number) => return Ok(number),
             Err(queue) => queue,
         };
-        let Ok(_waits) = queue.waiting.try_acquire() else {
-            return Err(StoreError::Full);
-        };
-        // One takes a block, and those who came meanwhile find it.
-        let _one = queue.taking.lock().await;
-        if let Ok(number) = at_hand() {
-            return Ok(number);
-        }
+        let take = || self.take_block(shop);
+        queue.one_for_all(|| at_hand().ok(), take).await
+    }
+
+    /// Takes a shop's next block, and its first number out of it.
+    async fn take_block(&self, shop: ShopId) -> Result<i64, StoreError> {
         let last = |block: &Block| (block.size, block.doubted);
         let last = self.numbers.lock().get(&shop).map(last);
         let (last, doubted) = last.unwrap_or_default();
@@ -198,4 +226,41 @@ async fn advance(tx: &Tx, shop: ShopId, count: i64, beyond: bool) -> Result<i64,
     let row = row.ok_or_else(|| StoreError::Corrupt("the shop is gone".to_owned()))?;
     let next: i64 = row.try_get_by_index(0)?;
     Ok(next.saturating_sub(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Whoever comes afterwards tries again.
+    #[tokio::test]
+    async fn those_who_waited_for_a_block_that_is_not_to_be_had_do_not_wait_for_the_next() {
+        let (queue, tries) = (Queue::default(), AtomicUsize::new(0));
+        let gate = Semaphore::new(0);
+        let fails = || {
+            queue.one_for_all(
+                || None,
+                || async {
+                    tries.fetch_add(1, Ordering::SeqCst);
+                    let _turn = gate.acquire().await;
+                    Err(StoreError::unavailable("on purpose"))
+                },
+            )
+        };
+        let open = async {
+            while tries.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+            gate.add_permits(1);
+        };
+        let (a, b, c, ()) = tokio::join!(fails(), fails(), fails(), open);
+        for one in [a, b, c] {
+            assert!(matches!(one, Err(StoreError::Unavailable(_))), "{one:?}");
+        }
+        assert_eq!(tries.load(Ordering::SeqCst), 1);
+        let taken = queue.one_for_all(|| None, || async { Ok(1021) });
+        assert_eq!(taken.await.expect("a number"), 1021);
+    }
 }

@@ -1,7 +1,8 @@
 //! What this process knows of the prices of each shop, with the version of the catalogue they were read from.
 //!
 //! Whoever changes a catalogue changes its version in the same transaction, and whoever uses a price checks the
-//! version when the order is inserted. So a price that is known may be old, but never makes an order.
+//! version when the order is inserted. So a price that is known may be old, but never makes an order; whoever refuses one
+//! for it reads it again first.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,18 @@ const MAX_PRICES: usize = 10_000;
 pub(super) struct Priced {
     pub list: PriceList,
     pub catalogue: Option<i64>,
+    /// Whether they are remembered, and may be old.
+    pub remembered: bool,
+}
+
+impl Priced {
+    fn read(version: i64, products: Vec<PricedProduct>) -> Priced {
+        Priced {
+            list: PriceList::new(products),
+            catalogue: Some(version),
+            remembered: false,
+        }
+    }
 }
 
 /// The prices that are known of each shop.
@@ -49,6 +62,7 @@ impl KnownPrices {
         Some(Priced {
             list: PriceList::new(found.collect::<Option<Vec<_>>>()?),
             catalogue: Some(known.version),
+            remembered: true,
         })
     }
 
@@ -94,18 +108,27 @@ impl Store {
             return Ok(Priced {
                 list: PriceList::default(),
                 catalogue: None,
+                remembered: false,
             });
         }
         if let Some(known) = self.known_prices.all(shop, currency, &skus) {
             return Ok(known);
         }
+        self.prices_now(shop, currency, lines).await
+    }
+
+    /// [`Store::prices`] as the catalogue has them, whatever is remembered.
+    pub(super) async fn prices_now(
+        &self,
+        shop: ShopId,
+        currency: Currency,
+        lines: &[WantedLine],
+    ) -> Result<Priced, StoreError> {
+        let skus = skus_of(lines);
         let (version, products) =
             read_prices(&self.reader, self.engine, shop, currency, skus).await?;
         self.known_prices.keep(shop, version, &products);
-        Ok(Priced {
-            list: PriceList::new(products),
-            catalogue: Some(version),
-        })
+        Ok(Priced::read(version, products))
     }
 
     /// [`Store::prices`] as they are in a transaction, in which they stay as they are: nobody changes the shop's catalogue
@@ -124,10 +147,7 @@ impl Store {
         }
         let skus = skus_of(lines);
         let (version, products) = read_prices(tx.conn(), tx.engine, shop, currency, skus).await?;
-        Ok(Priced {
-            list: PriceList::new(products),
-            catalogue: Some(version),
-        })
+        Ok(Priced::read(version, products))
     }
 }
 

@@ -38,16 +38,25 @@ pub struct Tx {
     patience: Option<Duration>,
 }
 
+/// PostgreSQL: a condition that always holds, and its value.
+pub(super) type Waits = (&'static str, Value);
+
+/// PostgreSQL: a condition for whose statement, and what comes after it in its transaction, a lock is waited for as long
+/// as this; as long as the connection does, if nothing is said.
+pub(super) fn waits(patience: Option<Duration>) -> Waits {
+    let patience = patience.map(|time| format!("{}ms", time.as_millis()));
+    (
+        "(SELECT pg_catalog.set_config('lock_timeout', \
+         COALESCE(?, pg_catalog.current_setting('lock_timeout')), TRUE)) IS NOT NULL",
+        patience.into(),
+    )
+}
+
 impl Tx {
     /// PostgreSQL: a condition that always holds, and its value. The statement it is in, and what comes after it in this
     /// transaction, wait for a lock as long as this transaction does.
-    pub(super) fn waits(&self) -> (&'static str, Value) {
-        let patience = self.patience.map(|time| format!("{}ms", time.as_millis()));
-        (
-            "(SELECT pg_catalog.set_config('lock_timeout', \
-             COALESCE(?, pg_catalog.current_setting('lock_timeout')), TRUE)) IS NOT NULL",
-            patience.into(),
-        )
+    pub(super) fn waits(&self) -> Waits {
+        waits(self.patience)
     }
 
     pub(super) fn conn(&self) -> &TxConnection {
@@ -194,10 +203,10 @@ impl Store {
     }
 
     /// Runs one statement that is a transaction by itself, on PostgreSQL: it needs one round trip. It is run again when
-    /// it collided with another one.
+    /// it collided with another one, not when it waited for a lock as long as [`waits`] says.
     ///
     /// # Errors
-    /// The database's.
+    /// The database's; [`StoreError::Locked`].
     pub(super) async fn write_one(
         &self,
         step: Step,
@@ -206,11 +215,18 @@ impl Store {
         let statement = &statement;
         let run = || async move {
             step.before();
-            let rows = self.writer.query_all_raw(statement.clone()).await?;
-            step.after();
-            Ok(rows)
+            match self.writer.query_all_raw(statement.clone()).await {
+                Ok(rows) => {
+                    step.after();
+                    Ok(Ok(rows))
+                }
+                Err(error) => match StoreError::from(error) {
+                    locked @ StoreError::Locked(_) => Ok(Err(locked)),
+                    error => Err(error),
+                },
+            }
         };
-        self.retried(run).await
+        self.retried(run).await?
     }
 
     /// Runs statements that are one transaction, on SQLite, sent as one text: for each message the driver wakes

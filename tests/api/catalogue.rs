@@ -18,6 +18,24 @@ fn euros(cents: i64) -> Money {
     Money::new(cents, Currency::from_code("EUR").expect("EUR"))
 }
 
+/// What an order is refused for is never only remembered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_that_was_refused_sells_as_soon_as_it_is_mended() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let priced = |fils: &str| json!({"name": "Cup", "prices": {"KWD": fils}});
+    put(&shop, "cup", &priced("5.997")).await.expect(201);
+    let order = json!({"currency": "KWD", "line_items": [{"sku": "cup", "quantity": 1}]});
+    for _ in 0..2 {
+        let refused = shop.post("/v1/orders", &order).await;
+        refused.problem(422, "amount_not_chargeable");
+    }
+    put(&shop, "cup", &priced("6.000")).await.expect(200);
+    let sold = shop.post("/v1/orders", &order).await.expect(201);
+    assert_eq!(sold.str("total"), "6.000");
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_product_is_created_then_replaced_as_a_whole() {
     let app = TestApp::quiet().await;

@@ -332,6 +332,43 @@ async fn a_page_whose_end_waits_for_long_serves_until_then() {
     app.finish().await;
 }
 
+/// The provider answers again after long, or somebody has begun to work again: what was held back is sent at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_sent_to_a_page_whose_end_was_held_back_until_now() {
+    for restart in [false, true] {
+        let app = TestApp::quiet().await;
+        let shop = app.merchant().await;
+        let payable = shop.payable().await;
+        app.fault(json!({"on": "checkout.session.expire", "do": "status:503", "times": "always"}))
+            .await;
+        let path = format!("/v1/checkout_sessions/{}/expire", payable.session);
+        shop.post(&path, &json!({})).await.expect(202);
+        let (store, account) = (&app.services.store, app.services.account.id);
+        if restart {
+            let claimed = store.claim_calls(account, 10).await.expect("calls");
+            assert!(claimed.is_empty(), "not yet");
+            app.advance(60).await;
+            let claimed = store.claim_calls(account, 10).await.expect("calls");
+            assert_eq!(claimed.len(), 1);
+        }
+        app.advance(600).await;
+        let joined = shop.check_out(&payable.order).await.expect(200);
+        assert_eq!(joined.str("id"), payable.session, "nobody ends it");
+        match restart {
+            true => store.release_leases().await.expect("released"),
+            false => {
+                store.wake_calls(account).await.expect("woken");
+            }
+        }
+        let refused = shop.check_out(&payable.order).await;
+        refused.problem(409, "checkout_session_conflict");
+        app.heal().await;
+        app.work().await;
+        assert_eq!(shop.session(&payable.session).await["status"], "expired");
+        app.finish().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_whose_time_is_up_is_not_checked_out_any_more() {
     let app = TestApp::quiet().await;

@@ -1,5 +1,7 @@
 //! A member of a set whose row the database refuses harms nobody but itself.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 use serde_json::json;
@@ -95,6 +97,42 @@ async fn an_order_the_database_refuses_fails_alone() {
     shop.post_with_key("/v1/orders", &keys[REFUSED], &bodies[REFUSED])
         .await
         .expect(201);
+    app.finish().await;
+}
+
+/// Another process, stopped in the middle of inserting an order, has its reference. On SQLite nobody else writes meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_waits_for_somebody_elses_keeps_no_neighbour_waiting() {
+    let app = in_sets(64).await;
+    let shop = app.merchant().await;
+    if app.services.store.engine() == till::store::Engine::Sqlite {
+        return app.finish().await;
+    }
+    let model = shop.place_order().await;
+    let copy = format!(
+        "CREATE TEMP TABLE copy AS SELECT * FROM \"order\" WHERE id = '{}'; \
+         UPDATE copy SET id = 'ord_00000000000000000000000000', number = 900001, reference = 'web-{REFUSED}'; \
+         INSERT INTO \"order\" SELECT * FROM copy",
+        model.str("id")
+    );
+    let held = app.hold_by(&copy).await;
+    let place = |number: usize| {
+        let line = json!({"name": "Mug", "unit_price": "12.50", "quantity": 2});
+        let body =
+            json!({"currency": "EUR", "reference": format!("web-{number}"), "line_items": [line]});
+        let shop = shop.clone();
+        tokio::spawn(async move { shop.post("/v1/orders", &body).await })
+    };
+    let waits = place(REFUSED);
+    let neighbours = (0..MEMBERS).filter(|number| *number != REFUSED).map(place);
+    let neighbours = join_all(neighbours.collect::<Vec<_>>());
+    let neighbours = tokio::time::timeout(Duration::from_secs(20), neighbours);
+    for placed in neighbours.await.expect("far sooner than it lets go") {
+        placed.expect("no panic").expect(201);
+    }
+    assert!(!waits.is_finished(), "what it waits for is still held");
+    held.release().await;
+    waits.await.expect("no panic").expect(201);
     app.finish().await;
 }
 

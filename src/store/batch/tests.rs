@@ -15,13 +15,16 @@ struct Guest {
     held: Option<Arc<tokio::sync::Notify>>,
     /// It cannot be carried out until this is true.
     locked: Option<Arc<AtomicBool>>,
+    /// It changes nothing.
+    reads: bool,
 }
 
 impl Member for Guest {
     type Outcome = usize;
 
     fn claims(&self) -> Vec<String> {
-        self.locked.iter().map(|_| "a row".to_owned()).collect()
+        let row = self.locked.iter().filter(|_| !self.reads);
+        row.map(|_| "a row".to_owned()).collect()
     }
 
     async fn run(_: &Store, set: &[Arc<Self>], _: Duration) -> Result<Vec<usize>, StoreError> {
@@ -157,6 +160,35 @@ async fn whoever_waits_for_a_lock_is_set_apart() {
         assert_eq!(one.expect("carried out"), 1);
     }
     assert!(queue.lock().taken.is_empty());
+    assert_eq!(queue.lock().apart, 0);
+    store.close().await.expect("closes");
+    std::fs::remove_dir_all(folder).expect("the folder goes");
+}
+
+#[tokio::test]
+async fn those_who_only_read_wait_for_a_table_together_and_not_one_after_the_other() {
+    let (store, folder) = store().await;
+    let queue = Batcher::new(1, 1, Share::All);
+    let gate = Arc::new(AtomicBool::new(false));
+    let guest = |slow| {
+        let guest = Guest {
+            slow,
+            locked: (!slow).then(|| Arc::clone(&gate)),
+            reads: true,
+            ..Guest::default()
+        };
+        queue.submit(&store, guest)
+    };
+    // The first one keeps the lane, so that the others wait and share a set.
+    let others = async {
+        until_taken(&queue).await;
+        tokio::join!(guest(false), guest(false))
+    };
+    let (first, (a, b)) = tokio::join!(guest(true), others);
+    assert_eq!(first.expect("alone"), 1);
+    for one in [a, b] {
+        assert!(matches!(one, Err(StoreError::Unavailable(_))), "{one:?}");
+    }
     assert_eq!(queue.lock().apart, 0);
     store.close().await.expect("closes");
     std::fs::remove_dir_all(folder).expect("the folder goes");

@@ -173,12 +173,19 @@ impl Store {
     }
 
     async fn place_with_others(&self, command: &PlaceOrder) -> Result<Tried, StoreError> {
-        let priced = self.prices(command.shop, command.currency, &command.lines);
-        let Priced { list, catalogue } = priced.await?;
-        let quote = match charged(command, &list) {
+        let (shop, currency, lines) = (command.shop, command.currency, &command.lines);
+        let mut priced = self.prices(shop, currency, lines).await?;
+        let mut judged = charged(command, &priced.list);
+        // What is inserted is checked against the catalogue; what is refused never gets that far.
+        if judged.is_err() && priced.remembered {
+            priced = self.prices_now(shop, currency, lines).await?;
+            judged = charged(command, &priced.list);
+        }
+        let quote = match judged {
             Ok(quote) => quote,
             Err(refusal) => return Ok(Tried::Not(refusal)),
         };
+        let catalogue = priced.catalogue;
         let number = self.take_number(command.shop).await?;
         let (draft, placed) = draft::draft(self, command, &quote, catalogue, number)?;
         // If it fails, whether it was stored is not known: its number is not handed out again.
@@ -191,7 +198,9 @@ impl Store {
         let number = self.take_number(command.shop).await?;
         let work = |tx: Tx| async move {
             let priced = self.prices_held(&tx, command.shop, command.currency, &command.lines);
-            let Priced { list, catalogue } = priced.await?;
+            let Priced {
+                list, catalogue, ..
+            } = priced.await?;
             let quote = match charged(command, &list) {
                 Ok(quote) => quote,
                 Err(refusal) => return Ok(Tried::Not(refusal)),

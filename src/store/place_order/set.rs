@@ -17,6 +17,7 @@ use sea_orm::{
 use super::super::batch::Member;
 use super::super::failpoint::Step;
 use super::super::rows::{sql, to_json};
+use super::super::tx::{Waits, waits};
 use super::super::{Constraint, Engine, Store, StoreError, Tx, bulk, events};
 use super::{Draft, Verdict};
 
@@ -30,7 +31,7 @@ impl Member for Draft {
     async fn run(
         store: &Store,
         set: &[Arc<Self>],
-        _: Duration,
+        patience: Duration,
     ) -> Result<Vec<Verdict>, StoreError> {
         // Two processes that take the same keys and references in one order wait for each other instead of colliding.
         let mut sorted: Vec<&Draft> = set.iter().map(AsRef::as_ref).collect();
@@ -38,7 +39,8 @@ impl Member for Draft {
         let sorted = &sorted;
         let verdicts = match store.engine() {
             Engine::Postgres => {
-                let rows = store.write_one(Step::Place, at_once(sorted)).await;
+                let statement = at_once(sorted, waits(Some(patience)));
+                let rows = store.write_one(Step::Place, statement).await;
                 rows.and_then(Verdicts::of_rows)
             }
             Engine::Sqlite => all_or_some(store, sorted).await,
@@ -58,7 +60,10 @@ impl Member for Draft {
 pub(super) async fn insert_in(tx: &Tx, draft: &Draft) -> Result<Verdict, StoreError> {
     let verdicts = match tx.engine {
         Engine::Postgres => {
-            let rows = tx.conn().query_all_raw(at_once(&[draft])).await?;
+            let rows = tx
+                .conn()
+                .query_all_raw(at_once(&[draft], tx.waits()))
+                .await?;
             Verdicts::of_rows(rows)?
         }
         Engine::Sqlite => table_by_table(tx, &[draft]).await?,
@@ -122,12 +127,13 @@ impl<'a> Rows<'a> {
 
 /// Inserts a set in one statement, which says of each order that was inserted that it was, and of each whose catalogue is
 /// another by now that it was not.
-fn at_once(set: &[&Draft]) -> Statement {
+fn at_once(set: &[&Draft], (waits, time): Waits) -> Statement {
     let mut values: Vec<Value> = Vec::new();
     let catalogues: Vec<Option<i64>> = set.iter().map(|one| one.catalogue).collect();
     let rows = Rows::of(set);
     let keys_source =
         bulk::given::<idempotency_key::Entity>(&rows.keys, Some(&catalogues), &mut values);
+    values.push(time);
     let orders_source = bulk::given::<order::Entity>(&rows.orders, None, &mut values);
     let lines_source = bulk::given::<line_item::Entity>(&rows.lines, None, &mut values);
     let events_source = bulk::given::<event::Entity>(&rows.events, None, &mut values);
@@ -142,7 +148,7 @@ fn at_once(set: &[&Draft]) -> Statement {
     // The keys come first in the text, but are inserted after the orders they belong to.
     let text = format!(
         "WITH keys ({key_columns}, catalogue) AS MATERIALIZED \
-           (SELECT * FROM {keys_source} AS given), \
+           (SELECT * FROM {keys_source} AS given WHERE {waits}), \
          shops AS MATERIALIZED (SELECT id, catalogue_version FROM shop \
            WHERE id IN (SELECT shop_id FROM keys)), \
          wanted ({order_columns}) AS (SELECT * FROM {orders_source} AS given), \
