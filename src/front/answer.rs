@@ -138,11 +138,6 @@ fn compose(status: StatusCode, headers: HeaderMap, body: Sent) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
-    // What is left of such a body is not read: a client that is not told would lose its next request.
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        let close = HeaderValue::from_static("close");
-        answer.headers_mut().insert(header::CONNECTION, close);
-    }
     answer
 }
 

@@ -90,8 +90,10 @@ async fn collect(
         let Ok(piece) = frame.map_err(|_| Arrival::Cut)?.into_data() else {
             continue;
         };
-        let large = !first.is_empty() || piece.len() > SMALL;
-        if large && !share.grow(kept, piece.len()) {
+        let before = first.len().max(whole.len());
+        let now = before.saturating_add(piece.len());
+        let counted = if before > SMALL { piece.len() } else { now };
+        if now > SMALL && !share.grow(kept, counted) {
             return Err(Arrival::NoRoom);
         }
         if first.is_empty() {
@@ -102,7 +104,7 @@ async fn collect(
             }
             whole.extend_from_slice(&piece);
         }
-        if first.len().max(whole.len()) > most {
+        if now > most {
             return Err(Arrival::TooLarge);
         }
         // A body of known length need not be asked whether there is more.

@@ -43,6 +43,7 @@ pub(super) async fn answer(
     link.enter(Phase::Body);
     let arrived = super::arrival::read(body, &shared.body, &shared.kept).await;
     link.enter(Phase::Answering);
+    let whole = arrived.0 == Arrival::Whole;
     let named = names_one_host(&parts);
     let admission = shared.admission.as_ref().filter(|_| named);
     let full = admission.is_some_and(|one| one.is_full(parts.method.as_str(), parts.uri.path()));
@@ -51,6 +52,13 @@ pub(super) async fn answer(
         true => answer::full(&parts),
         false => Running::begin(shared, parts, remote, arrived).await,
     };
+    // What is left of such a body is not read: a client that is not told would lose its next request.
+    if !whole {
+        let close = hyper::header::HeaderValue::from_static("close");
+        answer
+            .headers_mut()
+            .insert(hyper::header::CONNECTION, close);
+    }
     match answer.body_mut() {
         Sent::Stream(stream) => stream.belongs_to(link),
         Sent::Whole(_) | Sent::Nothing => link.enter(Phase::Answered),

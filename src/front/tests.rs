@@ -7,7 +7,7 @@ mod endings;
 mod wire;
 
 use std::io::Cursor;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rocket::fairing::AdHoc;
 use rocket::http::{CookieJar, Status};
@@ -106,13 +106,13 @@ fn large() -> Vec<u8> {
 /// What a handler waits for, and whether it came to its end.
 struct Work {
     may_end: Semaphore,
-    begun: AtomicBool,
+    begun: AtomicUsize,
     ended: AtomicBool,
 }
 
 #[post("/work", data = "<_body>")]
 async fn work(work: &State<Arc<Work>>, _body: Data<'_>) -> &'static str {
-    work.begun.store(true, Ordering::SeqCst);
+    work.begun.fetch_add(1, Ordering::SeqCst);
     let may_end = work.may_end.acquire().await;
     drop(may_end);
     work.ended.store(true, Ordering::SeqCst);
@@ -138,7 +138,7 @@ impl Running {
     async fn start(limits: Limits) -> Running {
         let doing = Arc::new(Work {
             may_end: Semaphore::new(0),
-            begun: AtomicBool::new(false),
+            begun: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
         });
         let figment = rocket::figment::Figment::from(rocket::Config {

@@ -67,8 +67,7 @@ pub(super) fn not_whole(request: &Request<'_>) -> Option<Problem> {
                 "The body did not arrive within {} seconds.",
                 limits.read_timeout.as_secs_f32()
             );
-            let problem = Problem::new(Code::RequestTimeout, detail);
-            Some(problem.header("Connection", "close"))
+            Some(Problem::new(Code::RequestTimeout, detail))
         }
     }
 }
