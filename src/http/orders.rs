@@ -46,7 +46,7 @@ use crate::service::Services;
                     parameters(("id" = "$response.body#/id"), ("Order-Token" = "$response.body#/client_token")))),
             )),
     ),
-    extensions(("x-problems" = json!(["reference_taken", "amount_not_chargeable", "rate_limited", "overloaded"]))),
+    extensions(("x-problems" = json!(["reference_taken", "amount_not_chargeable", "rate_limited"]))),
     security(("secret_key" = []), ("publishable_key" = [])),
 )]
 #[rocket::post("/v1/orders", data = "<body>")]
@@ -86,7 +86,7 @@ pub async fn create(
         ("Order-Token" = Option<String>, Header, description = "The order's `client_token`; needed with a publishable key, not looked at with a secret one"),
     ),
     responses((status = 200, description = "The order", body = Order)),
-    extensions(("x-problems" = json!(["not_found"]))),
+    extensions(("x-problems" = json!(["not_found", "overloaded"]))),
     security(("secret_key" = []), ("publishable_key" = [])),
 )]
 #[rocket::get("/v1/orders/<id>")]

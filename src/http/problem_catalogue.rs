@@ -120,8 +120,8 @@ catalogue! {
     CheckoutSessionConflict "checkout_session_conflict" 409
         "Another checkout session is open"
         "The order has an open session with other terms: use that session, or expire it first and make a new one. Or it \
-         has one that is being ended, as was asked for: try again in a moment. Or the one this key began has ended before \
-         its page was given out: use a new key."
+         has one that is being ended, as was asked for: try again in a moment. Or this key's own has ended before the \
+         key had its last answer: use a new key."
     AlreadyCaptured "already_captured" 409
         "The payment is already captured"
         "A payment can be captured once; what was not captured then has been released. Fetch the payment for the amount."

@@ -43,7 +43,6 @@ impl<'r> FromRequest<'r> for Headers<'r> {
     ),
     extensions(("x-problems" = json!([
         "not_found", "invalid_signature", "malformed_event", "rate_limited", "database_unavailable",
-        "overloaded",
     ]))),
     security(()),
 )]
@@ -80,7 +79,6 @@ pub async fn receive(
     ),
     extensions(("x-problems" = json!([
         "not_found", "invalid_signature", "malformed_event", "rate_limited", "database_unavailable",
-        "overloaded",
     ]))),
     security(()),
 )]

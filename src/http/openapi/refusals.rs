@@ -128,6 +128,7 @@ fn codes(operation: &mut Operation) -> Vec<Code> {
             Code::RequestTimeout,
             Code::PayloadTooLarge,
             Code::UnsupportedMediaType,
+            Code::Overloaded,
         ]);
     }
     if takes_body && keyed {
