@@ -326,16 +326,21 @@ impl Services {
 
 /// The last word on a creation, as it is stored.
 fn final_answer(record: &SessionRecord, provider: &str, status: u16) -> StoredAnswer {
-    if record.status == SessionStatus::Failed {
+    // One that was refused, or is of something else than was asked for, never has a page.
+    let made = record.url.is_some();
+    if record.status == SessionStatus::Failed && !made {
         let detail = "The payment provider refused to create the checkout session, or answered with \
                       something else than was asked for. Nothing was charged; start a new checkout with a \
                       new Idempotency-Key, and see the order's timeline for the provider's reason.";
         return stored_refusal(Refusal::ProviderRejected, detail);
     }
-    // It was never given out, and nobody can pay on it any more.
-    if record.status == SessionStatus::Expired {
-        let detail = "The checkout session that this key began has ended before its page was given out. Start a \
-                      new checkout with a new Idempotency-Key, if the order still takes one.";
+    // Nobody can pay on it any more.
+    if matches!(
+        record.status,
+        SessionStatus::Expired | SessionStatus::Failed
+    ) {
+        let detail = "The checkout session of this key has ended before the key had its last answer. Start a new \
+                      checkout with a new Idempotency-Key, if the order still takes one.";
         return stored_refusal(Refusal::SessionConflict, detail);
     }
     StoredAnswer {

@@ -86,6 +86,42 @@ async fn a_payment_under_way_cannot_be_called_back() {
     app.finish().await;
 }
 
+/// The page was seen by asking for the session, and the money did not come: nobody refused to make it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_without_its_last_answer_is_not_told_that_a_session_that_was_made_was_refused() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let order = shop.place_order().await.str("id").to_owned();
+    app.fault(json!({"on": "checkout.session.create", "do": "status:503"}))
+        .await;
+    let path = format!("/v1/orders/{order}/checkout_sessions");
+    let key = fresh_key();
+    let begin = async || shop.post_with_key(&path, &key, &checkout_body()).await;
+    let session = begin().await.expect(202).str("id").to_owned();
+    app.advance(3).await;
+    app.work().await;
+    let shown = shop.session(&session).await;
+    let payable = Payable {
+        order,
+        session,
+        at_provider: shown["provider_session_id"]
+            .as_str()
+            .expect("made")
+            .to_owned(),
+    };
+    app.at_session(&payable, "pay", json!({"method": "delayed"}))
+        .await;
+    app.at_session(&payable, "settle", json!({"outcome": "failed"}))
+        .await;
+    let refresh = format!("/v1/checkout_sessions/{}?refresh=true", payable.session);
+    let shown = shop.get(&refresh).await.expect(200);
+    assert_eq!(shown.str("status"), "failed");
+    for _ in 0..2 {
+        begin().await.problem(409, "checkout_session_conflict");
+    }
+    app.finish().await;
+}
+
 /// The customer pays slowly, and only the session's own webhook arrives: it names the payment, which nobody has
 /// seen yet.
 async fn session_completed_alone(app: &TestApp, payable: &Payable) {
