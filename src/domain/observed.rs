@@ -87,6 +87,20 @@ impl Observed {
         }
     }
 
+    /// The object, now that the intent of its charge is known.
+    #[must_use]
+    pub fn of_intent(mut self, intent: String) -> Self {
+        let known = match &mut self {
+            Observed::Session(session) => &mut session.intent,
+            Observed::Intent(_) => return self,
+            Observed::Refund(refund) => &mut refund.intent,
+            Observed::Dispute(dispute) => &mut dispute.intent,
+            Observed::Lapsed(lapse) => &mut lapse.intent,
+        };
+        known.get_or_insert(intent);
+        self
+    }
+
     /// Whether the object says nothing without the payment it is about: refunds, disputes and lapsed
     /// reservations are judged by their intent.
     #[must_use]

@@ -68,6 +68,12 @@ pub trait PaymentProvider: Send + Sync {
     /// [`FetchError`] when the object does not exist or no answer could be had.
     async fn fetch(&self, reference: &Reference) -> Result<Observed, FetchError>;
 
+    /// The intent that made a charge; none for a charge that no intent made.
+    ///
+    /// # Errors
+    /// [`FetchError`] when the charge does not exist or no answer could be had.
+    async fn intent_of(&self, charge: &str) -> Result<Option<String>, FetchError>;
+
     /// Every refund of an intent's money, whoever made it.
     ///
     /// # Errors

@@ -29,8 +29,11 @@ impl Services {
         };
         let mut command = self.settle_command(Source::Refresh(session.id), Trace::system());
         command.observed.push(observed);
-        self.store.settle(&command).await?;
-        Ok(true)
+        match self.store.settle(&command).await {
+            // Whoever asks gets what is known, and whoever holds the order learns more.
+            Err(StoreError::Locked(_)) => Ok(false),
+            settled => Ok(settled.map(|_| true)?),
+        }
     }
 
     /// Asks the provider about a payment, its refunds and its disputes now and settles the answers.

@@ -21,7 +21,7 @@ use crate::store::checkouts::SessionRecord;
 use crate::store::failpoint::Step;
 use crate::store::idempotency::{KeyClaim, StoredAnswer};
 use crate::store::settle::Source;
-use crate::store::{ShopTx, StoreError, Tx};
+use crate::store::{MOMENT, ShopTx, StoreError, Tx};
 
 const CANCEL: &str = "POST /v1/orders/{id}/cancel";
 const EXPIRE: &str = "POST /v1/checkout_sessions/{id}/expire";
@@ -370,7 +370,7 @@ impl Services {
     async fn expire_order(&self, shop: ShopId, order: OrderId) -> Result<(), ServiceError> {
         let begun = self
             .store
-            .write_at(Step::OrderExpiryBegin, |tx| async move {
+            .write_set(Step::OrderExpiryBegin, MOMENT, |tx| async move {
                 let shop = tx.shop(shop);
                 shop.lock_order(order).await?;
                 let live = shop.live_session(order).await?;

@@ -130,6 +130,24 @@ impl Services {
         fetched
     }
 
+    /// The intent that made a charge, by the provider.
+    pub(super) async fn intent_of_counted(
+        &self,
+        charge: &str,
+    ) -> Result<Option<String>, FetchError> {
+        let started = Instant::now();
+        let Some(_permit) = self.gate.enter(self.clock.now().ms()) else {
+            return Err(FetchError::Unavailable(Ambiguity::TurnedAway));
+        };
+        Step::Fetch.before();
+        let fetched = self.provider.intent_of(charge).await;
+        Step::Fetch.after();
+        self.note_sign(sign_of(&fetched)).await;
+        let outcome = fetched.as_ref().map_or("failed", |_| "succeeded");
+        self.count_call("charge_fetch", outcome, started.elapsed());
+        fetched
+    }
+
     /// Every refund of an intent's money, by the provider.
     pub(super) async fn refunds_counted(&self, intent: &str) -> Result<Vec<Observed>, FetchError> {
         let started = Instant::now();

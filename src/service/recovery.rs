@@ -239,11 +239,17 @@ impl Services {
         }
     }
 
-    /// An object, and before it the payment it is about where only that says whose it is.
+    /// An object, and before it the payment it is about where only that says whose it is. What names a charge alone gets
+    /// the intent that made it; a charge that none made is not ours, as every payment of ours has one.
     pub(super) async fn with_its_payment(
         &self,
-        observed: Observed,
+        mut observed: Observed,
     ) -> Result<Vec<Observed>, FetchError> {
+        if let (None, Some(charge)) = (observed.intent_id(), observed.charge_id())
+            && let Some(intent) = self.intent_of_counted(charge).await?
+        {
+            observed = observed.of_intent(intent);
+        }
         let intent = observed.intent_id().filter(|_| observed.needs_payment());
         let Some(intent) = intent else {
             return Ok(vec![observed]);

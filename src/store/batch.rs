@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{Store, StoreError};
+use super::{MOMENT, Store, StoreError};
 
 /// The most members that wait; more are turned away at once instead of late.
 pub(super) const WAITING: usize = 512;
@@ -28,8 +28,8 @@ pub(super) const WAITING: usize = 512;
 /// How long others wait for a set: one that waits itself, for a row somebody else holds, must not hold up the rest.
 const PATIENCE: Duration = Duration::from_millis(25);
 
-/// How long a set waits for a lock: longer than a commit takes on a disk that hesitates.
-const SET_WAITS: Duration = Duration::from_secs(1);
+/// How long a set waits for a lock.
+const SET_WAITS: Duration = MOMENT;
 
 /// Commands that can be carried out together.
 pub(super) trait Member: Send + Sync + 'static {

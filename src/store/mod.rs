@@ -81,7 +81,7 @@ use primary::Connection;
 pub use settings::Setting;
 pub use settle::{Settle, Settled};
 use texts::Texts;
-pub use tx::Tx;
+pub use tx::{MOMENT, Tx};
 
 use crate::clock::Clock;
 use crate::domain::ids::ShopId;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use entity::{line_item, order};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, LockType};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, LoaderTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -12,7 +12,7 @@ use sea_orm::{
 use super::order_views::Leads;
 use super::paging::page_of;
 use super::rows::{json, money, parse};
-use super::{Engine, ShopStore, ShopTx, StoreError};
+use super::{ShopStore, ShopTx, StoreError};
 use crate::domain::access::Mode;
 use crate::domain::ids::{Id as _, LineItemId, OrderId};
 use crate::domain::money::Money;
@@ -299,11 +299,7 @@ impl ShopTx {
     pub async fn lock_order(&self, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
         let query = order::Entity::find_by_id(id.to_string())
             .filter(order::Column::ShopId.eq(self.shop.to_string()));
-        let query = match self.tx.engine {
-            // The write transaction is the lock.
-            Engine::Sqlite => query,
-            Engine::Postgres => query.lock(LockType::NoKeyUpdate),
-        };
+        let query = self.tx.holding(query);
         let Some(row) = query.one(self.tx.conn()).await? else {
             return Ok(None);
         };

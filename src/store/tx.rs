@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use sea_orm::sea_query::Value;
+use sea_orm::sea_query::{Expr, LockType, Value};
 use sea_orm::sqlx::{self, AssertSqlSafe};
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
-    QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, ExecResult,
+    IsolationLevel, QueryFilter, QueryResult, QuerySelect, RuntimeErr, Select,
+    SqliteTransactionMode, Statement, TransactionOptions,
 };
 
 use super::Store;
@@ -38,6 +39,9 @@ pub struct Tx {
     patience: Option<Duration>,
 }
 
+/// How long a lock is waited for by what may come again: longer than a commit takes on a disk that hesitates.
+pub const MOMENT: Duration = Duration::from_secs(1);
+
 /// PostgreSQL: a condition that always holds, and its value.
 pub(super) type Waits = (&'static str, Value);
 
@@ -57,6 +61,20 @@ impl Tx {
     /// transaction, wait for a lock as long as this transaction does.
     pub(super) fn waits(&self) -> Waits {
         waits(self.patience)
+    }
+
+    /// A query whose rows nobody else changes before this transaction ends: on PostgreSQL they are locked, for which it waits
+    /// as long as this transaction does; on SQLite the transaction is the lock.
+    pub(super) fn holding<E: EntityTrait>(&self, query: Select<E>) -> Select<E> {
+        let query = match (self.engine, self.patience) {
+            (Engine::Sqlite, _) => return query,
+            (Engine::Postgres, None) => query,
+            (Engine::Postgres, Some(_)) => {
+                let (waits, time) = self.waits();
+                query.filter(Expr::cust_with_values(waits.replace('?', "$1"), [time]))
+            }
+        };
+        query.lock(LockType::NoKeyUpdate)
     }
 
     pub(super) fn conn(&self) -> &TxConnection {
@@ -178,24 +196,25 @@ impl Store {
         self.retried(|| self.write_once(step, None, &work)).await
     }
 
-    /// [`Store::write_at`] of a set, which waits so long for a lock. It is not run again when that was too short: who
-    /// holds the lock may do so for long, and most of the set does not need it.
+    /// [`Store::write_at`] of what waits only so long for a lock, a set above all. It is not run again when that was too
+    /// short: who holds the lock may do so for long, and most of the set does not need it.
     ///
     /// # Errors
     /// What `work` fails with, [`StoreError::Locked`] included, or the store's own trouble.
-    pub(super) async fn write_set<T, Work, Running>(
+    pub async fn write_set<T, E, Work, Running>(
         &self,
         step: Step,
         patience: Duration,
         work: Work,
-    ) -> Result<T, StoreError>
+    ) -> Result<T, E>
     where
+        E: Failure,
         Work: Fn(Tx) -> Running,
-        Running: Future<Output = Result<T, StoreError>>,
+        Running: Future<Output = Result<T, E>>,
     {
         let run = || async {
             match self.write_once(Some(step), Some(patience), &work).await {
-                Err(StoreError::Locked(error)) => Ok(Err(StoreError::Locked(error))),
+                Err(error) if locked(&error) => Ok(Err(error)),
                 outcome => outcome.map(Ok),
             }
         };
@@ -383,6 +402,10 @@ async fn pause_after(run: &mut u32) {
 
 fn lost<E: Failure>(error: &E) -> bool {
     error.as_store().is_some_and(StoreError::lost_the_server)
+}
+
+fn locked<E: Failure>(error: &E) -> bool {
+    matches!(error.as_store(), Some(StoreError::Locked(_)))
 }
 
 fn collided<E: Failure>(error: &E) -> bool {

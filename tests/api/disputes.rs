@@ -238,3 +238,32 @@ async fn a_dispute_of_a_payment_nobody_knows_yet_waits_for_it() {
     );
     app.finish().await;
 }
+
+/// The order is known by its session alone, and nobody has said which charge its intent made. A charge no intent made is
+/// not of a payment of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_that_names_a_charge_alone_belongs_to_the_intent_that_made_it() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let act = format!("sessions/{}/dispute", paid.at_provider);
+    app.simulate(&act, &json!({})).await;
+    let mut event = app
+        .provider_events("charge.dispute.created")
+        .await
+        .remove(0);
+    event["data"]["object"]["payment_intent"] = Value::Null;
+    app.deliver(&event).await.expect(200);
+    assert_eq!(app.verdict(&event).await, "pending order_unknown");
+    app.fault(json!({"on": "charge.retrieve", "do": "status:503"}))
+        .await;
+    app.advance(5).await;
+    app.work().await;
+    assert_eq!(app.verdict(&event).await, "pending not_fetched");
+    app.advance(60).await;
+    app.work().await;
+    assert_eq!(app.verdict(&event).await, "applied");
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["payment_status"], "disputed");
+    app.finish().await;
+}

@@ -136,6 +136,35 @@ async fn an_order_that_waits_for_somebody_elses_keeps_no_neighbour_waiting() {
     app.finish().await;
 }
 
+/// Customers ask again every second, and there are fewer connections than customers. On SQLite nobody else writes meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_about_an_order_that_is_held_takes_no_connection_from_others() {
+    let app = in_sets(64).await;
+    let shop = app.merchant().await;
+    if app.services.store.engine() == till::store::Engine::Sqlite {
+        return app.finish().await;
+    }
+    let (payable, other) = (shop.payable().await, shop.payable().await);
+    app.pay(&payable).await;
+    let held = app.hold(&payable.order).await;
+    let refresh = format!("/v1/checkout_sessions/{}?refresh=true", payable.session);
+    let asked = join_all((0..8).map(|_| shop.get(&refresh)));
+    let asked = tokio::time::timeout(Duration::from_secs(20), asked);
+    for answer in asked.await.expect("far sooner than others give up") {
+        assert_eq!(answer.expect(200).str("status"), "open", "as it was known");
+    }
+    app.advance(25 * 3_600).await;
+    let expired = tokio::time::timeout(Duration::from_secs(20), app.services.expire_orders());
+    let expired = expired.await.expect("soon").expect("a round");
+    assert_eq!(expired, 1, "the other one's turn comes");
+    held.release().await;
+    let asked = shop.get(&refresh).await.expect(200);
+    assert_eq!(asked.str("status"), "complete");
+    app.work().await;
+    assert_eq!(shop.order(&other.order).await["status"], "expired");
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_the_database_refuses_fails_alone_and_is_taken_when_it_comes_again() {
     let app = in_sets(64).await;

@@ -124,7 +124,7 @@ impl Handled {
                 Ok(Some(Observed::Dispute(event.data.object.observe()?)))
             }
             Handled::Lapsed => {
-                let event: Envelope<wire::LapsedCharge> = wire::read(body)?;
+                let event: Envelope<wire::ChargeOfIntent> = wire::read(body)?;
                 Ok(Some(Observed::Lapsed(event.data.object.observe()?)))
             }
         }

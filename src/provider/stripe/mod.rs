@@ -41,6 +41,7 @@ const SESSIONS: &str = "/v1/checkout/sessions";
 const INTENTS: &str = "/v1/payment_intents";
 const REFUNDS: &str = "/v1/refunds";
 const DISPUTES: &str = "/v1/disputes";
+const CHARGES: &str = "/v1/charges";
 const BALANCE: &str = "/v1/balance";
 
 /// How many pages of 100 refunds of one intent are read.
@@ -201,6 +202,24 @@ impl PaymentProvider for Stripe {
             }
             Verdict::Unknown(why) => Err(FetchError::Unavailable(why)),
         }
+    }
+
+    async fn intent_of(&self, charge: &str) -> Result<Option<String>, FetchError> {
+        if !wire::is_id(charge) {
+            return Err(FetchError::Refused("not an id of Stripe's".to_owned()));
+        }
+        let request = Request {
+            method: Method::GET,
+            path: &format!("{CHARGES}/{charge}"),
+            api_version: API_VERSION,
+            change: None,
+        };
+        let exchange = self.client.exchange(request).await;
+        let answer = exchange.answer.map_err(FetchError::Unavailable)?;
+        let shown: wire::ChargeOfIntent = outcome::read(answer)?;
+        let shown = shown.observe().ok().filter(|shown| shown.charge == charge);
+        let shown = shown.ok_or(FetchError::Unavailable(Ambiguity::BadAnswer))?;
+        Ok(shown.intent)
     }
 
     async fn refunds_of(&self, intent: &str) -> Result<Vec<Observed>, FetchError> {

@@ -167,10 +167,18 @@ pub fn judge(wanted: &Wanted, answer: Answer) -> Verdict {
 /// # Errors
 /// [`FetchError`] for anything but exactly such a page.
 pub fn page<T: DeserializeOwned>(answer: Answer) -> Result<Page<T>, FetchError> {
+    read(answer)
+}
+
+/// Reads what was only asked for.
+///
+/// # Errors
+/// [`FetchError`] for anything but exactly that.
+pub fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, FetchError> {
     let bad = || FetchError::Unavailable(Ambiguity::BadAnswer);
     match answer.status {
         200 if answer.json => {}
-        401 | 403 => return Err(FetchError::Refused("the key may not list them".to_owned())),
+        401 | 403 => return Err(FetchError::Refused("the key may not read it".to_owned())),
         404 => return Err(FetchError::NotFound),
         429 => return Err(FetchError::Unavailable(Ambiguity::RateLimited)),
         500..=599 => return Err(FetchError::Unavailable(Ambiguity::ServerError)),

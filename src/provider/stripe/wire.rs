@@ -450,9 +450,9 @@ fn moved(
     Ok(sum)
 }
 
-/// A `charge` whose reservation lapsed.
+/// A `charge`, as far as it says whose it is.
 #[derive(Debug, Deserialize)]
-pub struct LapsedCharge {
+pub struct ChargeOfIntent {
     id: String,
     object: String,
     payment_intent: Option<Expandable<Named>>,
@@ -460,7 +460,7 @@ pub struct LapsedCharge {
     metadata: Option<Metadata>,
 }
 
-impl LapsedCharge {
+impl ChargeOfIntent {
     /// What the charge says.
     ///
     /// # Errors

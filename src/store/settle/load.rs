@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use entity::{checkout_session, line_item, order, payment, provider_fact, refund};
-use sea_orm::sea_query::{LockType, Value};
-use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect, TryIntoModel};
+use sea_orm::sea_query::Value;
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, TryIntoModel};
 
 use super::super::bulk::{self, Cells, Wanted};
 use super::super::inbox::ClaimedEvent;
@@ -111,11 +111,7 @@ pub(super) struct Locked {
 
 /// Locks one order.
 pub(super) async fn lock(tx: &Tx, id: &str) -> Result<order::Model, StoreError> {
-    let query = order::Entity::find_by_id(id);
-    let query = match tx.engine {
-        Engine::Sqlite => query,
-        Engine::Postgres => query.lock(LockType::NoKeyUpdate),
-    };
+    let query = tx.holding(order::Entity::find_by_id(id));
     let order = query.one(tx.conn()).await?;
     order.ok_or_else(gone)
 }

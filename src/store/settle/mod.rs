@@ -21,6 +21,7 @@ mod standing;
 mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::accounts::AccountRecord;
 use super::calls::{self, AttemptNote, ClaimedCall};
@@ -30,7 +31,7 @@ use super::failpoint::Step;
 use super::idempotency::{KeyClaim, StoredAnswer};
 use super::inbox::{self, ClaimedEvent, InboxEvent};
 use super::polling::{ClaimedPayment, ClaimedSession};
-use super::{Store, StoreError, Tx};
+use super::{MOMENT, Store, StoreError, Tx};
 use crate::domain::access::Trace;
 use crate::domain::call::{CallKind, CallRequest, CallStatus, inbox_delay_ms};
 use crate::domain::checkout::Capture;
@@ -194,6 +195,15 @@ impl Source {
         }
     }
 
+    /// How long an order is waited for that somebody else holds; none for what must not be put off. Everything else is
+    /// asked again, and a connection that waits for one order is missed by all others.
+    fn patience(&self) -> Option<Duration> {
+        match self {
+            Source::Call { .. } | Source::Decision(_) => None,
+            _ => Some(MOMENT),
+        }
+    }
+
     fn id(&self) -> String {
         match self {
             Source::Webhook(event) => event.id.to_string(),
@@ -250,12 +260,14 @@ impl Store {
                 source if source.is_shared() => {
                     self.settlements.submit(self, command.clone()).await
                 }
-                _ => self
-                    .write_at(command.source.step(), |tx| async move {
-                        one(self, &tx, command).await
-                    })
-                    .await
-                    .map(Verdict::Settled),
+                source => {
+                    let work = |tx| async move { one(self, &tx, command).await };
+                    let settled = match source.patience() {
+                        Some(patience) => self.write_set(source.step(), patience, work).await,
+                        None => self.write_at(source.step(), work).await,
+                    };
+                    settled.map(Verdict::Settled)
+                }
             };
             match verdict {
                 Err(StoreError::MissingLedgerAccounts(missing)) => {
@@ -429,8 +441,14 @@ fn is_ours(command: &Settle) -> bool {
         .observed
         .iter()
         .any(|object| object.marks().deployment.as_deref() == Some(command.deployment.as_str()));
-    // A refund or a dispute says nothing of whose it is; its payment does, once somebody has asked for it.
-    let judged = |object: &Observed| object.needs_payment() && object.intent_id().is_some();
+    // A refund or a dispute says nothing of whose it is; its payment does, once somebody has asked for it. The intent of
+    // one that names a charge alone is known by the time it is tried again, if the charge has one.
+    let named = |object: &Observed| {
+        let by_charge =
+            matches!(command.source, Source::Webhook(_)) && object.charge_id().is_some();
+        by_charge || object.intent_id().is_some()
+    };
+    let judged = |object: &Observed| object.needs_payment() && named(object);
     let asked = command
         .observed
         .iter()
