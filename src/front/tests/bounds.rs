@@ -73,16 +73,20 @@ async fn large_bodies_hold_no_more_than_they_may_until_they_are_answered() {
     // What is left of it is not read, and no request is taken after it.
     assert!(refused.contains("\r\nconnection: close\r\n"), "{refused}");
     // Small ones are not counted, in however many pieces they come.
-    let mut small = running.connect().await;
-    let body = post(10_000);
-    let (begin, end) = body.split_at(5_000);
-    small.send(begin).await;
-    sleep(Duration::from_millis(50)).await;
-    small.send(end).await;
-    let begun = || running.work.begun.load(Ordering::SeqCst) == 2;
-    eventually("both are being answered", begun).await;
+    let mut held = vec![first];
+    for _ in 0..4 {
+        let mut small = running.connect().await;
+        let body = post(16_000);
+        let (begin, end) = body.split_at(8_000);
+        small.send(begin).await;
+        sleep(Duration::from_millis(50)).await;
+        small.send(end).await;
+        held.push(small);
+    }
+    let begun = || running.work.begun.load(Ordering::SeqCst) == held.len();
+    eventually("all of them are being answered", begun).await;
     running.work.may_end.add_permits(8);
-    for mut one in [first, small] {
+    for mut one in held {
         assert!(one.until("done").await.starts_with("HTTP/1.1 200 "));
     }
     let mut third = running.connect().await;
