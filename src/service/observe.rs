@@ -135,31 +135,33 @@ impl Services {
         &self,
         charge: &str,
     ) -> Result<Option<String>, FetchError> {
-        let started = Instant::now();
-        let Some(_permit) = self.gate.enter(self.clock.now().ms()) else {
-            return Err(FetchError::Unavailable(Ambiguity::TurnedAway));
-        };
-        Step::Fetch.before();
-        let fetched = self.provider.intent_of(charge).await;
-        Step::Fetch.after();
-        self.note_sign(sign_of(&fetched)).await;
-        let outcome = fetched.as_ref().map_or("failed", |_| "succeeded");
-        self.count_call("charge_fetch", outcome, started.elapsed());
-        fetched
+        let asks = self.provider.intent_of(charge);
+        self.asked_counted("charge_fetch", Step::Fetch, asks).await
     }
 
     /// Every refund of an intent's money, by the provider.
     pub(super) async fn refunds_counted(&self, intent: &str) -> Result<Vec<Observed>, FetchError> {
+        let asks = self.provider.refunds_of(intent);
+        self.asked_counted("refund_list", Step::FetchRefunds, asks)
+            .await
+    }
+
+    async fn asked_counted<T>(
+        &self,
+        kind: &'static str,
+        step: Step,
+        asks: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, FetchError> {
         let started = Instant::now();
         let Some(_permit) = self.gate.enter(self.clock.now().ms()) else {
             return Err(FetchError::Unavailable(Ambiguity::TurnedAway));
         };
-        Step::FetchRefunds.before();
-        let fetched = self.provider.refunds_of(intent).await;
-        Step::FetchRefunds.after();
+        step.before();
+        let fetched = asks.await;
+        step.after();
         self.note_sign(sign_of(&fetched)).await;
         let outcome = fetched.as_ref().map_or("failed", |_| "succeeded");
-        self.count_call("refund_list", outcome, started.elapsed());
+        self.count_call(kind, outcome, started.elapsed());
         fetched
     }
 

@@ -345,16 +345,22 @@ async fn nobody_is_sent_to_an_open_page_whose_end_is_under_way() {
     app.finish().await;
 }
 
-/// While its end is not tried again for hours, the page serves whoever wants to pay.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_whose_end_waits_for_long_serves_until_then() {
-    let app = TestApp::quiet().await;
-    let shop = app.merchant().await;
+/// An open page that somebody wants ended, which the provider does not answer.
+async fn to_be_ended(app: &TestApp, shop: &Actor) -> Payable {
     let payable = shop.payable().await;
     app.fault(json!({"on": "checkout.session.expire", "do": "status:503", "times": "always"}))
         .await;
     let path = format!("/v1/checkout_sessions/{}/expire", payable.session);
     shop.post(&path, &json!({})).await.expect(202);
+    payable
+}
+
+/// While its end is not tried again for hours, the page serves whoever wants to pay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_end_waits_for_long_serves_until_then() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let payable = to_be_ended(&app, &shop).await;
     for _ in 0..8 {
         app.advance(1_800).await;
         app.work().await;
@@ -374,11 +380,7 @@ async fn nobody_is_sent_to_a_page_whose_end_was_held_back_until_now() {
     for restart in [false, true] {
         let app = TestApp::quiet().await;
         let shop = app.merchant().await;
-        let payable = shop.payable().await;
-        app.fault(json!({"on": "checkout.session.expire", "do": "status:503", "times": "always"}))
-            .await;
-        let path = format!("/v1/checkout_sessions/{}/expire", payable.session);
-        shop.post(&path, &json!({})).await.expect(202);
+        let payable = to_be_ended(&app, &shop).await;
         let (store, account) = (&app.services.store, app.services.account.id);
         if restart {
             let claimed = store.claim_calls(account, 10).await.expect("calls");
