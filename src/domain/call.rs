@@ -182,8 +182,8 @@ pub fn retry_delay_ms(tries: u32) -> i64 {
 
 /// Whether the same bytes may still be sent under the same key.
 #[must_use]
-pub fn may_resend(created_at: Timestamp, now: Timestamp) -> bool {
-    now.since(created_at) < RESEND_LIMIT_MS
+pub fn may_resend(age_ms: i64) -> bool {
+    age_ms < RESEND_LIMIT_MS
 }
 
 /// How long after the last moment at which it may have been sent a call that moves money is left alone, in
@@ -196,9 +196,9 @@ pub const SECOND_LOOK_MS: i64 = HOUR_MS;
 /// How long to wait before it is looked up whether a call was carried out, in milliseconds; none once that is
 /// time. What is believed of a session is put right by its marks, so nobody waits for that.
 #[must_use]
-pub fn settling_wait_ms(kind: CallKind, created_at: Timestamp, now: Timestamp) -> Option<i64> {
+pub fn settling_wait_ms(kind: CallKind, age_ms: i64) -> Option<i64> {
     let look_from = RESEND_LIMIT_MS.saturating_add(SETTLING_MS);
-    let wait = look_from.saturating_sub(now.since(created_at));
+    let wait = look_from.saturating_sub(age_ms);
     match kind {
         CallKind::SessionCreate | CallKind::SessionExpire => None,
         CallKind::Capture | CallKind::Void | CallKind::Refund => {

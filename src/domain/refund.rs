@@ -176,7 +176,7 @@ pub enum LineFault {
 ///
 /// Every line has a share of what was captured, by its part of the order's total; the share of so many pieces
 /// is counted from the first piece on, so that the pieces of a line sum to its share however they are split.
-/// Who gives back the last pieces of the last line gets all that is left: shipping, and cents of rounding.
+/// Who gives back the last pieces of the last line gets all that is `left` of it: shipping, and cents of rounding.
 ///
 /// # Errors
 /// [`LineFault`].

@@ -32,6 +32,8 @@ impl Services {
         match self.store.settle(&command).await {
             // Whoever asks gets what is known, and whoever holds the order learns more.
             Err(StoreError::Locked(_)) => Ok(false),
+            // Nothing may be made of it, and asking again changes nothing.
+            Err(error) if error.is_of_another_order() => Ok(false),
             settled => Ok(settled.map(|_| true)?),
         }
     }

@@ -98,10 +98,9 @@ impl Services {
         subject: &Subject,
         waiting: Option<Waiting>,
     ) -> Result<Performed, ServiceError> {
-        let now = self.clock.now();
-        let settled = if may_resend(call.created_at, now) {
+        let settled = if may_resend(call.age_ms()) {
             self.send_and_settle(call, subject, waiting).await
-        } else if let Some(wait) = settling_wait_ms(call.kind, call.created_at, now) {
+        } else if let Some(wait) = settling_wait_ms(call.kind, call.age_ms()) {
             let note = looked("not_looked_up");
             let kept = self.store.call_unknown(&call, wait, &note).await;
             kept.map(|()| Performed::Unknown)
@@ -143,10 +142,10 @@ impl Services {
                     .await
             }
             CallResult::Unknown(_) => {
-                let now = self.clock.now();
-                let wait = resend_wait_ms(call.attempt, now.since(call.created_at))
+                let closed = self.gate.closed_for_ms(self.clock.now().ms());
+                let wait = resend_wait_ms(call.attempt, call.age_ms())
                     .max(retry_after_ms.unwrap_or(0))
-                    .max(self.gate.closed_for_ms(now.ms()).unwrap_or(0));
+                    .max(closed.unwrap_or(0));
                 let kept = self.store.call_unknown(&call, wait, &note).await;
                 kept.map(|()| Performed::Unknown)
             }
@@ -323,7 +322,7 @@ impl Services {
             return Ok(None);
         }
         let missed = self.store.call_first_noted(call.id, NOT_FOUND_YET).await?;
-        let waited = missed.map_or(0, |at| self.clock.now().since(at).max(0));
+        let waited = missed.map_or(0, |at| call.now().since(at).max(0));
         Ok(Some(SECOND_LOOK_MS.saturating_sub(waited)).filter(|wait| *wait > 0))
     }
 
@@ -333,9 +332,8 @@ impl Services {
         let (Subject::Session(_), FetchError::Unavailable(_)) = (subject, error) else {
             return None;
         };
-        let now = self.clock.now();
-        let wait = look_up_wait_ms(now.since(call.created_at))?;
-        Some(wait.max(self.gate.closed_for_ms(now.ms()).unwrap_or(0)))
+        let closed = self.gate.closed_for_ms(self.clock.now().ms());
+        Some(look_up_wait_ms(call.age_ms())?.max(closed.unwrap_or(0)))
     }
 
     /// Nobody can say whether a call was carried out: people are told, and it is asked about again every day.

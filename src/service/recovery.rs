@@ -9,7 +9,7 @@ use super::error::chain;
 use super::{ServiceError, Services};
 use crate::domain::access::Trace;
 use crate::domain::observed::Observed;
-use crate::domain::time::MINUTE_MS;
+use crate::domain::time::{HOUR_MS, MINUTE_MS};
 use crate::provider::{FetchError, Notice, Reference};
 use crate::store::StoreError;
 use crate::store::inbox::ClaimedEvent;
@@ -93,7 +93,12 @@ impl Services {
                 match self.store.settle(&command).await {
                     Ok(_) | Err(StoreError::LeaseLost) => Ok(()),
                     Err(error) => {
-                        self.store.poll_failed(&claimed, MINUTE_MS).await?;
+                        // It says the same each time, and is for people.
+                        let wait = match error.is_of_another_order() {
+                            true => HOUR_MS,
+                            false => MINUTE_MS,
+                        };
+                        self.store.poll_failed(&claimed, wait).await?;
                         Err(error.into())
                     }
                 }
@@ -185,6 +190,11 @@ impl Services {
                     Err(error) => Some(error),
                 };
                 let Some(error) = failed else { return };
+                if let ServiceError::Store(StoreError::Locked(_)) = error {
+                    // Somebody holds its order. That says nothing of the event, however old it is.
+                    let _ = self.store.release_event(&event).await;
+                    return;
+                }
                 tracing::error!(
                     provider_event.id = %id,
                     error = %chain(&error),
@@ -245,10 +255,12 @@ impl Services {
         &self,
         mut observed: Observed,
     ) -> Result<Vec<Observed>, FetchError> {
-        if let (None, Some(charge)) = (observed.intent_id(), observed.charge_id())
-            && let Some(intent) = self.intent_of_counted(charge).await?
-        {
-            observed = observed.of_intent(intent);
+        if let (None, Some(charge)) = (observed.intent_id(), observed.charge_id()) {
+            observed = match self.intent_of_counted(charge).await {
+                Ok(Some(intent)) => observed.of_intent(intent),
+                Ok(None) | Err(FetchError::NotFound) => observed,
+                Err(error) => return Err(error),
+            };
         }
         let intent = observed.intent_id().filter(|_| observed.needs_payment());
         let Some(intent) = intent else {

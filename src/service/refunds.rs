@@ -6,6 +6,7 @@ use super::changes::Change;
 use super::idempotency::claim;
 use super::{Answer, Caller, Refusal, ServiceError, Services};
 use crate::domain::call::CallKind;
+use crate::domain::currency::Currency;
 use crate::domain::ids::{CallId, OrderId, PaymentId, RefundId};
 use crate::domain::money::Money;
 use crate::domain::page::{List, Page};
@@ -225,8 +226,10 @@ pub(super) fn plan(
     paid: Money,
     wanted: &NewRefund,
 ) -> Result<RefundPlan, ServiceError> {
+    let left = left_of_order(&captured, total.currency());
     let payment = source_of(captured, wanted.payment)?;
-    let (amount, lines) = share(&payment, lines, total, paid, &wanted.share)?;
+    let left = if payment.belongs { left } else { payment.left };
+    let (amount, lines) = share(&payment, left, lines, total, paid, &wanted.share)?;
     if amount.minor() > payment.left.minor() {
         return Err(exceeds(payment.left));
     }
@@ -235,6 +238,15 @@ pub(super) fn plan(
         amount,
         lines,
     })
+}
+
+/// What nobody has taken back of the order's own money, over all its payments.
+fn left_of_order(captured: &[RefundablePayment], currency: Currency) -> Money {
+    let own = captured.iter().filter(|payment| payment.belongs);
+    let left = own.fold(0_i64, |sum, payment| {
+        sum.saturating_add(payment.left.minor())
+    });
+    Money::new(left, currency)
 }
 
 /// The payment the money goes back from.
@@ -283,6 +295,7 @@ fn source_of(
 
 fn share(
     payment: &RefundablePayment,
+    left: Money,
     lines: &[ReturnableLine],
     total: Money,
     paid: Money,
@@ -308,7 +321,7 @@ fn share(
             } else {
                 paid
             };
-            match share_of_lines(total, captured, payment.left, lines, wanted) {
+            match share_of_lines(total, captured, left, lines, wanted) {
                 Ok((amount, _)) if amount.is_zero() => invalid(
                     "/line_items".to_owned(),
                     "these lines cost nothing, there is nothing to give back".to_owned(),

@@ -1,6 +1,7 @@
 //! Provider calls: intents that were committed before they are sent, claimed by lease to be sent.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use entity::{provider_attempt, provider_call as row};
 use sea_orm::sea_query::{Expr, Query};
@@ -69,10 +70,30 @@ pub struct ClaimedCall {
     pub attempt: u32,
     /// The fencing token.
     pub token: String,
-    /// When it was first meant to be sent.
+    /// When it was first meant to be sent, by the database's clock.
     pub created_at: Timestamp,
+    /// When it was claimed, by the same clock.
+    claimed_at: Timestamp,
+    /// The same moment, to count on from.
+    since: Instant,
     /// Who caused it.
     pub trace: Trace,
+}
+
+impl ClaimedCall {
+    /// Now, by the clock its times are written by: how old a call is decides whether it may be sent again, and whoever
+    /// judges that may run on a machine whose clock is another.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let elapsed = i64::try_from(self.since.elapsed().as_millis());
+        self.claimed_at.plus_ms(elapsed.unwrap_or(i64::MAX))
+    }
+
+    /// How long ago it was first meant to be sent, in milliseconds.
+    #[must_use]
+    pub fn age_ms(&self) -> i64 {
+        self.now().since(self.created_at)
+    }
 }
 
 /// What is noted of one try.
@@ -112,6 +133,12 @@ pub(super) fn claimed(row: row::Model) -> Result<ClaimedCall, StoreError> {
         attempt: u32::try_from(row.attempt_count).unwrap_or(u32::MAX),
         token: token(row.lease_token)?,
         created_at: Timestamp::from_ms(row.created_at),
+        // One that was claimed as it was written is as old as its claim.
+        claimed_at: Timestamp::from_ms(
+            row.lease_until
+                .map_or(row.created_at, |until| until.saturating_sub(LEASE_MS)),
+        ),
+        since: Instant::now(),
         trace: Trace {
             request_id: row.request_id,
             actor: row.actor,
@@ -176,7 +203,7 @@ impl ShopTx {
     }
 }
 
-/// A call's row but for its due time and lease, which are the database's to say.
+/// A call's row but for its times, which are the database's to say.
 fn row_of(tx: &Tx, shop: ShopId, new: &NewCall) -> row::Model {
     row::Model {
         id: new.id.to_string(),
@@ -218,6 +245,7 @@ pub(super) fn claimed_rows(
         next_at: until,
         lease_until: until,
         lease_token: Some(lease_token()),
+        created_at: now.ms(),
         ..row_of(tx, shop, new)
     };
     let call = claimed(row.clone())?;
@@ -232,7 +260,7 @@ fn attempt_of(tx: &Tx, call: &ClaimedCall) -> provider_attempt::Model {
         shop_id: call.shop.to_string(),
         provider_call_id: call.id.to_string(),
         number: i64::from(call.attempt),
-        started_at: tx.clock.now().ms(),
+        started_at: call.claimed_at.ms(),
         duration_ms: 0,
         http_status: None,
         outcome: "sending".to_owned(),
@@ -241,7 +269,7 @@ fn attempt_of(tx: &Tx, call: &ClaimedCall) -> provider_attempt::Model {
     }
 }
 
-/// Inserts a call that is due when its lease ends, or now when it has none. Both times are the database's:
+/// Inserts a call that is due when its lease ends, or now when it has none. Its times are the database's:
 /// whoever judges them may run on a machine whose clock is another.
 async fn insert_row(tx: &Tx, row: &row::Model, lease_ms: Option<i64>) -> Result<(), StoreError> {
     let now = tx.now_sql();
@@ -250,6 +278,7 @@ async fn insert_row(tx: &Tx, row: &row::Model, lease_ms: Option<i64>) -> Result<
     let values = row::Column::iter().map(|column| match (column, lease_ms) {
         (row::Column::NextAt, lease_ms) => until(lease_ms.unwrap_or(0)),
         (row::Column::LeaseUntil, Some(lease_ms)) => until(lease_ms),
+        (row::Column::CreatedAt, _) => until(0),
         _ => row
             .get(column)
             .into_value()

@@ -345,7 +345,7 @@ impl Store {
     }
 
     /// Has the object of a claimed event fetched, which names a payment that another order was paid with; one whose fetched
-    /// object still names it waits for people.
+    /// object still names it is given up: it is for people.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when somebody else has it now.
@@ -357,7 +357,10 @@ impl Store {
         self.write_at(Step::EventFailed, |tx| async move {
             let found = settle::whose(&tx, command).await?;
             let verdict = match &command.source {
-                Source::Refetch(_) => Verdict::quarantined(PAYMENT_OF_ANOTHER),
+                Source::Refetch(_) => Verdict {
+                    reason: Some(PAYMENT_OF_ANOTHER.to_owned()),
+                    ..Verdict::plain("dead")
+                },
                 _ => Verdict::refetch(&tx, PAYMENT_OF_ANOTHER),
             };
             decide(&tx, event, found.as_ref(), &verdict).await

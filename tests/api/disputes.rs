@@ -255,6 +255,29 @@ async fn a_dispute_that_names_a_charge_alone_belongs_to_the_intent_that_made_it(
     event["data"]["object"]["payment_intent"] = Value::Null;
     app.deliver(&event).await.expect(200);
     assert_eq!(app.verdict(&event).await, "pending order_unknown");
+    let mut theirs = event.clone();
+    theirs["id"] = json!("evt_theirs");
+    theirs["data"]["object"]["charge"] = json!("ch_of_somebody_else");
+    app.deliver(&theirs).await.expect(200);
+    app.services.retry_due_events().await.expect("not yet");
+    app.advance(5).await;
+    app.services.retry_due_events().await.expect("a round");
+    assert_eq!(app.verdict(&theirs).await, "foreign");
+    assert_eq!(app.verdict(&event).await, "applied");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_that_the_provider_does_not_show_now_is_asked_for_again() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, _) = shop.paid(&app).await;
+    let act = format!("sessions/{}/dispute", paid.at_provider);
+    app.simulate(&act, &json!({})).await;
+    let events = app.provider_events("charge.dispute.created");
+    let mut event = events.await.remove(0);
+    event["data"]["object"]["payment_intent"] = Value::Null;
+    app.deliver(&event).await.expect(200);
     app.fault(json!({"on": "charge.retrieve", "do": "status:503"}))
         .await;
     app.advance(5).await;

@@ -1,17 +1,23 @@
 //! Refunds whose answer was lost: when one counts as never made, and what an answer that comes in the end is of.
 
 use serde_json::json;
+use till::store::Engine;
 
 use crate::harness::story::provider_that_says;
 use crate::harness::{Actor, TestApp};
 
 /// A paid order of which 5.00 EUR are to go back, by a provider that never says whether they did.
 async fn unanswered(app: &TestApp, shop: &Actor) -> String {
+    unanswered_by(app, shop, shop).await
+}
+
+/// The same, asked for by `asks`.
+async fn unanswered_by(app: &TestApp, shop: &Actor, asks: &Actor) -> String {
     let (paid, _) = shop.paid(app).await;
     app.fault(json!({"on": "refund.create", "do": "status:503", "times": "always"}))
         .await;
     let path = format!("/v1/orders/{}/refunds", paid.order);
-    let asked = shop.post(&path, &json!({"amount": "5.00"})).await;
+    let asked = asks.post(&path, &json!({"amount": "5.00"})).await;
     asked.expect(202);
     paid.order
 }
@@ -71,6 +77,42 @@ async fn however_soon_somebody_looks_again_a_missing_refund_counts_only_after_an
     app.work().await;
     assert_eq!(status().await, "failed");
     app.finish().await;
+}
+
+/// A key is forgotten after a day, whatever the clocks of those say who ask for the refund and who repeat it. On SQLite all
+/// is one machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn how_old_a_refund_is_no_machine_judges_by_its_own_clock() {
+    for minutes in [-90, 90] {
+        let app = TestApp::quiet().await;
+        if app.services.store.engine() == Engine::Sqlite {
+            return app.finish().await;
+        }
+        let shop = app.merchant().await;
+        let other = app.process_wrong_by(minutes).await;
+        let front = app.serve(other.clone()).await;
+        let elsewhere = shop.at(&format!("http://{}", front.address()));
+        for (asks, repeats) in [(&shop, &other), (&elsewhere, &app.services)] {
+            unanswered_by(&app, &shop, asks).await;
+            let sent = app.requests("refund.create").await.len();
+            app.advance(22 * 3_600 + 1_800).await;
+            repeats.send_due_calls().await.expect("a round");
+            let again = app.requests("refund.create").await.len();
+            assert_eq!(again, sent + 1, "{minutes} min: half an hour is left");
+            app.advance(3_600).await;
+            repeats.send_due_calls().await.expect("a round");
+            let late = app.requests("refund.create").await.len();
+            assert_eq!(late, again, "{minutes} min: its time is up");
+            app.heal().await;
+            app.advance(4 * 3_600).await;
+            app.work().await;
+            app.advance(2 * 3_600).await;
+            app.work().await;
+        }
+        front.stop();
+        other.store.close().await.expect("closes");
+        app.finish().await;
+    }
 }
 
 /// A provider that makes every refund, and does not say of whom it was asked for.

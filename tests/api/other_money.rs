@@ -407,9 +407,15 @@ async fn a_payment_that_the_provider_shows_for_two_orders_waits_for_people() {
     look.execute_unprepared(&taken).await.expect("an update");
     look.close().await.expect("closes");
     app.services.retry_due_events().await.expect("a round");
-    assert_eq!(app.verdict(&second).await, CROSSED);
-    let waits = "SELECT COUNT(*) FROM provider_event WHERE next_at IS NOT NULL";
-    assert_eq!(app.count(waits).await, 0, "nobody asks again by himself");
+    assert_eq!(app.verdict(&second).await, "dead payment_of_another_order");
+    let refresh = format!("/v1/checkout_sessions/{}?refresh=true", ours.session);
+    shop.get(&refresh).await.expect(200);
+    // Its session is asked about as well, now and then.
+    for (seconds, polls) in [(3_600, 1), (600, 0), (3_600, 1)] {
+        app.advance(seconds).await;
+        let asked = app.services.poll_due_sessions().await;
+        assert_eq!(asked.expect("a round"), polls, "{seconds}");
+    }
     assert_eq!(shop.order(&ours.order).await["payment_status"], "unpaid");
     app.expect_broken();
     app.finish().await;

@@ -85,12 +85,10 @@ async fn a_partial_capture_releases_the_rest() {
     app.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_partial_capture_left_can_be_checked_out() {
-    let app = TestApp::quiet().await;
-    let shop = app.merchant().await;
-    let (reserved, payment) = shop.reserved(&app).await;
-    let taken = capture(&shop, &payment, json!({"amount": "20.00"})).await;
+/// An order of two mugs, of which 20.00 EUR were captured by hand and 5.00 EUR paid afterwards; and the first payment's id.
+async fn paid_twice(app: &TestApp, shop: &Actor) -> (Payable, String) {
+    let (reserved, payment) = shop.reserved(app).await;
+    let taken = capture(shop, &payment, json!({"amount": "20.00"})).await;
     taken.expect(200);
     let rest = shop.check_out(&reserved.order).await.expect(201);
     assert_eq!(rest.str("amount"), "5.00");
@@ -102,6 +100,40 @@ async fn what_a_partial_capture_left_can_be_checked_out() {
     app.pay(&rest).await;
     let event = app.provider_event("checkout.session.completed", &rest);
     app.deliver(&event.await).await.expect(200);
+    (rest, payment)
+}
+
+/// What is left of one payment is not what is left of the order.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_pieces_give_back_what_they_cost_or_are_refused() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (paid, payment) = paid_twice(&app, &shop).await;
+    let line = shop.order(&paid.order).await["line_items"][0]["id"].clone();
+    let path = format!("/v1/orders/{}/refunds", paid.order);
+    let wanted = json!({"payment_id": payment, "line_items": [{"line_item": line, "quantity": 1}]});
+    let first = shop.post(&path, &wanted).await.expect(201);
+    assert_eq!(first.str("amount"), "12.50");
+    // 7.50 are left of that payment, 12.50 of the order.
+    let second = shop.post(&path, &wanted).await;
+    second.problem(409, "refund_exceeds_captured");
+    for amount in ["7.50", "5.00"] {
+        let by_amount = match amount {
+            "7.50" => json!({"payment_id": payment, "amount": amount}),
+            _ => json!({"amount": amount}),
+        };
+        shop.post(&path, &by_amount).await.expect(201);
+    }
+    let order = shop.order(&paid.order).await;
+    assert_eq!(order["amount_refunded"], "25.00");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_partial_capture_left_can_be_checked_out() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    let (rest, _) = paid_twice(&app, &shop).await;
     let order = shop.order(&rest.order).await;
     assert_eq!(order["payment_status"], "paid");
     assert_eq!(order["amount_paid"], "25.00");

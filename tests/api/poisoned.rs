@@ -136,6 +136,34 @@ async fn an_order_that_waits_for_somebody_elses_keeps_no_neighbour_waiting() {
     app.finish().await;
 }
 
+/// It is old enough to be given up, and may be applied now. On SQLite nobody else writes meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_order_is_held_is_not_given_up_for_that() {
+    let app = TestApp::quiet().await;
+    let shop = app.merchant().await;
+    if app.services.store.engine() == till::store::Engine::Sqlite {
+        return app.finish().await;
+    }
+    let payable = shop.payable().await;
+    app.pay(&payable).await;
+    let act = format!("sessions/{}/dispute", payable.at_provider);
+    app.simulate(&act, &json!({})).await;
+    let events = app.provider_events("charge.dispute.created");
+    let event = events.await.remove(0);
+    app.deliver(&event).await.expect(200);
+    assert_eq!(app.verdict(&event).await, "pending order_unknown");
+    app.advance(25 * 3_600).await;
+    let paid = app.provider_event("checkout.session.completed", &payable);
+    app.deliver(&paid.await).await.expect(200);
+    let held = app.hold(&payable.order).await;
+    app.services.retry_due_events().await.expect("a round");
+    assert_eq!(app.verdict(&event).await, "pending order_unknown");
+    held.release().await;
+    app.services.retry_due_events().await.expect("a round");
+    assert_eq!(app.verdict(&event).await, "applied");
+    app.finish().await;
+}
+
 /// Customers ask again every second, and there are fewer connections than customers. On SQLite nobody else writes meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn asking_about_an_order_that_is_held_takes_no_connection_from_others() {

@@ -195,11 +195,14 @@ impl Source {
         }
     }
 
-    /// How long an order is waited for that somebody else holds; none for what must not be put off. Everything else is
-    /// asked again, and a connection that waits for one order is missed by all others.
+    /// How long an order is waited for that somebody else holds; none for what somebody's answer rests on. Everything else
+    /// is asked again, and a connection that waits for one order is missed by all others.
     fn patience(&self) -> Option<Duration> {
         match self {
-            Source::Call { .. } | Source::Decision(_) => None,
+            Source::Call { .. }
+            | Source::Decision(_)
+            | Source::Closing { .. }
+            | Source::RefreshPayment(_) => None,
             _ => Some(MOMENT),
         }
     }

@@ -378,12 +378,13 @@ fn learn(row: &mut checkout_session::Model, command: &Settle, named: Option<&str
     };
     row.provider_session_id
         .get_or_insert_with(|| shown.provider_id.clone());
-    // A rejected answer's URL is given to nobody.
+    // A rejected answer's URL is given to nobody, and a session that was rejected never gets one.
     let rejected = command
         .drafts
         .iter()
         .any(|draft| draft.kind == FactKind::Rejected);
-    if !rejected && shown.url.is_some() {
+    let failed = row.status == SessionStatus::Failed.as_str();
+    if !rejected && !failed && shown.url.is_some() {
         row.url.clone_from(&shown.url);
     }
     if let Some(end) = shown.expires_at {
