@@ -191,7 +191,7 @@ pub fn server(config: &Config, services: Arc<Services>) -> Rocket<Build> {
         .attach(staff::console())
 }
 
-/// Turns orders and webhooks away while their queue is full: before anything is read of them, so that refusing
+/// Turns orders and webhooks away while their queue is full: before anything is made of what they say, so that refusing
 /// costs little and those that were taken get on.
 pub struct Room(pub Arc<Services>);
 

@@ -450,6 +450,7 @@ mod tests {
             let options = pool.get_sqlite_connection_pool().options();
             let ages = (options.get_idle_timeout(), options.get_max_lifetime());
             assert_eq!(ages, (None, None));
+            assert!(!options.get_test_before_acquire(), "a ping for each use");
         }
         opened.reader.close().await.expect("closes");
         opened.writer.close().await.expect("closes");

@@ -21,6 +21,8 @@ use crate::domain::pricing::WantedLine;
 const MAX_SHOPS: usize = 1_000;
 /// The most prices that are known of one shop.
 const MAX_PRICES: usize = 10_000;
+/// The most that are known of all shops together: some ten megabytes.
+const MAX_IN_ALL: usize = 50_000;
 
 /// Prices, and the version of the catalogue they are of; none when none were asked for.
 pub(super) struct Priced {
@@ -68,7 +70,9 @@ impl KnownPrices {
 
     fn keep(&self, shop: ShopId, version: i64, products: &[PricedProduct]) {
         let mut shops = self.lock();
-        if shops.len() >= MAX_SHOPS && !shops.contains_key(&shop) {
+        let all: usize = shops.values().map(|known| known.products.len()).sum();
+        let one_more = shops.len() >= MAX_SHOPS && !shops.contains_key(&shop);
+        if one_more || all.saturating_add(products.len()) > MAX_IN_ALL {
             shops.clear();
         }
         let known = shops.entry(shop).or_default();
@@ -195,4 +199,39 @@ async fn read_prices<C: ConnectionTrait>(
     }
     let version = version.ok_or_else(|| StoreError::Corrupt("the shop is gone".to_owned()))?;
     Ok((version, products))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn what_is_known_of_prices_has_an_end() {
+        let (known, clock) = (KnownPrices::default(), Clock::system());
+        let euros = Currency::from_code("EUR").expect("euros");
+        let product = |number: usize| PricedProduct {
+            sku: format!("sku-{number}"),
+            name: String::new(),
+            unit_price: Money::new(100, euros),
+        };
+        let all = |known: &KnownPrices| -> usize {
+            let shops = known.lock();
+            shops.values().map(|shop| shop.products.len()).sum()
+        };
+        let one: ShopId = clock.id();
+        for number in 0..=MAX_PRICES {
+            known.keep(one, 1, &[product(number)]);
+        }
+        assert_eq!(all(&known), 1, "of one shop");
+        let many: Vec<PricedProduct> = (0..MAX_PRICES).map(product).collect();
+        for _ in 0..MAX_IN_ALL.div_ceil(MAX_PRICES) {
+            known.keep(clock.id(), 1, &many);
+            assert!(all(&known) <= MAX_IN_ALL);
+        }
+        for _ in 0..=MAX_SHOPS {
+            known.keep(clock.id(), 1, &[product(0)]);
+        }
+        assert!(known.lock().len() <= MAX_SHOPS);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::{FutureExt as _, join_all};
@@ -11,6 +12,7 @@ use till::domain::currency::Currency;
 use till::domain::order::{Customer, Metadata};
 use till::domain::pricing::{PricingError, WantedLine};
 use till::provider::Reference;
+use till::service::ServiceError;
 use till::store::idempotency::KeyClaim;
 use till::store::polling::ClaimedSession;
 use till::store::settle::{Settle, Settled, Source};
@@ -19,7 +21,7 @@ use tokio::sync::Barrier;
 
 use crate::harness::actor::{fresh_key, two_mugs};
 use crate::harness::story::Held;
-use crate::harness::{Payable, Setup, TestApp};
+use crate::harness::{Payable, Setup, TestApp, eventually};
 
 /// The most statements one order may take, with the beginning and the end of its transaction.
 const ALONE: u64 = 8;
@@ -32,10 +34,14 @@ const COMPLETED: &str = "checkout.session.completed";
 
 /// A silent Till in which so many commands may share a transaction.
 pub(crate) async fn in_sets(batch: u32) -> TestApp {
+    in_sets_on(batch, 4).await
+}
+
+async fn in_sets_on(batch: u32, connections: u32) -> TestApp {
     TestApp::with(Setup {
         settings: vec![
             ("database.batch", batch.into()),
-            ("database.max_connections", 4.into()),
+            ("database.max_connections", connections.into()),
         ],
         ..Setup::default()
     })
@@ -261,6 +267,87 @@ async fn what_would_wait_too_long_is_turned_away_at_once() {
         refused > 0 && placed >= 512,
         "{placed} placed, {refused} refused"
     );
+    app.finish().await;
+}
+
+/// More than may wait, of orders and of webhooks each.
+const CROWD: usize = 1_000;
+
+/// By those who come over HTTP while others wait and nobody may write.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_finds_a_crowd_is_refused_before_anything_is_done_and_served_right_afterwards() {
+    // More connections than can wait for the lock: numbers and prices are to be had.
+    let app = in_sets_on(8, 16).await;
+    let shop = app.merchant().await;
+    let (_, events) = paid_at_provider(&app, 1).await;
+    let unknown = |number| {
+        let mut event = somebody_elses(&events[0], number);
+        event["id"] = json!(format!("evt_{number}"));
+        event
+    };
+    let before = app.keys_stored().await;
+    let held = app
+        .hold_by("LOCK TABLE \"order\", idempotency_key, provider_event IN SHARE MODE")
+        .await;
+    let refused = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let mut crowd = Vec::new();
+    for number in 0..CROWD {
+        let (services, turned) = (app.services.clone(), Arc::clone(&refused));
+        let order = command(&app, &fresh_key(), None, "mug");
+        crowd.push(tokio::spawn(async move {
+            let placed = services.store.place_order(order).await;
+            let full = matches!(placed, Err(StoreError::Full));
+            assert!(full || placed.is_ok(), "{placed:?}");
+            turned[0].fetch_add(usize::from(full), Ordering::SeqCst);
+        }));
+        let (services, turned) = (app.services.clone(), Arc::clone(&refused));
+        let body = serde_json::to_vec(&unknown(number)).expect("JSON");
+        let signature = app.signed(&body);
+        crowd.push(tokio::spawn(async move {
+            let taken = services.receive_webhook(Some(&signature), body, "crowd");
+            let full = match taken.await {
+                Ok(_) => false,
+                Err(ServiceError::Store(StoreError::Full)) => true,
+                Err(other) => panic!("{other:?}"),
+            };
+            turned[1].fetch_add(usize::from(full), Ordering::SeqCst);
+        }));
+    }
+    eventually("some of each were refused", async || {
+        refused.iter().all(|one| one.load(Ordering::SeqCst) > 0)
+    })
+    .await;
+    let key = fresh_key();
+    let webhook = unknown(CROWD);
+    let order = shop.post_with_key("/v1/orders", &key, &two_mugs()).await;
+    for answer in [order, app.deliver(&webhook).await] {
+        let answer = answer.problem(503, "overloaded");
+        assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    }
+    held.release().await;
+    // The queues are as good as empty when the last of the crowd has its answer.
+    for one in crowd {
+        one.await.expect("taken or refused");
+    }
+    let [orders, webhooks] = [0, 1].map(|of: usize| CROWD - refused[of].load(Ordering::SeqCst));
+    for (taken, most) in [(orders, 2 * 512), (webhooks, 512 + 3 * 8)] {
+        assert!(taken >= 512 && taken <= most, "{taken}");
+    }
+    let stored = app.keys_stored().await - before;
+    assert_eq!(
+        usize::try_from(stored).expect("some"),
+        orders,
+        "no key more"
+    );
+    let kept = app.count("SELECT COUNT(*) FROM provider_event").await;
+    assert_eq!(
+        usize::try_from(kept).expect("some"),
+        webhooks,
+        "no event more"
+    );
+    let order = shop.post_with_key("/v1/orders", &key, &two_mugs()).await;
+    order.expect(201);
+    app.deliver(&webhook).await.expect(200);
     app.finish().await;
 }
 
@@ -498,10 +585,26 @@ async fn answered(app: &TestApp, claimed: &ClaimedSession) -> Settle {
     }
 }
 
-/// Good webhooks beside repeated ones, lies, and others' objects, all at once.
+/// Good webhooks beside repeated ones, lies, and others' objects, all at once, in sets of every size.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_webhook_of_a_set_gets_its_own_verdict() {
-    let app = in_sets(64).await;
+    for batch in [1, 2, 7, 64] {
+        in_a_set_of_each_kind(batch).await;
+    }
+}
+
+/// The event as it would be of a session that Till has not made.
+fn somebody_elses(event: &Value, number: usize) -> Value {
+    let mut event = altered(event, "metadata", json!({}));
+    let object = &mut event["data"]["object"];
+    object["id"] = json!(format!("cs_of_somebody_{number}"));
+    object["payment_intent"] = json!(format!("pi_of_somebody_{number}"));
+    object["client_reference_id"] = Value::Null;
+    event
+}
+
+async fn in_a_set_of_each_kind(batch: u32) {
+    let app = in_sets(batch).await;
     let (payables, events) = paid_at_provider(&app, 24).await;
     app.deliver(&events[0]).await.expect(200);
     let mut sent = Vec::new();
@@ -509,27 +612,34 @@ async fn each_webhook_of_a_set_gets_its_own_verdict() {
         sent.push(match at % 4 {
             // Less money than was asked for: not believed, and fetched.
             0 => altered(event, "amount_total", json!(1)),
-            // Somebody else's session.
+            // Without our marks: the provider's own id of it is known all the same.
             1 => altered(event, "metadata", json!({})),
+            2 => somebody_elses(event, at),
             _ => event.clone(),
         });
         // Twice at once.
         sent.push(sent[sent.len() - 1].clone());
     }
     sent.push(events[0].clone());
-    for answer in join_all(sent.iter().map(|event| app.deliver(event))).await {
+    // One of them is held up until the others wait.
+    let held = app.hold(&payables[4].order).await;
+    let deliveries = join_all(sent.iter().map(|event| app.deliver(event)));
+    let (answers, ()) = tokio::join!(deliveries, release_later(held));
+    for answer in answers {
         answer.expect(200);
     }
     let shop = app.merchant().await;
     let mut verdicts = Vec::new();
     for (payable, at) in payables[1..].iter().zip(0..) {
         let order = shop.order(&payable.order).await;
-        let wanted = match at % 4 {
-            0 => "unpaid",
-            // The provider's own id of it is known all the same.
-            _ => "paid",
+        let event = &sent[2 * at];
+        let (wanted, verdict) = match at % 4 {
+            0 => ("unpaid", "quarantined amount_mismatch"),
+            2 => ("unpaid", "foreign"),
+            _ => ("paid", "applied"),
         };
         assert_eq!(order["payment_status"], wanted, "{at}");
+        assert_eq!(app.verdict(event).await, verdict, "{at}");
         verdicts.push(order["review"].as_str().map(str::to_owned));
     }
     assert_eq!(verdicts.iter().flatten().count(), 6, "{verdicts:?}");

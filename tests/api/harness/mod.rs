@@ -271,8 +271,12 @@ impl TestApp {
     /// Sends bytes to the webhook endpoint, signed with the endpoint's secret now.
     pub async fn deliver(&self, event: &Value) -> Answer {
         let body = serde_json::to_vec(event).expect("JSON");
-        let signature = sign(&self.webhook_secret, self.clock.now().seconds(), &body);
-        self.deliver_raw(Some(&signature), body).await
+        self.deliver_raw(Some(&self.signed(&body)), body).await
+    }
+
+    /// The signature of these bytes, made with the endpoint's secret now.
+    pub fn signed(&self, body: &[u8]) -> String {
+        sign(&self.webhook_secret, self.clock.now().seconds(), body)
     }
 
     /// Sends bytes to the webhook endpoint as they are.
@@ -528,7 +532,11 @@ fn config(
         ));
     if let Ok(batch) = std::env::var("TILL_TEST_BATCH") {
         let batch: u32 = match batch.as_str() {
-            "random" => rand_batch(),
+            "random" => {
+                let size = rand_batch();
+                eprintln!("sets of up to {size}: TILL_TEST_BATCH={size} repeats it");
+                size
+            }
             size => size.parse().expect("a number or `random`"),
         };
         figment = figment.merge(("database.batch", batch));
