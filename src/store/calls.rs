@@ -14,7 +14,7 @@ use super::bulk::{self, Change};
 use super::failpoint::Step;
 use super::lease::{LEASE_MS, Leased, lease_token, token};
 use super::rows::{parse, sql};
-use super::{ShopTx, Store, StoreError, Tx, now_sql};
+use super::{Engine, ShopTx, Store, StoreError, Tx, now_sql};
 use crate::domain::access::Trace;
 use crate::domain::call::{CallKind, CallRequest, CallStatus};
 use crate::domain::ids::{AccountId, AttemptId, CallId, OrderId, PaymentId, ShopId};
@@ -25,6 +25,9 @@ use crate::domain::time::Timestamp;
 const STALE_AFTER_MS: i64 = 60_000;
 /// After how many tries.
 const STALE_TRIES: i64 = 3;
+
+/// How far from the database's time a call's creation is written at most, in milliseconds.
+const NEAR_MS: i64 = 5_000;
 
 /// A call to be inserted.
 #[derive(Debug, Clone)]
@@ -240,13 +243,16 @@ pub(super) fn claimed_rows(
     now: Timestamp,
 ) -> Result<(ClaimedCall, row::Model, provider_attempt::Model), StoreError> {
     let until = Some(now.plus_ms(LEASE_MS).ms());
+    let row = row_of(tx, shop, new);
     let row = row::Model {
         attempt_count: 1,
         next_at: until,
         lease_until: until,
         lease_token: Some(lease_token()),
-        created_at: now.ms(),
-        ..row_of(tx, shop, new)
+        created_at: row
+            .created_at
+            .clamp(now.plus_ms(-NEAR_MS).ms(), now.plus_ms(NEAR_MS).ms()),
+        ..row
     };
     let call = claimed(row.clone())?;
     let attempt = attempt_of(tx, &call);
@@ -260,7 +266,8 @@ fn attempt_of(tx: &Tx, call: &ClaimedCall) -> provider_attempt::Model {
         shop_id: call.shop.to_string(),
         provider_call_id: call.id.to_string(),
         number: i64::from(call.attempt),
-        started_at: call.claimed_at.ms(),
+        // No try is older than its call, whose own time may be a moment later.
+        started_at: call.claimed_at.max(call.created_at).ms(),
         duration_ms: 0,
         http_status: None,
         outcome: "sending".to_owned(),
@@ -274,11 +281,16 @@ fn attempt_of(tx: &Tx, call: &ClaimedCall) -> provider_attempt::Model {
 async fn insert_row(tx: &Tx, row: &row::Model, lease_ms: Option<i64>) -> Result<(), StoreError> {
     let now = tx.now_sql();
     let until = |ms: i64| Expr::cust(format!("{now} + {ms}"));
+    let created_at = row.created_at;
     let row = row::ActiveModel::from(row.clone());
     let values = row::Column::iter().map(|column| match (column, lease_ms) {
         (row::Column::NextAt, lease_ms) => until(lease_ms.unwrap_or(0)),
         (row::Column::LeaseUntil, Some(lease_ms)) => until(lease_ms),
-        (row::Column::CreatedAt, _) => until(0),
+        // Near to it, this process's own serves: what happened first is told first.
+        (row::Column::CreatedAt, _) if tx.engine == Engine::Postgres => {
+            let near = format!("GREATEST(LEAST($1, {now} + {NEAR_MS}), {now} - {NEAR_MS})");
+            Expr::cust_with_values(near, [created_at])
+        }
         _ => row
             .get(column)
             .into_value()
