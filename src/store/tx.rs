@@ -213,10 +213,8 @@ impl Store {
         Running: Future<Output = Result<T, E>>,
     {
         let run = || async {
-            match self.write_once(Some(step), Some(patience), &work).await {
-                Err(error) if locked(&error) => Ok(Err(error)),
-                outcome => outcome.map(Ok),
-            }
+            let outcome = self.write_once(Some(step), Some(patience), &work).await;
+            once_if_locked(outcome)
         };
         self.retried(run).await?
     }
@@ -234,16 +232,11 @@ impl Store {
         let statement = &statement;
         let run = || async move {
             step.before();
-            match self.writer.query_all_raw(statement.clone()).await {
-                Ok(rows) => {
-                    step.after();
-                    Ok(Ok(rows))
-                }
-                Err(error) => match StoreError::from(error) {
-                    locked @ StoreError::Locked(_) => Ok(Err(locked)),
-                    error => Err(error),
-                },
+            let outcome = self.writer.query_all_raw(statement.clone()).await;
+            if outcome.is_ok() {
+                step.after();
             }
+            once_if_locked(outcome.map_err(StoreError::from))
         };
         self.retried(run).await?
     }
@@ -404,8 +397,12 @@ fn lost<E: Failure>(error: &E) -> bool {
     error.as_store().is_some_and(StoreError::lost_the_server)
 }
 
-fn locked<E: Failure>(error: &E) -> bool {
-    matches!(error.as_store(), Some(StoreError::Locked(_)))
+/// An outcome for [`Store::retried`], which runs nothing again that waited for a lock in vain.
+fn once_if_locked<T, E: Failure>(outcome: Result<T, E>) -> Result<Result<T, E>, E> {
+    match outcome {
+        Err(error) if matches!(error.as_store(), Some(StoreError::Locked(_))) => Ok(Err(error)),
+        outcome => outcome.map(Ok),
+    }
 }
 
 fn collided<E: Failure>(error: &E) -> bool {
