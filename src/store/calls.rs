@@ -1,5 +1,7 @@
 //! Provider calls: intents that were committed before they are sent, claimed by lease to be sent.
 
+mod attempts;
+
 use std::collections::HashSet;
 use std::time::Instant;
 
@@ -7,9 +9,10 @@ use entity::{provider_attempt, provider_call as row};
 use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, Iterable, QueryFilter, QueryOrder,
-    QuerySelect, TryInsertResult, Value,
+    QuerySelect, Value,
 };
 
+use self::attempts::{attempt_of, finish_attempt, start_attempt};
 use super::bulk::{self, Change};
 use super::failpoint::Step;
 use super::lease::{LEASE_MS, Leased, lease_token, token};
@@ -17,8 +20,11 @@ use super::rows::{parse, sql};
 use super::{Engine, ShopTx, Store, StoreError, Tx, now_sql};
 use crate::domain::access::Trace;
 use crate::domain::call::{CallKind, CallRequest, CallStatus};
-use crate::domain::ids::{AccountId, AttemptId, CallId, OrderId, PaymentId, ShopId};
+use crate::domain::ids::{AccountId, CallId, OrderId, PaymentId, ShopId};
 use crate::domain::time::Timestamp;
+
+pub use self::attempts::AttemptNote;
+pub(super) use self::attempts::{ENDED_TRY, ended_try};
 
 /// For how long a creation must have been unknown before somebody else's wish for a session ends it, in
 /// milliseconds.
@@ -97,21 +103,6 @@ impl ClaimedCall {
     pub fn age_ms(&self) -> i64 {
         self.now().since(self.created_at)
     }
-}
-
-/// What is noted of one try.
-#[derive(Debug, Clone)]
-pub struct AttemptNote {
-    /// How long it took, in milliseconds.
-    pub duration_ms: i64,
-    /// The HTTP status, when there was one.
-    pub http_status: Option<u16>,
-    /// A word for what came of it.
-    pub outcome: String,
-    /// The provider's id of the request.
-    pub provider_request_id: Option<String>,
-    /// In which words the provider refused.
-    pub message: Option<String>,
 }
 
 pub(super) fn claimed(row: row::Model) -> Result<ClaimedCall, StoreError> {
@@ -259,23 +250,6 @@ pub(super) fn claimed_rows(
     Ok((call, row, attempt))
 }
 
-/// The row of a try that is about to be made.
-fn attempt_of(tx: &Tx, call: &ClaimedCall) -> provider_attempt::Model {
-    provider_attempt::Model {
-        id: tx.clock.id::<AttemptId>().to_string(),
-        shop_id: call.shop.to_string(),
-        provider_call_id: call.id.to_string(),
-        number: i64::from(call.attempt),
-        // No try is older than its call, whose own time may be a moment later.
-        started_at: call.claimed_at.max(call.created_at).ms(),
-        duration_ms: 0,
-        http_status: None,
-        outcome: "sending".to_owned(),
-        provider_request_id: None,
-        message: None,
-    }
-}
-
 /// Inserts a call that is due when its lease ends, or now when it has none. Its times are the database's:
 /// whoever judges them may run on a machine whose clock is another.
 async fn insert_row(tx: &Tx, row: &row::Model, lease_ms: Option<i64>) -> Result<(), StoreError> {
@@ -305,29 +279,6 @@ async fn insert_row(tx: &Tx, row: &row::Model, lease_ms: Option<i64>) -> Result<
     Ok(())
 }
 
-async fn start_attempt(tx: &Tx, call: &ClaimedCall) -> Result<(), StoreError> {
-    let row = attempt_of(tx, call);
-    let noted = provider_attempt::Entity::insert(provider_attempt::ActiveModel::from(row))
-        .on_conflict_do_nothing_on([
-            provider_attempt::Column::ProviderCallId,
-            provider_attempt::Column::Number,
-        ])
-        .exec_without_returning(tx.conn())
-        .await?;
-    match noted {
-        TryInsertResult::Inserted(1) => Ok(()),
-        // Refused by the index it would end the transaction, and with it the claim of other calls.
-        _ => Err(StoreError::Corrupt(
-            "a try of a call is noted already".to_owned(),
-        )),
-    }
-}
-
-async fn finish_attempt(tx: &Tx, call: &ClaimedCall, note: &AttemptNote) -> Result<(), StoreError> {
-    let row = ended_try(tx, call, note);
-    bulk::update::<provider_attempt::Entity>(tx, &[row], ENDED_TRY).await
-}
-
 /// Writes a call's end, if its lease is still ours.
 pub(super) async fn finish(
     tx: &Tx,
@@ -339,38 +290,6 @@ pub(super) async fn finish(
         return Err(StoreError::LeaseLost);
     }
     finish_attempt(tx, call, note).await
-}
-
-/// How the row of a try that has ended is changed.
-pub(super) const ENDED_TRY: Change<'_, provider_attempt::Column> = {
-    use provider_attempt::Column as C;
-    Change {
-        found_by: &[C::ProviderCallId, C::Number],
-        set: &[
-            C::DurationMs,
-            C::HttpStatus,
-            C::Outcome,
-            C::ProviderRequestId,
-            C::Message,
-        ],
-        also: "",
-    }
-};
-
-/// A try that has ended, to be written as [`ENDED_TRY`].
-pub(super) fn ended_try(
-    tx: &Tx,
-    call: &ClaimedCall,
-    note: &AttemptNote,
-) -> provider_attempt::Model {
-    provider_attempt::Model {
-        duration_ms: note.duration_ms,
-        http_status: note.http_status.map(i64::from),
-        outcome: note.outcome.clone(),
-        provider_request_id: note.provider_request_id.clone(),
-        message: note.message.clone(),
-        ..attempt_of(tx, call)
-    }
 }
 
 /// Writes the ends of calls whose leases are still ours, and returns their ids; their tries are left to the caller.
