@@ -239,6 +239,17 @@ async fn a_dispute_of_a_payment_nobody_knows_yet_waits_for_it() {
     app.finish().await;
 }
 
+/// A webhook of a dispute that names its charge and no intent, delivered.
+async fn disputed_by_charge(app: &TestApp, paid: &Payable) -> Value {
+    let act = format!("sessions/{}/dispute", paid.at_provider);
+    app.simulate(&act, &json!({})).await;
+    let events = app.provider_events("charge.dispute.created");
+    let mut event = events.await.remove(0);
+    event["data"]["object"]["payment_intent"] = Value::Null;
+    app.deliver(&event).await.expect(200);
+    event
+}
+
 /// The order is known by its session alone, and nobody has said which charge its intent made. A charge no intent made is
 /// not of a payment of ours.
 #[tokio::test(flavor = "multi_thread")]
@@ -246,14 +257,7 @@ async fn a_dispute_that_names_a_charge_alone_belongs_to_the_intent_that_made_it(
     let app = TestApp::quiet().await;
     let shop = app.merchant().await;
     let (paid, _) = shop.paid(&app).await;
-    let act = format!("sessions/{}/dispute", paid.at_provider);
-    app.simulate(&act, &json!({})).await;
-    let mut event = app
-        .provider_events("charge.dispute.created")
-        .await
-        .remove(0);
-    event["data"]["object"]["payment_intent"] = Value::Null;
-    app.deliver(&event).await.expect(200);
+    let event = disputed_by_charge(&app, &paid).await;
     assert_eq!(app.verdict(&event).await, "pending order_unknown");
     let mut theirs = event.clone();
     theirs["id"] = json!("evt_theirs");
@@ -272,12 +276,7 @@ async fn a_charge_that_the_provider_does_not_show_now_is_asked_for_again() {
     let app = TestApp::quiet().await;
     let shop = app.merchant().await;
     let (paid, _) = shop.paid(&app).await;
-    let act = format!("sessions/{}/dispute", paid.at_provider);
-    app.simulate(&act, &json!({})).await;
-    let events = app.provider_events("charge.dispute.created");
-    let mut event = events.await.remove(0);
-    event["data"]["object"]["payment_intent"] = Value::Null;
-    app.deliver(&event).await.expect(200);
+    let event = disputed_by_charge(&app, &paid).await;
     app.fault(json!({"on": "charge.retrieve", "do": "status:503"}))
         .await;
     app.advance(5).await;

@@ -32,6 +32,7 @@ mod order_tries;
 mod orders;
 mod other_money;
 mod outage;
+mod overload;
 mod pay_page;
 mod payments;
 mod poisoned;
